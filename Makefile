@@ -1,0 +1,54 @@
+# make book                      the book, from clone to _build/html/index.html
+# make test                      lint and tests
+# make fig03 PROFILE=smoke       one notebook into its page
+# make figures PROFILE=smoke     every notebook whose page is out of date
+# make clean                     remove what is generated; results/ and .venv stay
+#
+# PYTHON chooses the interpreter that .venv is made with, PROFILE the set of values (default: the notebooks' own).
+
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(if $(shell $(name) -V 2>/dev/null),$(name))) python3.11)
+BIN := .venv/bin
+INSTALLED := .venv/installed
+NOTEBOOKS := $(basename $(notdir $(wildcard notebooks/*.ipynb)))
+
+.PHONY: book test figures clean $(NOTEBOOKS)
+
+book: figures
+	$(BIN)/jupyter-book build book/ --all -n -W --keep-going
+	@echo "The book: $(CURDIR)/_build/html/index.html"
+
+test: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest
+
+figures: $(INSTALLED)
+	$(BIN)/python -m lib.run --all $(if $(PROFILE),--profile $(PROFILE))
+
+$(NOTEBOOKS): $(INSTALLED)
+	$(BIN)/python -m lib.run $@ $(if $(PROFILE),-p profile $(PROFILE))
+
+clean:
+	rm -rf _build _failed book/notebooks
+
+define CHECK_VERSION
+import sys
+if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+    sys.exit(f"error: {sys.executable} is Python {sys.version.split()[0]}; 3.11 to 3.13 are supported: "
+             "remove .venv and run make PYTHON=python3.11")
+endef
+define CHECK_VENV
+try:
+    import ensurepip, venv
+except ImportError as error:
+    raise SystemExit(f"error: {error}; this Python cannot make virtual environments: install its venv package "
+                     "(Debian, Ubuntu: apt install python3-venv)") from None
+endef
+export CHECK_VERSION CHECK_VENV
+
+# Keyed on what decides the installed set, so that the second time is instant.
+$(INSTALLED): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || test -x $(BIN)/python || { echo "error: there is no $(PYTHON); install Python 3.11, or name one: make PYTHON=…"; exit 1; }
+	@test -x $(BIN)/python || { $(PYTHON) -c "$$CHECK_VERSION" && $(PYTHON) -c "$$CHECK_VENV" && $(PYTHON) -m venv .venv; }
+	@$(BIN)/python -c "$$CHECK_VERSION"
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@

@@ -1,0 +1,51 @@
+"""Random augmentations of whole batches held as tensors: one parameter draw an image, no Python loop over images.
+
+Inputs are normalised images (b, c, h, w), so that 0 is the mean colour and every fill is the mean. All randomness comes
+from the generator passed in. Used by `lib.retrain` (the paper's flip, translation, cutout) and `lib.features` (views).
+"""
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+
+def flip(x: Tensor, rng: Generator) -> Tensor:
+    """Mirror each image left to right with probability 1/2."""
+    mirrored = torch.rand(len(x), 1, 1, 1, generator=rng, device=x.device) < 0.5
+    return torch.where(mirrored, x.flip(3), x)
+
+
+def translate(x: Tensor, reach: int, rng: Generator) -> Tensor:
+    """Shift each image by -reach..reach pixels in both directions, filling with the mean."""
+    b, _, h, w = x.shape
+    windows = F.pad(x, (reach,) * 4).unfold(2, h, 1).unfold(3, w, 1)  # a view: (b, c, 2 reach + 1, 2 reach + 1, h, w)
+    dy, dx = torch.randint(2 * reach + 1, (2, b), generator=rng, device=x.device)
+    return windows[torch.arange(b, device=x.device), :, dy, dx]
+
+
+def cutout(x: Tensor, size: int, rng: Generator) -> Tensor:
+    """Fill one size x size square an image, wholly inside it, with the mean."""
+    b, _, h, w = x.shape
+    top = torch.randint(h - size + 1, (b, 1), generator=rng, device=x.device)
+    left = torch.randint(w - size + 1, (b, 1), generator=rng, device=x.device)
+    rows, cols = torch.arange(h, device=x.device), torch.arange(w, device=x.device)
+    in_rows = (rows >= top) & (rows < top + size)  # (b, h)
+    in_cols = (cols >= left) & (cols < left + size)  # (b, w)
+    return x.masked_fill((in_rows[:, :, None] & in_cols[:, None, :])[:, None], 0.0)
+
+
+def crop(x: Tensor, smallest: float, rng: Generator) -> Tensor:
+    """Zoom into one square window an image, `smallest` to 1 of its area, and resize it back bilinearly."""
+    area, right, down = torch.rand(3, len(x), generator=rng, device=x.device)
+    side = (smallest + (1 - smallest) * area).sqrt()
+    reach = 1 - side  # how far the window's centre can move, in units of half an image
+    zero = torch.zeros_like(side)
+    rows = [torch.stack([side, zero, reach * (2 * right - 1)], 1), torch.stack([zero, side, reach * (2 * down - 1)], 1)]
+    grid = F.affine_grid(torch.stack(rows, 1), x.shape, align_corners=False)
+    return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+
+
+def jitter(x: Tensor, strength: float, rng: Generator) -> Tensor:
+    """Change contrast by a factor of 1 -/+ strength and brightness by -/+ strength standard deviations."""
+    contrast, brightness = strength * (2 * torch.rand(2, len(x), 1, 1, 1, generator=rng, device=x.device) - 1)
+    return x * (1 + contrast) + brightness

@@ -1,0 +1,57 @@
+"""What the paper states in numbers, set beside ours. Each entry names its place in the paper; none is computed here."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from lib import stats
+
+
+@dataclass(frozen=True)
+class Statement:
+    """Share of CIFAR-10 targets that flip when fewer than (inclusive: at most) k of a class's 5000 images change."""
+
+    kind: str  # "removal" or "mislabel"
+    k: int
+    shares: dict[str, float]  # method: share
+    source: str
+    inclusive: bool = False
+
+
+CLASS_SIZE = 5000  # CIFAR-10
+FIGURE_3 = (
+    Statement("removal", 500, {"ours": 0.23, "Datamodels (10k)": 0.23, "TRAK (20)": 0.16}, "§4.2"),
+    Statement("removal", 1280, {"ours": 0.55, "Datamodels (10k)": 0.31, "TRAK (20)": 0.28}, "§4.2", inclusive=True),
+    Statement("mislabel", 30, {"ours": 0.47, "Datamodels (300k)": 0.50, "TRAK (100)": 0.20}, "§4.2"),
+)
+
+
+def beside(supports: pd.DataFrame, method: str, class_size: int) -> pd.DataFrame:
+    """The statements of Figure 3 beside our share of flipped targets at the same share of the class.
+
+    Columns: kind, share_of_class, k, here, low, high, n, then the paper's ours, rivals and source.
+    """
+    rows = []
+    for statement in FIGURE_3:
+        ours = supports[(supports["kind"] == statement.kind) & (supports["method"] == method)]
+        k = statement.k * class_size // CLASS_SIZE
+        at_most = k if statement.inclusive else k - 1
+        flipped = stats.flipped_by(stats.usable(ours), np.array([at_most]))[:, 0]
+        low, high = stats.interval(flipped)
+        rivals = [f"{name}: {share:.0%}" for name, share in statement.shares.items() if name != "ours"]
+        rows.append(
+            {
+                "kind": statement.kind,
+                "share_of_class": statement.k / CLASS_SIZE,
+                "k": f"{'≤' if statement.inclusive else '<'} {k}",
+                "here": flipped.mean(),
+                "low": float(low),
+                "high": float(high),
+                "n": len(flipped),
+                "paper": statement.shares["ours"],
+                "paper_rivals": ", ".join(rivals),
+                "source": f"Paper {statement.source}",
+            }
+        )
+    return pd.DataFrame(rows)

@@ -1,0 +1,111 @@
+"""What was computed, on disk: arrays, tidy tables and figures under results/, each with where it came from.
+
+Every file is written beside its place and moved there, so that a reader sees the old file or the new one, never half.
+Files whose content has not changed are left alone.
+"""
+
+import json
+import os
+import zipfile
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lib.paths import RESULTS
+from lib.retrain import short_hash
+
+
+@contextmanager
+def replacing(path: Path):
+    """Yields a temporary path in the same folder; on success it becomes `path`, if its bytes differ."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix, delete=False) as file:
+        temporary = Path(file.name)
+    try:
+        yield temporary
+        if path.exists() and path.read_bytes() == temporary.read_bytes():
+            return
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def arrays(folder: Path, name: str, identity: dict, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Arrays that `make` computes, kept in folder/name-HASH.npz under a hash of their identity.
+
+    identity: everything that the arrays depend on, as JSON. Computed once, then read; deleting the file recomputes it.
+    Raises ValueError where the file is damaged.
+    """
+    path = folder / f"{name}-{short_hash(identity)}.npz"
+    if not path.exists():
+        content = make()
+        with replacing(path) as temporary:
+            np.savez_compressed(temporary, identity=np.array(json.dumps(identity, sort_keys=True)), **content)
+    try:
+        with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
+            stored = dict(file)
+        if json.loads(str(stored.pop("identity"))) != json.loads(json.dumps(identity)):
+            raise ValueError("it describes something else")
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is damaged ({error}); delete it to compute it again") from error
+    return stored
+
+
+def status(study, supports: pd.DataFrame, wall_seconds: float) -> str:
+    """One paragraph of Markdown for the head of a page: profile, device, cost, distance to the paper."""
+    profile, dataset = study.profile, study.dataset
+    trained = study.retrainings(supports)
+    class_size = np.bincount(dataset.train_labels).min()
+    recipe = profile.recipe
+    overridden = "" if study.outputs("x").name == "x" else ", with values overridden"
+    return (
+        f"**Profile** `{profile.name}`{overridden}: {dataset.name}, {len(dataset.train_labels)} training images. "
+        f"**Scaled down** from the paper's CIFAR-10 setup: {profile.n_targets} targets (paper 100), "
+        f"k up to {profile.k_max} of {class_size} in a class (1280 of 5000), {profile.budget} bisection steps (7), "
+        f"{profile.n_votes} votes (5), {recipe.arch} of width {recipe.width} for {recipe.epochs} epochs (64, 24), "
+        f"mean test accuracy {trained['test_accuracy'].mean():.1%} over all retrainings (above 92 %, unmodified). "
+        f"**Device** {study.driver.device}. **Wall time** of this page: {wall_seconds:.0f} s. **Behind it**: "
+        f"{len(trained)} distinct retrainings, {trained['seconds'].sum() / 3600:.2f} core-hours "
+        f"({', '.join(sorted(trained['machine'].unique()))})."
+    )
+
+
+def save(study, name: str, figure: Figure, tables: dict) -> pd.DataFrame:
+    """Write a figure and its tidy tables under results/, with their provenance; returns the provenance to show.
+
+    Only what can be computed again to the same bytes is written, so that running a page anew changes no file.
+    """
+    folder = study.outputs(name)
+    with replacing(folder / "figure.png") as path:
+        figure.savefig(path, metadata={"Software": None})
+    for key, table in tables.items():
+        with replacing(folder / f"{key}.csv") as path:
+            pd.DataFrame(table).to_csv(path, index=False, float_format="%.6g")
+    trained = study.retrainings(tables["supports"])
+    provenance = {
+        "figure": name,
+        "profile": asdict(study.profile),
+        "dataset": {"name": study.dataset.name, "checksum": study.dataset.checksum},
+        "recipe": study.profile.recipe.hash,
+        "retrainings": len(trained),
+        "core_seconds": round(float(trained["seconds"].sum()), 1),
+        "machines": sorted(trained["machine"].unique()),
+        "versions": {package: version(package) for package in ("torch", "lightly", "scikit-learn", "numpy", "scipy")},
+    }
+    with replacing(folder / "record.json") as path:
+        path.write_text(json.dumps(provenance, indent=1) + "\n")
+    shown = {
+        "tables and figure": f"results/{folder.relative_to(RESULTS)}/",
+        "dataset": f"{study.dataset.name}, sha256 {study.dataset.checksum[:16]}…",
+        "recipe of the retrainings": provenance["recipe"],
+        "versions": ", ".join(f"{package} {v}" for package, v in provenance["versions"].items()),
+    }
+    return pd.DataFrame(shown.items(), columns=["", "provenance"])

@@ -1,0 +1,226 @@
+"""Counterfactual retraining: what would the model say, had it been trained on other data?
+
+One retraining is a pure function of (dataset, recipe, removed ids, relabelled ids, seed). Removal is an index mask,
+mislabelling a label array: nothing is written to disk and no global state is left behind. `lib.campaign` runs many
+retrainings in parallel and `lib.ledger` remembers them.
+"""
+
+import hashlib
+import json
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lib import augment, models
+from lib.data import Dataset
+
+EVAL_BATCH = 1000  # images a forward pass without gradients
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is trained. The defaults are the paper's for CIFAR-10 (Paper §4.1 and footnote 1)."""
+
+    arch: str = "resnet9"
+    width: int = 64
+    stem: str = "conv3"
+    epochs: int = 24
+    warmup_epochs: float = 5.0  # learning rate: linear 0 -> peak_lr over these, then linear to 0
+    batch_size: int = 512  # the last batch of an epoch is dropped when short
+    peak_lr: float = 0.5
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.1
+    flip: bool = True
+    translate: int = 2  # pixels in each direction; 0: none
+    cutout: int = 8  # pixels a side; 0: none
+    precision: str = "float32"  # or "bfloat16": mixed precision
+
+    @property
+    def hash(self) -> str:
+        return short_hash(asdict(self))
+
+
+def short_hash(content) -> str:
+    """Sixteen hexadecimal digits of the SHA-256 of `content` as canonical JSON."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """The arguments of one retraining, except the dataset. The order of the ids is irrelevant to the result."""
+
+    recipe: Recipe
+    seed: int
+    removed: tuple[int, ...] = ()  # train ids
+    relabelled: tuple[tuple[int, int], ...] = ()  # (train id, new label)
+
+    def key(self, dataset: Dataset) -> str:
+        """The name of this retraining in the ledger: a hash of all its arguments."""
+        changes = [sorted(map(int, self.removed)), sorted((int(i), int(label)) for i, label in self.relabelled)]
+        return short_hash([dataset.checksum, asdict(self.recipe), self.seed, changes])
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """logits: (n_test, n_classes) float32. seconds: of processor time on a CPU, of wall time on CUDA."""
+
+    logits: np.ndarray
+    test_accuracy: float
+    seconds: float
+
+
+def retrain(dataset: Dataset, what: Retraining, device: str = "cpu") -> Outcome:
+    """Train once on the changed training set and test. Same arguments on the same machine give the same bits.
+
+    Raises ValueError where the change does not fit the dataset.
+    """
+    check(dataset, what)
+    clock = time.process_time if device == "cpu" else time.perf_counter
+    start = clock()
+    with one_thread(device):
+        net = fit(dataset, what, device)
+        logits = predict(net, normalised(dataset, dataset.test_images, device))
+    seconds = clock() - start
+    return Outcome(logits, float((logits.argmax(1) == dataset.test_labels).mean()), seconds)
+
+
+def check(dataset: Dataset, what: Retraining) -> None:
+    """Refuse a change of the training set that cannot be meant."""
+    n, n_classes = len(dataset.train_labels), len(dataset.class_names)
+    changed = [*what.removed, *(i for i, _ in what.relabelled)]
+    outside = [i for i in changed if not 0 <= i < n]
+    if outside:
+        raise ValueError(f"train id {outside[0]} does not exist: {dataset.name} has ids 0 to {n - 1}")
+    if len(set(changed)) < len(changed):
+        raise ValueError(
+            f"{len(changed) - len(set(changed))} train ids are removed or relabelled twice; name each once"
+        )
+    for i, label in what.relabelled:
+        if not 0 <= label < n_classes:
+            raise ValueError(f"label {label} does not exist: {dataset.name} has labels 0 to {n_classes - 1}")
+        if label == dataset.train_labels[i]:
+            raise ValueError(f"train id {i} has label {label} already; relabelling it changes nothing, choose another")
+    left = n - len(what.removed)
+    if left < what.recipe.batch_size:
+        raise ValueError(
+            f"{left} training images are left, fewer than one batch of {what.recipe.batch_size}; "
+            f"remove fewer or lower batch_size"
+        )
+
+
+def fit(dataset: Dataset, what: Retraining, device: str = "cpu") -> nn.Module:
+    """Train on the changed training set; returns the network in evaluation mode.
+
+    Random streams: initialisation, order, augmentation, each spawned from the seed. The order is drawn over all ids
+    and then filtered: two retrainings of one seed see what they share in the same order (common random numbers).
+    """
+    recipe, n = what.recipe, len(dataset.train_labels)
+    init_seed, order_seed, augment_seed = np.random.SeedSequence(what.seed).generate_state(3).tolist()
+    keep, labels = torch.ones(n, dtype=torch.bool), torch.tensor(dataset.train_labels)
+    keep[list(what.removed)] = False
+    for i, label in what.relabelled:
+        labels[i] = label
+    images, labels = normalised(dataset, dataset.train_images, device), labels.to(device)
+    order_rng = torch.Generator().manual_seed(order_seed)
+    augment_rng = torch.Generator(device).manual_seed(augment_seed)
+    net = models.build(recipe, images.shape[1], len(dataset.class_names), init_seed).to(device).train()
+    optimiser = torch.optim.SGD(
+        net.parameters(),
+        lr=recipe.peak_lr,
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov,
+        weight_decay=recipe.weight_decay,
+        fused=True,
+    )
+    steps_per_epoch = int(keep.sum()) // recipe.batch_size
+    for epoch in range(recipe.epochs):
+        order = torch.randperm(n, generator=order_rng)
+        batches = order[keep[order]].split(recipe.batch_size)[:steps_per_epoch]
+        for step, ids in enumerate(batches, start=epoch * steps_per_epoch):
+            optimiser.param_groups[0]["lr"] = learning_rate((step + 0.5) / steps_per_epoch, recipe)
+            train_step(net, optimiser, augmented(images[ids], recipe, augment_rng), labels[ids], recipe)
+    return net.eval()
+
+
+def train_step(net: nn.Module, optimiser: torch.optim.Optimizer, images: Tensor, labels: Tensor, recipe: Recipe):
+    """One step of gradient descent. images: (b, c, h, w). labels: (b,)."""
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+        logits = net(images.contiguous(memory_format=torch.channels_last))
+        loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+
+
+def augmented(images: Tensor, recipe: Recipe, rng: torch.Generator) -> Tensor:
+    """The paper's augmentations, as far as the recipe switches them on. images: (b, c, h, w), normalised."""
+    if recipe.flip:
+        images = augment.flip(images, rng)
+    if recipe.translate:
+        images = augment.translate(images, recipe.translate, rng)
+    if recipe.cutout:
+        images = augment.cutout(images, recipe.cutout, rng)
+    return images
+
+
+def learning_rate(epoch: float, recipe: Recipe) -> float:
+    """Linear from 0 to the peak over the warm-up, then linear to 0 at the last epoch's end. Source: Paper §4.1."""
+    rising = epoch / recipe.warmup_epochs
+    falling = (recipe.epochs - epoch) / (recipe.epochs - recipe.warmup_epochs)
+    return recipe.peak_lr * min(rising, falling)
+
+
+def normalised(dataset: Dataset, images: np.ndarray, device: str = "cpu") -> Tensor:
+    """Images (n, c, h, w) as float32 with the training images' mean 0 and standard deviation 1 in each channel."""
+    train = torch.from_numpy(np.array(dataset.train_images)).to(device, torch.float32)
+    std, mean = torch.std_mean(train, dim=(0, 2, 3), keepdim=True)
+    return (torch.from_numpy(np.array(images)).to(device, torch.float32) - mean) / std
+
+
+@torch.no_grad()
+def predict(net: nn.Module, images: Tensor) -> np.ndarray:
+    """Logits (n, n_classes) float32 of normalised images (n, c, h, w)."""
+    return torch.cat([net(batch) for batch in images.split(EVAL_BATCH)]).float().cpu().numpy()
+
+
+def margins(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Correct-class margin: the correct logit minus the highest other. Source: Paper App. A.5.
+
+    logits: (n, n_classes). labels: (n,). Returns (n,); the prediction is right where it is positive.
+    """
+    rows = np.arange(len(labels))
+    others = np.array(logits)
+    others[rows, labels] = -np.inf
+    return logits[rows, labels] - others.max(axis=1)
+
+
+def pick_device(name: str) -> str:
+    """ "cpu" or "cuda"; "auto" is CUDA where there is one. ValueError for another name or CUDA that is not there."""
+    if name not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"unknown device {name!r}; choose auto, cpu or cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device 'cuda' is not available here; choose cpu or auto")
+    return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+@contextmanager
+def one_thread(device: str):
+    """On a CPU, compute with one thread and restore the number after.
+
+    The sums of a batch depend on how threads share them: one thread gives the same bits however many retrainings run
+    side by side, and the retraining is the unit of parallelism anyway.
+    """
+    before = torch.get_num_threads()
+    if device == "cpu":
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,114 @@
+"""From supports to numbers with intervals: CDFs, areas under them, paired differences, verdicts.
+
+The unit of every resampling is the target: intervals say how the result would vary with other targets of the same kind.
+Targets that are wrong before anything is changed have no support; they are counted and left out.
+"""
+
+import numpy as np
+import pandas as pd
+from scipy.stats import bootstrap
+
+from lib.support import WRONG_AT_ZERO
+
+RESAMPLES = 10_000
+CONFIDENCE = 0.95
+
+
+def flipped_by(supports: pd.DataFrame, k: np.ndarray) -> np.ndarray:
+    """Whether each target's support is at most each k. supports: n rows. k: (m,). Returns (n, m) bool."""
+    sizes = supports["size"].astype(float).fillna(np.inf).to_numpy()
+    return sizes[:, None] <= k
+
+
+def interval(values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Bootstrap interval of the mean over the first axis. values: (n, ...). Returns low and high, (...).
+
+    Percentiles of 10 000 resamples at 95 %; one value has no spread and gives itself.
+    """
+    values = np.asarray(values, dtype=float)
+    if len(values) < 2:
+        return values.mean(axis=0), values.mean(axis=0)
+    result = bootstrap(
+        (values,),
+        np.mean,
+        axis=0,
+        n_resamples=RESAMPLES,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    )
+    return result.confidence_interval.low, result.confidence_interval.high
+
+
+def usable(supports: pd.DataFrame) -> pd.DataFrame:
+    """The targets that are right before anything is changed."""
+    return supports[supports["reason"] != WRONG_AT_ZERO]
+
+
+def area(supports: pd.DataFrame, k_max: int) -> np.ndarray:
+    """Each target's share of the area under the CDF from 0 to k_max: 1 - size / k_max, or 0 if not flipped. (n,).
+
+    Their mean is the normalised AUC: 0 if no target flips, near 1 if all flip at once. Source: Paper §2.1 and Fig. 1.
+    """
+    return 1 - supports["size"].astype(float).fillna(k_max).to_numpy() / k_max
+
+
+def summary(supports: pd.DataFrame, k_max: int) -> pd.DataFrame:
+    """One row for each (kind, method): targets, share flipped, AUC with interval, median support, trainings.
+
+    Columns: kind, method, n (targets right at k = 0), excluded, flipped, flipped_low, flipped_high, auc, auc_low,
+    auc_high, median (support of half of the targets; missing where fewer flip), trainings.
+    """
+    rows = []
+    for (kind, method), group in supports.groupby(["kind", "method"], sort=False):
+        targets = usable(group)
+        flips, areas = flipped_by(targets, np.array([k_max]))[:, 0], area(targets, k_max)
+        (flips_low, flips_high), (low, high) = interval(flips), interval(areas)
+        median = targets["size"].astype(float).fillna(np.inf).median()
+        rows.append(
+            {
+                "kind": kind,
+                "method": method,
+                "n": len(targets),
+                "excluded": len(group) - len(targets),
+                "flipped": flips.mean(),
+                "flipped_low": float(flips_low),
+                "flipped_high": float(flips_high),
+                "auc": areas.mean(),
+                "auc_low": float(low),
+                "auc_high": float(high),
+                "median": median if np.isfinite(median) else np.nan,
+                "trainings": group["trainings"].sum(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def paired(supports: pd.DataFrame, kind: str, better: str, worse: str, k_max: int) -> dict:
+    """Does `better` find smaller supports than `worse` on the same targets? The difference of AUC, paired by target.
+
+    Returns kind, better, worse, n, difference, low, high, smaller, equal, larger (targets on which `better` finds so
+    large a support), verdict.
+    """
+    both = usable(supports[supports["kind"] == kind]).pivot(index="target", columns="method", values="size")
+    both = both[[better, worse]].astype(float).fillna(np.inf)
+    difference = (both[worse].clip(upper=k_max) - both[better].clip(upper=k_max)).to_numpy() / k_max
+    low, high = map(float, interval(difference))
+    return {
+        "kind": kind,
+        "better": better,
+        "worse": worse,
+        "n": len(both),
+        "difference": difference.mean(),
+        "low": low,
+        "high": high,
+        "smaller": int((both[better] < both[worse]).sum()),
+        "equal": int((both[better] == both[worse]).sum()),
+        "larger": int((both[better] > both[worse]).sum()),
+        "verdict": verdict(low, high),
+    }
+
+
+def verdict(low: float, high: float) -> str:
+    """What an interval of a difference says of the claim that it is positive: agrees, disagrees, or undecided."""
+    return "agrees" if low > 0 else "disagrees" if high < 0 else "undecided"

@@ -1,0 +1,117 @@
+"""The driver: serial and parallel agree, order is irrelevant, nothing is trained twice, kill -9 loses nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lib.campaign import Driver, Question
+from lib.ledger import Ledger
+from lib.retrain import Retraining, margins, retrain
+from lib.support import FOUND
+
+SCRIPT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from test_campaign import campaign
+for support in campaign(Path(sys.argv[2])):
+    print(support)
+"""
+
+
+def questions(tiny) -> list[Question]:
+    """Three targets, removal and mislabelling, rankings of their class in the order of the ids."""
+    targets = [(0, 0), (10, 1), (25, 2)]
+    rankings = {label: tuple(range(40 * label, 40 * label + 32)) for _, label in targets}
+    removal = [Question(target, rankings[label]) for target, label in targets]
+    return removal + [Question(target, rankings[label], (label + 1) % 3) for target, label in targets]
+
+
+def make_tiny():
+    import conftest
+
+    return conftest.tiny.__wrapped__(), replace(conftest.quick.__wrapped__(), width=4, epochs=4, cutout=0, peak_lr=0.1)
+
+
+def campaign(path, n_jobs=1, order=slice(None)):
+    tiny, recipe = make_tiny()
+    driver = Driver(tiny, recipe, Ledger(path), n_jobs=n_jobs)
+    return driver.supports(questions(tiny)[order], budget=3, n_votes=3)
+
+
+@pytest.fixture(scope="module")
+def serial(tmp_path_factory):
+    path = tmp_path_factory.mktemp("serial") / "ledger.jsonl"
+    return campaign(path), path
+
+
+def test_supports_match_retrainings_done_by_hand(serial):
+    tiny, recipe = make_tiny()
+    supports, _ = serial
+    assert any(s.reason == FOUND for s in supports)
+    for question, support in zip(questions(tiny), supports, strict=True):
+        for votes in support.votes:
+            right = 0
+            for seed in range(votes.right + votes.wrong):
+                changed = question.ranking[: votes.k]
+                what = (
+                    Retraining(recipe, seed, removed=changed)
+                    if question.label is None
+                    else Retraining(recipe, seed, relabelled=tuple((i, question.label) for i in changed))
+                )
+                logits = retrain(tiny, what).logits[[question.target]]
+                right += margins(logits, tiny.test_labels[[question.target]])[0] > 0
+            assert right == votes.right
+
+
+def test_parallel_equals_serial(serial, tmp_path):
+    assert campaign(tmp_path / "l", n_jobs=2) == serial[0]
+    one, two = ({r["key"]: r["logits"] for r in Ledger(p).records} for p in (serial[1], tmp_path / "l"))
+    assert one == two
+
+
+def test_order_of_questions_is_irrelevant(serial, tmp_path):
+    assert campaign(tmp_path / "l", order=slice(None, None, -1)) == serial[0][::-1]
+
+
+def test_nothing_is_trained_twice(serial):
+    supports, path = serial
+    keys = [record["key"] for record in Ledger(path).records]
+    assert len(keys) == len(set(keys)) <= sum(s.trainings for s in supports)
+    before = path.read_bytes()
+    assert campaign(path) == supports and path.read_bytes() == before
+
+
+def test_logits_of_given_targets(tiny, quick, tmp_path):
+    driver = Driver(tiny, quick, Ledger(tmp_path / "l"), n_jobs=1)
+    base = [Retraining(quick, seed) for seed in (0, 1)]
+    logits = driver.logits(base, [5, 7])
+    assert logits.shape == (2, 2, 3)
+    np.testing.assert_allclose(logits[1], retrain(tiny, base[1]).logits[[5, 7]], atol=1e-4)
+    np.testing.assert_array_equal(driver.logits(base[1:], [7]), logits[1:, 1:])
+    assert len(driver.ledger.records) == 2
+
+
+def test_killed_at_random_instants(serial, tmp_path):
+    path, here = tmp_path / "ledger.jsonl", os.path.dirname(__file__)
+    command = [sys.executable, "-c", SCRIPT, here, str(path)]
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        size = path.stat().st_size if path.exists() else 0
+        run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while run.poll() is None and (not path.exists() or path.stat().st_size == size):
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.5))
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+    finished = [record["key"] for record in Ledger(path).records]
+    assert 0 < len(finished) < len(Ledger(serial[1]).records)
+    assert campaign(path) == serial[0]
+    keys = [record["key"] for record in Ledger(path).records]
+    assert keys[: len(finished)] == finished and len(keys) == len(set(keys))

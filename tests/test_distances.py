@@ -1,0 +1,97 @@
+"""Each distance against an answer known by hand, and the exemplar SVM against scikit-learn's."""
+
+import numpy as np
+import pytest
+from sklearn.svm import LinearSVC
+
+from lib import distances
+
+
+def line(n=6):
+    """Training features on a line, at angles too, target at the start: similarity falls with the id."""
+    t = np.arange(n, dtype=np.float32)
+    train = np.stack([1 - t / 10, t / 10], axis=1)
+    return np.array([[1.0, 0.0]], np.float32), train, np.array([0]), np.zeros(n, int)
+
+
+@pytest.mark.parametrize("distance", distances.DISTANCES)
+def test_more_similar_scores_higher(distance):
+    scores = distances.scores(distance, *line())
+    assert scores.shape == (1, 6) and scores.dtype == np.float32
+    np.testing.assert_array_equal(np.argsort(-scores[0]), np.arange(6))
+
+
+def test_l2_and_cosine_by_hand():
+    target, train = np.array([3.0, 4.0]), np.array([[3.0, 4.0], [0.0, 0.0], [-3.0, -4.0], [4.0, -3.0]])
+    np.testing.assert_allclose(distances.l2(target, train), [0, -5, -10, -np.sqrt(50)])
+    np.testing.assert_allclose(distances.cosine(target, train), [1, 0, -1, 0], atol=1e-12)
+
+
+def test_esvm_is_the_papers_linear_svc():
+    rng = np.random.default_rng(0)
+    target, train = rng.normal(size=5), rng.normal(size=(80, 5))
+    svm = LinearSVC(
+        penalty="l2", loss="squared_hinge", C=0.1, tol=1e-6, class_weight="balanced", fit_intercept=True, random_state=1
+    ).fit(np.vstack([target, train]), [1] + 80 * [0])
+    np.testing.assert_allclose(distances.esvm(target, train), svm.decision_function(train), atol=1e-4)
+
+
+def test_other_classes_are_not_eligible_unless_asked():
+    target, train, _, _ = line()
+    labels = np.array([0, 1, 0, 1, 0, 1])
+    conditioned = distances.scores("l2", target, train, np.array([1]), labels)
+    assert np.isneginf(conditioned[0, labels == 0]).all() and np.isfinite(conditioned[0, labels == 1]).all()
+    assert np.isfinite(distances.scores("l2", target, train, np.array([1]), labels, same_class=False)).all()
+
+
+def test_random_stays_in_the_class_and_differs_between_targets():
+    labels = np.repeat([0, 1], 50)
+    scores = distances.random_scores(np.array([0, 0, 1]), labels, seed=0)
+    np.testing.assert_array_equal(np.isfinite(scores), labels == np.array([[0], [0], [1]]))
+    assert (scores[0] != scores[1]).any()
+    np.testing.assert_array_equal(scores, distances.random_scores(np.array([0, 0, 1]), labels, seed=0))
+
+
+def test_ranking_breaks_ties_by_id_and_is_bounded():
+    scores = np.array([[1.0, 3.0, 3.0, -np.inf, 2.0]])
+    np.testing.assert_array_equal(distances.ranking(scores, 4), [[1, 2, 4, 0]])
+    with pytest.raises(ValueError, match="k_max=5 exceeds the 4 eligible"):
+        distances.ranking(scores, 5)
+
+
+def test_order_of_targets_is_irrelevant():
+    rng = np.random.default_rng(1)
+    features, labels = rng.normal(size=(60, 4)).astype(np.float32), np.arange(60) % 3
+    targets, target_labels = features[:5] + 0.1, labels[:5]
+    scores = distances.scores("esvm", targets, features, target_labels, labels)
+    turned = distances.scores("esvm", targets[::-1], features, target_labels[::-1], labels)
+    np.testing.assert_array_equal(scores, turned[::-1])
+
+
+def wrong(**changes):
+    target, train, target_labels, labels = line()
+    return (
+        {"distance": "l2", "target_features": target, "train_features": train}
+        | {
+            "target_labels": target_labels,
+            "train_labels": labels,
+        }
+        | changes
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (wrong(distance="manhattan"), "unknown distance 'manhattan'; choose one of l2, cosine, esvm"),
+        (wrong(train_features=np.full((6, 2), np.nan)), "6 rows of the train features are not finite"),
+        (wrong(target_features=np.full((1, 2), np.inf)), "1 rows of the target features are not finite"),
+        (wrong(target_features=np.zeros((1, 3))), "features differ in size: 3"),
+        (wrong(train_features=np.zeros((5, 2))), "train features have shape"),
+        (wrong(target_features=np.zeros(2)), "target features have shape"),
+        (wrong(target_labels=np.array([7])), "class 7 has no training image"),
+    ],
+)
+def test_wrong_input(arguments, message):
+    with pytest.raises(ValueError, match=message.replace("(", r"\(")):
+        distances.scores(**arguments)

@@ -1,0 +1,103 @@
+"""The ledger survives whatever moment a run is killed at, and two runs at once."""
+
+import multiprocessing
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib.ledger import Ledger
+
+
+def record(key: str, targets=(3,), value=1.5) -> dict:
+    logits = [[value, -value] for _ in targets]
+    return {"key": key, "recipe": "r", "seed": 0, "removed": 2, "relabelled": 0, "targets": list(targets)} | {
+        "logits": logits,
+        "test_accuracy": 0.5,
+        "seconds": 0.1,
+        "machine": "m",
+    }
+
+
+def test_remembers_across_openings(tmp_path):
+    path = tmp_path / "deep" / "ledger.jsonl"
+    Ledger(path).append(record("a", targets=(3, 5)))
+    again = Ledger(path)
+    np.testing.assert_array_equal(again.logits("a", 5), [1.5, -1.5])
+    assert again.logits("a", 4) is None and again.logits("b", 3) is None
+    assert pd.read_json(path, lines=True)["removed"].tolist() == [2]
+
+
+def test_more_targets_of_a_known_retraining_are_added(tmp_path):
+    ledger = Ledger(tmp_path / "l")
+    ledger.append(record("a", targets=(3,)))
+    ledger.append(record("a", targets=(4,), value=2.0))
+    np.testing.assert_array_equal(ledger.logits("a", 3), [1.5, -1.5])
+    np.testing.assert_array_equal(ledger.logits("a", 4), [2.0, -2.0])
+
+
+def test_torn_at_every_byte_of_the_last_record(tmp_path):
+    path = tmp_path / "l"
+    for key in ("a", "b"):
+        Ledger(path).append(record(key))
+    whole = path.read_bytes()
+    first = whole.index(b"\n") + 1
+    for cut in range(first, len(whole)):
+        path.write_bytes(whole[:cut])
+        torn = Ledger(path)
+        assert torn.logits("a", 3) is not None and torn.logits("b", 3) is None
+        torn.append(record("c"))
+        mended = Ledger(path)
+        assert [r["key"] for r in mended.records] == ["a", "c"] == [r["key"] for r in torn.records]
+
+
+def test_only_a_torn_first_record(tmp_path):
+    path = tmp_path / "l"
+    path.write_bytes(b'{"key": "a"')
+    ledger = Ledger(path)
+    assert ledger.records == []
+    ledger.append(record("b"))
+    assert [r["key"] for r in Ledger(path).records] == ["b"]
+
+
+def test_a_torn_tail_longer_than_one_block(tmp_path):
+    path = tmp_path / "l"
+    Ledger(path).append(record("a"))
+    with open(path, "ab") as file:
+        file.write(b"x" * 200_000)
+    Ledger(path).append(record("b"))
+    assert [r["key"] for r in Ledger(path).records] == ["a", "b"]
+
+
+def test_damage_in_the_middle_is_an_error_that_names_the_line(tmp_path):
+    path = tmp_path / "l"
+    Ledger(path).append(record("a"))
+    path.write_bytes(b'{"key":"x"}\n' + path.read_bytes())
+    with pytest.raises(ValueError, match="line 1 is damaged"):
+        Ledger(path)
+
+
+def test_sees_what_another_run_appends(tmp_path):
+    one, other = Ledger(tmp_path / "l"), Ledger(tmp_path / "l")
+    one.append(record("a"))
+    other.append(record("b"))
+    assert other.logits("a", 3) is not None
+    one.refresh()
+    assert one.logits("b", 3) is not None
+
+
+def _append_many(path, name):
+    ledger = Ledger(path)
+    for i in range(50):
+        ledger.append(record(f"{name}{i}", targets=tuple(range(30))))
+
+
+def test_two_runs_at_once_do_not_corrupt_each_other(tmp_path):
+    spawn = multiprocessing.get_context("spawn")
+    runs = [spawn.Process(target=_append_many, args=(tmp_path / "l", name)) for name in "ab"]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    keys = [r["key"] for r in Ledger(tmp_path / "l").records]
+    assert sorted(keys) == sorted(f"{name}{i}" for name in "ab" for i in range(50))

@@ -1,0 +1,191 @@
+"""One retraining: a pure function of its arguments, that sees exactly the training set it is told."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from lib import augment, models
+from lib.retrain import (
+    Recipe,
+    Retraining,
+    fit,
+    learning_rate,
+    margins,
+    normalised,
+    one_thread,
+    pick_device,
+    retrain,
+)
+
+
+def test_same_arguments_same_bits(tiny, quick):
+    what = Retraining(quick, seed=3, removed=(1, 5), relabelled=((7, 2),))
+    torch.manual_seed(1)
+    first = retrain(tiny, what)
+    torch.manual_seed(2)
+    again = retrain(tiny, Retraining(quick, seed=3, removed=(5, 1), relabelled=((7, 2),)))
+    np.testing.assert_array_equal(first.logits, again.logits)
+    assert first.logits.shape == (30, 3) and first.test_accuracy == again.test_accuracy and first.seconds > 0
+
+
+def test_leaves_no_global_state(tiny, quick):
+    torch.manual_seed(0)
+    before, threads = torch.random.get_rng_state(), torch.get_num_threads()
+    retrain(tiny, Retraining(quick, seed=0))
+    assert torch.equal(before, torch.random.get_rng_state()) and torch.get_num_threads() == threads
+
+
+def test_seed_and_changes_matter(tiny, quick):
+    base = retrain(tiny, Retraining(quick, 0)).logits
+    for other in (
+        Retraining(quick, 1),
+        Retraining(quick, 0, removed=(0,)),
+        Retraining(quick, 0, relabelled=((0, 1),)),
+        Retraining(replace(quick, cutout=0), 0),
+    ):
+        assert (retrain(tiny, other).logits != base).any()
+
+
+def test_removed_images_are_not_seen(tiny, quick):
+    """Whatever the removed images show, the result is the same."""
+    removed = (2, 3, 50)
+    images = tiny.train_images.copy()
+    images[[2, 3]] = tiny.train_images[[3, 2]]  # the same normalisation, other images under these ids
+    swapped = replace(tiny, train_images=images)
+    what = Retraining(quick, 0, removed=removed)
+    np.testing.assert_array_equal(retrain(tiny, what).logits, retrain(swapped, what).logits)
+
+
+def test_relabelling_is_training_on_those_labels(tiny, quick):
+    labels = tiny.train_labels.copy()
+    labels[[4, 90]] = [2, 0]
+    relabelled = replace(tiny, train_labels=labels)
+    what = Retraining(quick, 0, relabelled=((4, 2), (90, 0)))
+    np.testing.assert_array_equal(retrain(tiny, what).logits, retrain(relabelled, Retraining(quick, 0)).logits)
+    assert tiny.train_labels[4] == 0  # the dataset itself is untouched
+
+
+def test_learns_the_classes_and_flips_when_they_are_relabelled(tiny, quick):
+    recipe = replace(quick, width=4, epochs=12, flip=False, translate=0, cutout=0, peak_lr=0.1)
+    assert retrain(tiny, Retraining(recipe, 0)).test_accuracy > 0.9
+    swap = tuple((i, 1) for i in range(40)) + tuple((i, 0) for i in range(40, 80))
+    logits = retrain(tiny, Retraining(recipe, 0, relabelled=swap)).logits
+    assert (logits[:10].argmax(1) == 1).mean() > 0.8 and (logits[10:20].argmax(1) == 0).mean() > 0.8
+
+
+def test_key_names_the_arguments(tiny, quick):
+    key = Retraining(quick, 0, removed=(1, 2)).key(tiny)
+    assert key == Retraining(quick, 0, removed=(2, 1)).key(tiny) == Retraining(quick, 0, (np.int64(1), 2)).key(tiny)
+    others = [
+        Retraining(quick, 1, removed=(1, 2)).key(tiny),
+        Retraining(quick, 0, removed=(1,)).key(tiny),
+        Retraining(quick, 0, relabelled=((1, 2),)).key(tiny),
+        Retraining(replace(quick, epochs=3), 0, removed=(1, 2)).key(tiny),
+        Retraining(quick, 0, removed=(1, 2)).key(replace(tiny, checksum="1" * 64)),
+    ]
+    assert len({key, *others}) == 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"removed": (120,)}, "train id 120 does not exist: tiny has ids 0 to 119"),
+        ({"removed": (-1,)}, "train id -1 does not exist"),
+        ({"removed": (4, 4)}, "1 train ids are removed or relabelled twice"),
+        ({"removed": (4,), "relabelled": ((4, 1),)}, "1 train ids are removed or relabelled twice"),
+        ({"relabelled": ((4, 3),)}, "label 3 does not exist: tiny has labels 0 to 2"),
+        ({"relabelled": ((4, 0),)}, "train id 4 has label 0 already"),
+        ({"removed": tuple(range(101))}, "19 training images are left, fewer than one batch of 20"),
+    ],
+)
+def test_changes_that_do_not_fit(tiny, quick, changes, message):
+    with pytest.raises(ValueError, match=message):
+        retrain(tiny, Retraining(quick, 0, **changes))
+
+
+def test_unknown_parts_and_devices(tiny, quick):
+    with pytest.raises(ValueError, match="unknown network part 'vgg'; choose one of resnet9"):
+        fit(tiny, Retraining(replace(quick, arch="vgg"), 0))
+    with pytest.raises(ValueError, match="unknown network part 'conv7'; choose one of conv3, conv5s2"):
+        fit(tiny, Retraining(replace(quick, stem="conv7"), 0))
+    with pytest.raises(ValueError, match="unknown device 'tpu'; choose auto, cpu or cuda"):
+        pick_device("tpu")
+    assert pick_device("cpu") == "cpu"
+
+
+def test_margin_by_hand():
+    logits = np.array([[3.0, 1.0, 2.0], [0.0, 5.0, 4.0]])
+    np.testing.assert_array_equal(margins(logits, np.array([0, 2])), [1.0, -1.0])
+
+
+def test_learning_rate_is_the_papers_triangle():
+    recipe = Recipe()
+    assert learning_rate(0, recipe) == 0 and learning_rate(24, recipe) == 0
+    assert learning_rate(5, recipe) == 0.5 and learning_rate(2.5, recipe) == 0.25
+    assert learning_rate(14.5, recipe) == pytest.approx(0.25)
+
+
+def test_normalised_training_images_have_mean_0_and_deviation_1(tiny):
+    images = normalised(tiny, tiny.train_images)
+    assert abs(float(images.mean())) < 1e-5 and abs(float(images.std()) - 1) < 1e-4
+
+
+def test_mixed_precision_gives_similar_results(tiny, quick):
+    recipe = replace(quick, width=4, epochs=8)
+    exact, mixed = (retrain(tiny, Retraining(replace(recipe, precision=p), 0)) for p in ("float32", "bfloat16"))
+    assert exact.logits.dtype == mixed.logits.dtype == np.float32
+    assert 0 < np.abs(exact.logits - mixed.logits).max() < 2
+
+
+def test_one_thread_is_restored_after_an_error():
+    threads = torch.get_num_threads()
+    with pytest.raises(RuntimeError), one_thread("cpu"):
+        assert torch.get_num_threads() == 1
+        raise RuntimeError
+    assert torch.get_num_threads() == threads
+
+
+def test_the_papers_resnet9():
+    net = models.ResNet9(channels=3, n_classes=10)
+    convs = [m for m in net.modules() if isinstance(m, torch.nn.Conv2d)]
+    shapes = [(c.in_channels, c.out_channels, c.kernel_size[0], c.stride[0]) for c in convs]
+    assert shapes == [
+        (3, 64, 3, 1),
+        (64, 128, 5, 2),
+        (128, 128, 3, 1),
+        (128, 128, 3, 1),
+        (128, 256, 3, 1),
+        (256, 256, 3, 1),
+        (256, 256, 3, 1),
+        (256, 128, 3, 1),
+    ]
+    assert all(c.bias is None for c in convs) and net.head.bias is None
+    x = torch.randn(2, 3, 32, 32)
+    assert net(x).shape == (2, 10) and net.embed(x).shape == (2, net.n_features) == (2, 128)
+    net.eval()
+    torch.testing.assert_close(net(x), 0.2 * net.head(net.embed(x)))
+
+
+def test_flip_mirrors_about_half_of_the_images():
+    x = torch.arange(4.0).expand(400, 1, 1, 4)
+    flipped = augment.flip(x, torch.Generator().manual_seed(0))[:, 0, 0, 0] == 3
+    assert 150 < int(flipped.sum()) < 250
+
+
+def test_translate_moves_every_image_its_own_way_and_fills_with_the_mean():
+    x = torch.zeros(200, 1, 7, 7)
+    x[:, 0, 3, 3] = 1
+    moved = augment.translate(x, 2, torch.Generator().manual_seed(0))
+    assert moved.shape == x.shape and (moved.sum((1, 2, 3)) == 1).all()
+    _, _, rows, cols = moved.nonzero(as_tuple=True)
+    assert set(rows.tolist()) == set(cols.tolist()) == {1, 2, 3, 4, 5}
+    corner = torch.ones(200, 1, 7, 7)
+    assert (augment.translate(corner, 2, torch.Generator().manual_seed(0)).sum((1, 2, 3)) >= 25).all()
+
+
+def test_cutout_fills_one_square_inside_each_image():
+    holes = augment.cutout(torch.ones(200, 2, 9, 9), 4, torch.Generator().manual_seed(0)) == 0
+    assert (holes.sum((1, 2, 3)) == 2 * 16).all()
+    assert holes[:, 0].any(0).all()  # every pixel is reached by some image

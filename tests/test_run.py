@@ -1,0 +1,252 @@
+"""The strict runner: wrong input is an error before anything runs, and only a whole run replaces a page."""
+
+import ast
+import json
+import os
+import sys
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+
+from lib import run
+from lib.paths import NOTEBOOKS, ROOT
+
+PARAMETERS = """profile: str = "fashion"  # named set of values
+n_targets: int = None  # how many; None takes the profile's
+share: float = 0.5  # of the images
+is_quick: bool = False  # whether to hurry
+"""
+
+
+def write(root: Path, name: str, code: str, parameters: str | None = PARAMETERS) -> None:
+    cells = [nbformat.v4.new_code_cell(code)]
+    if parameters is not None:
+        cells.insert(0, nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}))
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(notebook, root / "notebooks" / f"{name}.ipynb")
+
+
+@pytest.fixture
+def root(tmp_path) -> Path:
+    """A tree with a notebook, `fig`, that says what it was given."""
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "one.py").write_text("x = 1\n")
+    (tmp_path / "data_manifest.yaml").write_text("{}\n")
+    for profile in ("fashion", "smoke"):
+        (tmp_path / "results" / profile).mkdir(parents=True)
+        (tmp_path / "results" / profile / "ledger.jsonl").touch()
+    write(tmp_path, "fig", "print(profile, n_targets, share, is_quick)")
+    return tmp_path
+
+
+def page_text(root: Path, name: str = "fig") -> str:
+    """What the last cell of a page printed."""
+    return nbformat.read(run.page(name, root), as_version=4).cells[-1].outputs[0].text
+
+
+def drafts(root: Path) -> list[Path]:
+    return list((root / "book" / "notebooks").glob(".*"))
+
+
+def test_unknown_notebook_is_met_with_those_there_are(root, capsys):
+    assert run.main(["fig99"], root) == 2
+    assert "there is no notebook 'fig99'; there are: fig" in capsys.readouterr().err
+
+
+def test_unknown_parameter_is_met_with_the_known_ones_and_their_help(root, capsys):
+    assert run.main(["fig", "-p", "n_target", "10"], root) == 2
+    error = capsys.readouterr().err
+    assert "fig has no parameter 'n_target'" in error
+    assert "n_targets: int = None  how many; None takes the profile's" in error
+    assert not run.page("fig", root).exists()
+
+
+def test_parameters_of_a_notebook_without_any(root, capsys):
+    write(root, "bare", "print(1)", parameters=None)
+    assert run.main(["bare", "-p", "seed", "1"], root) == 2
+    assert "bare has no parameter 'seed'; it has:\n  none" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "kind"),
+    [
+        ("n_targets", "ten", "int"),
+        ("n_targets", "1.5", "int"),
+        ("n_targets", "", "int"),
+        ("share", "half", "float"),
+        ("share", "nan", "float"),
+        ("share", "None", "float"),  # None is a value only where it is the default
+        ("is_quick", "yes", "bool"),
+        ("is_quick", "1", "bool"),
+    ],
+)
+def test_ill_typed_value_is_an_error_before_the_run(root, capsys, name, text, kind):
+    assert run.main(["fig", "-p", name, text], root) == 2
+    assert f"fig: {name}={text!r} is not of type {kind}" in capsys.readouterr().err
+    assert not run.page("fig", root).exists()
+
+
+def test_values_become_the_declared_types(root):
+    given = {"profile": "smoke", "n_targets": "10", "share": "1", "is_quick": "True"}
+    values = run.parse("fig", given, run.declared("fig", root))
+    assert values == {"profile": "smoke", "n_targets": 10, "share": 1.0, "is_quick": True}
+    assert [type(value) for value in values.values()] == [str, int, float, bool]
+    assert run.parse("fig", {"n_targets": "None"}, run.declared("fig", root)) == {"n_targets": None}
+
+
+@pytest.mark.parametrize(
+    "arguments", [["fig", "-p", "profile", "big"], ["fig", "--profile", "big"], ["--all", "--profile", "big"]]
+)
+def test_unknown_profile_is_an_error_before_the_run(root, capsys, arguments):
+    try:
+        code = run.main(arguments, root)
+    except SystemExit as stopped:  # argparse, for --profile
+        code = stopped.code
+    assert code == 2
+    error = capsys.readouterr().err
+    assert "'big'" in error and "smoke" in error
+    assert not run.page("fig", root).exists()
+
+
+def test_all_takes_no_single_parameters(root, capsys):
+    with pytest.raises(SystemExit):
+        run.main(["--all", "-p", "n_targets", "10"], root)
+    assert "-p goes with one notebook" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("seed = 0", "seed has type None; declare one of int, float, bool, str"),
+        ("sizes: list = [1]", "sizes has type list"),
+        ("seed: int = 2 * n", "the default of seed is '2 \\* n', which is not a literal"),
+    ],
+)
+def test_parameters_cell_that_the_command_line_cannot_serve(root, line, message):
+    write(root, "odd", "print(1)", parameters=line)
+    with pytest.raises(ValueError, match=message):
+        run.declared("odd", root)
+
+
+def test_a_page_holds_the_run_its_parameters_and_no_path_of_the_machine(root):
+    assert run.main(["fig", "-p", "profile", "smoke", "-p", "share", "0.5"], root) == 0
+    assert page_text(root) == "smoke None 0.5 False\n"
+    page = nbformat.read(run.page("fig", root), as_version=4)
+    assert page.metadata.companion.parameters == {
+        "profile": "smoke",
+        "n_targets": None,
+        "share": 0.5,
+        "is_quick": False,
+    }
+    injected = [cell.source for cell in page.cells if "injected-parameters" in cell.metadata.tags]
+    assert len(injected) == 1
+    assert "profile" in injected[0]
+    assert "share" not in injected[0], "a value equal to its default is not injected"
+    text = run.page("fig", root).read_text()
+    assert str(root) not in text
+    assert sys.prefix not in text
+    assert page.metadata.papermill.input_path == "notebooks/fig.ipynb"
+    assert drafts(root) == []
+
+
+def test_defaults_inject_nothing_and_the_page_is_current_until_something_changes(root, capsys):
+    assert run.main(["--all"], root) == 0
+    page = nbformat.read(run.page("fig", root), as_version=4)
+    assert not any("injected-parameters" in cell.metadata.get("tags", []) for cell in page.cells)
+    before = run.page("fig", root).read_bytes()
+    capsys.readouterr()
+    assert run.main(["--all"], root) == 0
+    assert capsys.readouterr().out == "fig is up to date\n"
+    assert run.main(["--all", "--profile", "fashion"], root) == 0, "the default, said aloud, is the same"
+    assert run.page("fig", root).read_bytes() == before
+
+
+@pytest.mark.parametrize("changed", ["notebooks/fig.ipynb", "lib/one.py", "lib/two.py", "data_manifest.yaml"])
+def test_a_change_of_any_source_changes_the_stamp(root, changed):
+    before = run.stamp("fig", {"seed": 0}, root)
+    assert run.stamp("fig", {"seed": 0}, root) == before
+    assert run.stamp("fig", {"seed": 1}, root) != before
+    with (root / changed).open("a") as file:
+        file.write("\n")
+    assert run.stamp("fig", {"seed": 0}, root) != before
+
+
+def test_a_failed_run_keeps_the_old_page_and_says_why_in_one_line(root, capsys):
+    # it fails in the middle, after it has seen that its old page is still in place
+    code = "assert 'old page' in open('book/notebooks/fig.ipynb').read()\nraise ValueError('k is 3\\nand more')"
+    run.page("fig", root).parent.mkdir(parents=True)
+    run.page("fig", root).write_text("old page")
+    write(root, "fig", code)
+    assert run.main(["fig"], root) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "fig: failed: cell 2 raised ValueError: k is 3; kept in _failed/fig.ipynb, the page is as it was"
+    )
+    assert run.page("fig", root).read_text() == "old page"
+    assert "k is 3" in (root / "_failed" / "fig.ipynb").read_text()
+    assert drafts(root) == []
+
+
+def test_a_kernel_that_dies_is_a_failed_run(root, capfd):
+    write(root, "fig", "import os; os._exit(1)")
+    assert run.main(["fig"], root) == 1
+    assert "fig: failed: the kernel died" in capfd.readouterr().err
+    assert not run.page("fig", root).exists()
+    assert (root / "_failed" / "fig.ipynb").exists()
+
+
+def test_all_goes_on_after_a_failure_and_reports_it(root):
+    write(root, "bad", "1 / 0", parameters=None)
+    assert run.main(["--all", "--profile", "smoke"], root) == 1
+    assert not run.page("bad", root).exists()
+    assert page_text(root).startswith("smoke")
+
+
+def test_the_kernel_is_this_interpreter_in_the_root_whatever_the_user_has_installed(root, monkeypatch):
+    elsewhere = root / "home" / ".local" / "share" / "jupyter" / "kernels" / "python3"
+    elsewhere.mkdir(parents=True)
+    spec = {"argv": ["/nowhere/python", "-m", "ipykernel_launcher", "-f", "{connection_file}"], "display_name": "other"}
+    (elsewhere / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("HOME", str(root / "home"))
+    write(root, "where", "import os, sys; print(sys.executable, os.getcwd())", parameters=None)
+    assert run.main(["where"], root) == 0
+    assert page_text(root, "where").split() == [sys.executable, os.path.realpath(root)]
+
+
+SOURCES = sorted(NOTEBOOKS.glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_source_notebooks_are_clean(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert cell.outputs == []
+            assert cell.execution_count is None
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_no_declared_parameter_is_lost_on_papermill(path):
+    cells = [
+        cell.source for cell in nbformat.read(path, as_version=4).cells if "parameters" in cell.metadata.get("tags", [])
+    ]
+    assert len(cells) <= 1
+    written = [line.target.id for cell in cells for line in ast.parse(cell).body]
+    known = run.declared(path.stem, ROOT)
+    assert list(known) == written, "papermill skips a line with a second '=' sign or without a plain type"
+    assert all(parameter["help"] for parameter in known.values())
+    assert list(papermill.inspect_notebook(str(path))) == written
+
+
+def test_a_page_whose_results_were_deleted_is_stale(root):
+    run.main(["fig"], root)
+    values = {key: parameter["default"] for key, parameter in run.declared("fig", root).items()}
+    assert run.is_current("fig", values, root)
+    (root / "results" / "fashion" / "ledger.jsonl").unlink()
+    assert not run.is_current("fig", values, root)

@@ -1,0 +1,91 @@
+"""CDF, area, intervals and verdicts on supports whose answer is known by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib import paper, stats
+from lib.support import FOUND, LARGER, WRONG_AT_ZERO
+
+
+def table(sizes: dict[str, list], kind="removal") -> pd.DataFrame:
+    """sizes: method -> one size a target; None is larger than k_max, "x" is wrong at k = 0."""
+    rows = [
+        {"kind": kind, "method": method, "target": target, "trainings": 4}
+        | {"size": size if isinstance(size, int) else None}
+        | {"reason": WRONG_AT_ZERO if size == "x" else LARGER if size is None else FOUND}
+        for method, column in sizes.items()
+        for target, size in enumerate(column)
+    ]
+    return pd.DataFrame(rows).astype({"size": "Int64"})
+
+
+def test_summary_by_hand():
+    supports = table({"a": [25, 50, None, "x"], "b": [100, None, None, "x"]})
+    a, b = stats.summary(supports, k_max=100).to_dict("records")
+    assert (a["n"], a["excluded"], a["trainings"]) == (3, 1, 16)
+    assert a["flipped"] == pytest.approx(2 / 3) and b["flipped"] == pytest.approx(1 / 3)
+    assert a["auc"] == pytest.approx((0.75 + 0.5 + 0) / 3) and b["auc"] == 0
+    assert a["median"] == 50 and np.isnan(b["median"])
+    assert a["auc_low"] <= a["auc"] <= a["auc_high"] and a["flipped_low"] < a["flipped"] < a["flipped_high"]
+
+
+def test_area_is_the_area_under_the_cdf():
+    supports = table({"a": [3, 7, 10, None]})
+    k = np.arange(10)  # the CDF is constant on [k, k + 1)
+    assert stats.area(supports, 10).mean() == pytest.approx(stats.flipped_by(supports, k).mean())
+
+
+def test_cdf_counts_supports_up_to_k():
+    flipped = stats.flipped_by(table({"a": [3, None]}), np.array([0, 2, 3, 99]))
+    np.testing.assert_array_equal(flipped, [[False, False, True, True], [False] * 4])
+
+
+def test_interval_matches_the_normal_approximation_and_is_reproducible():
+    values = np.random.default_rng(0).normal(size=(400, 2))
+    low, high = stats.interval(values)
+    half = 1.96 * values.std(axis=0) / 20
+    np.testing.assert_allclose(low, values.mean(0) - half, atol=0.01)
+    np.testing.assert_allclose(high, values.mean(0) + half, atol=0.01)
+    np.testing.assert_array_equal(low, stats.interval(values)[0])
+
+
+def test_interval_of_one_value_or_of_equal_values():
+    assert stats.interval(np.array([0.5])) == (0.5, 0.5)
+    assert tuple(map(float, stats.interval(np.ones(5)))) == (1.0, 1.0)
+
+
+def test_intervals_cover_the_truth():
+    rng = np.random.default_rng(1)
+    covered = [low <= 0.3 <= high for low, high in (stats.interval(rng.random(60) < 0.3) for _ in range(60))]
+    assert np.mean(covered) > 0.85
+
+
+def test_paired_by_hand():
+    supports = table({"a": [10, 20, 30, None, "x"], "b": [20, 20, None, 50, "x"]})
+    row = stats.paired(supports, "removal", "a", "b", k_max=100)
+    assert (row["n"], row["smaller"], row["equal"], row["larger"]) == (4, 2, 1, 1)
+    assert row["difference"] == pytest.approx((0.1 + 0 + 0.7 - 0.5) / 4)
+    assert row["low"] < row["difference"] < row["high"] and row["verdict"] == "undecided"
+
+
+def test_paired_sees_a_consistent_difference_that_single_bands_hide():
+    sizes = np.arange(1, 60)
+    supports = table({"a": sizes.tolist(), "b": (sizes + 3).tolist()})
+    assert stats.paired(supports, "removal", "a", "b", k_max=100)["verdict"] == "agrees"
+    assert stats.paired(supports, "removal", "b", "a", k_max=100)["verdict"] == "disagrees"
+    a, b = stats.summary(supports, 100).to_dict("records")
+    assert a["auc_low"] < b["auc_high"]
+
+
+@pytest.mark.parametrize(("low", "high", "word"), [(0.1, 0.2, "agrees"), (-2, -1, "disagrees"), (-1, 1, "undecided")])
+def test_verdict(low, high, word):
+    assert stats.verdict(low, high) == word
+
+
+def test_beside_the_papers_numbers_by_hand():
+    supports = pd.concat([table({"a": [49, 50, 128, None]}), table({"a": [2, 3, 4, None]}, kind="mislabel")])
+    rows = paper.beside(supports, "a", class_size=500).set_index("k")
+    assert rows.loc["< 50", "here"] == 0.25 and rows.loc["≤ 128", "here"] == 0.75 and rows.loc["< 3", "here"] == 0.25
+    assert rows.loc["< 50", "paper"] == 0.23 and rows.loc["< 50", "share_of_class"] == 0.1
+    assert (rows["n"] == 4).all()

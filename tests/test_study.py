@@ -1,0 +1,120 @@
+"""The study the figures share, on a few images: targets, wrong labels, rankings, supports, what is kept and reused."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lib import features, profiles, study
+from lib.features import FeatureRecipe
+from lib.retrain import Recipe
+from lib.study import METHODS, MISLABEL, REMOVAL, Study
+
+
+@pytest.fixture(scope="module")
+def small() -> profiles.Profile:
+    """Smoke, with features that cost nothing and two methods' worth of trainings."""
+    smoke = profiles.load("smoke", n_targets=10, k_max=8, budget=1)
+    return replace(smoke, moco=FeatureRecipe("pixels"), supervised=FeatureRecipe("pixels"))
+
+
+@pytest.fixture(scope="module")
+def opened(small, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study, "RESULTS", folder)
+        yield Study(small, "cpu", n_jobs=2)
+
+
+@pytest.fixture(scope="module")
+def supports(opened):
+    return opened.supports([(REMOVAL, "pixels_l2"), (MISLABEL, "random")])
+
+
+def test_targets_are_balanced_and_right_in_the_base_models(opened):
+    labels = opened.dataset.test_labels
+    assert np.bincount(labels[opened.targets]).tolist() == [1] * 10
+    assert (opened.base_logits[opened.targets].argmax(1) == labels[opened.targets]).all()
+
+
+def test_wrong_labels_are_the_strongest_wrong_class(opened):
+    labels = opened.dataset.test_labels[opened.targets]
+    for logits, label, wrong in zip(opened.base_logits[opened.targets], labels, opened.wrong_labels, strict=True):
+        assert wrong != label and logits[wrong] == np.delete(logits, label).max()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_rankings_stay_in_the_class_without_repetition(opened, method):
+    ranking = opened.ranking(method)
+    assert ranking.shape == (10, 8)
+    labels = opened.dataset.train_labels
+    for ids, target in zip(ranking, opened.targets, strict=True):
+        assert len(set(ids)) == 8 and (labels[ids] == opened.dataset.test_labels[target]).all()
+
+
+def test_the_table_of_supports(opened, supports):
+    assert len(supports) == 20 and supports["target"].tolist() == 2 * opened.targets.tolist()
+    assert set(supports["kind"]) == {REMOVAL, MISLABEL}
+    found = supports[supports["reason"] == "found"]
+    assert (found["size"] == found["high"]).all() and (found["low"] < found["high"]).all()
+    assert supports["votes"].str.startswith("0:").all()
+
+
+def test_everything_is_read_back_and_nothing_is_trained_again(small, opened, supports):
+    before = {path: path.stat().st_mtime_ns for path in opened.folder.rglob("*") if path.is_file()}
+    again = Study(small, "cpu", n_jobs=1).supports([(REMOVAL, "pixels_l2"), (MISLABEL, "random")])
+    assert again.equals(supports)
+    after = {path: path.stat().st_mtime_ns for path in opened.folder.rglob("*") if path.is_file()}
+    assert {p: t for p, t in after.items() if p.suffix != ".lock"} == {
+        p: t for p, t in before.items() if p.suffix != ".lock"
+    }
+
+
+def test_retrainings_behind_a_table(opened, supports):
+    records = opened.retrainings(supports)
+    assert records["key"].is_unique
+    keys = {record["key"] for record in opened.driver.ledger.records}
+    base = opened.profile.n_base
+    assert len(records) == len(keys) - base  # all that was trained, but for the base models
+
+
+def test_overridden_values_have_outputs_of_their_own(opened, small):
+    plain = Study(profiles.load("smoke")).outputs("fig03")
+    changed = Study(profiles.load("smoke", k_max=16)).outputs("fig03")
+    assert plain.name == "fig03" and changed.name.startswith("fig03-") and plain.parent == changed.parent
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_targets": 15}, "n_targets=15 must be a multiple of the 10 classes, at most 200"),
+        ({"n_targets": 500}, "n_targets=500 must be a multiple of the 10 classes, at most 200"),
+        ({"k_max": 101}, "k_max=101 exceeds the 100 training images of a class"),
+        ({"train_per_class": 501}, "501 training images a class are not in fashion_mnist; give 1 to 500"),
+        ({"moco": FeatureRecipe("moco", crop=2.0)}, "crop=2.0 is no share of the area"),
+        ({"recipe": Recipe(width=0)}, "width=0 must be at least 1"),
+    ],
+)
+def test_values_that_do_not_fit_are_refused_before_anything_is_trained(small, changes, message, tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "RESULTS", tmp_path)
+    with pytest.raises(ValueError, match=message):
+        Study(replace(small, **changes))
+    assert not list(tmp_path.iterdir())
+
+
+def test_unknown_methods_devices_and_too_many_targets(opened, small):
+    with pytest.raises(ValueError, match="unknown kind or method 'removal', 'trak'; choose removal or mislabel"):
+        opened.supports([(REMOVAL, "trak")])
+    with pytest.raises(ValueError, match="unknown device 'tpu'"):
+        Study(small, device="tpu")
+    with pytest.raises(ValueError, match="n_jobs=0 is no number of processes"):
+        Study(small, n_jobs=0)
+    with pytest.raises(ValueError, match="n_targets=200 is too many: of one class the base models get only"):
+        _ = Study(replace(small, n_targets=200)).targets
+
+
+def test_knn_accuracy_table(opened):
+    table = opened.knn_accuracies(["pixels"])
+    pixels = features.extract(opened.dataset, FeatureRecipe("pixels"))
+    assert table.loc[0, "knn_accuracy"] == features.knn_accuracy(pixels, opened.dataset)
+    assert (table.loc[0, "size"], table.loc[0, "n"]) == (784, 200)
