@@ -28,15 +28,11 @@ CANDIDATES = (
     replace(QUICK, epochs=30),
     replace(QUICK, crop=0.4),
     replace(QUICK, crop=1.0),
-    replace(QUICK, flip=False),
     replace(QUICK, jitter=0.0),
-    replace(QUICK, jitter=0.8),
     replace(QUICK, cutout=0),
     replace(QUICK, cutout=14),
     replace(QUICK, temperature=0.2),
-    replace(QUICK, peak_lr=0.1),
     replace(QUICK, peak_lr=0.2),
-    replace(QUICK, memory_bank=4096),
 )
 VARIED = ("width", "epochs", "crop", "flip", "jitter", "cutout", "temperature", "peak_lr", "memory_bank")
 

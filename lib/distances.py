@@ -7,37 +7,26 @@ label conditioning (the paper's choice, §3.1 "Subset of train images") training
 from collections.abc import Callable
 
 import numpy as np
-from joblib import Parallel, delayed
-from sklearn.svm import LinearSVC
 
-C = 0.1  # Paper's code: LinearSVC(C=0.1, tol=1e-6, max_iter=10000)
-TOLERANCE = 1e-6
-MAX_ITER = 10_000
+from lib.esvm import decision_values
 
 
-def l2(target: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Minus the Euclidean distance. target: (d,). train: (n, d). Returns (n,)."""
-    return -np.linalg.norm(train - target, axis=1)
+def l2(targets: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Minus the Euclidean distance. targets: (t, d). train: (n, d). Returns (t, n)."""
+    return -np.stack([np.linalg.norm(train - target, axis=1) for target in targets])
 
 
-def cosine(target: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Cosine similarity. target: (d,). train: (n, d). Returns (n,); a zero vector is similar to nothing (0)."""
-    norms = np.linalg.norm(train, axis=1) * np.linalg.norm(target)
-    return (train @ target) / np.maximum(norms, np.finfo(np.float32).tiny)
+def cosine(targets: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Cosine similarity. targets: (t, d). train: (n, d). Returns (t, n); a zero vector is similar to nothing (0)."""
+    norms = np.linalg.norm(targets, axis=1)[:, None] * np.linalg.norm(train, axis=1)
+    return targets @ train.T / np.maximum(norms, np.finfo(np.float32).tiny)
 
 
-def esvm(target: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Exemplar SVM: decision value of a linear SVM with the target as its one positive, `train` as the negatives.
-
-    target: (d,). train: (n, d). Returns (n,). Squared hinge, L2 penalty, intercept regularised, classes balanced.
-    Cost: one liblinear fit, O(n d) a pass. Source: Paper §3.1 "Distance function"; Malisiewicz et al. 2011.
-    """
-    svm = LinearSVC(C=C, tol=TOLERANCE, max_iter=MAX_ITER, class_weight="balanced", random_state=0)
-    svm.fit(np.vstack([target, train]), np.arange(1 + len(train)) == 0)
-    return svm.decision_function(train)
-
-
-DISTANCES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {"l2": l2, "cosine": cosine, "esvm": esvm}
+DISTANCES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "l2": l2,
+    "cosine": cosine,
+    "esvm": decision_values,
+}
 
 
 def scores(
@@ -47,7 +36,6 @@ def scores(
     target_labels: np.ndarray,
     train_labels: np.ndarray,
     same_class: bool = True,
-    n_jobs: int = -1,
 ) -> np.ndarray:
     """Score every training image for every target.
 
@@ -58,17 +46,17 @@ def scores(
     no training image.
     """
     _check(distance, target_features, train_features, target_labels, train_labels)
-    everything = np.ones(len(train_labels), dtype=bool)
-    candidates = [train_labels == label if same_class else everything for label in target_labels]
-    if not all(mask.any() for mask in candidates):
-        missing = next(label for label, mask in zip(target_labels, candidates, strict=True) if not mask.any())
-        raise ValueError(f"class {missing} has no training image; choose targets of another class or same_class=False")
-    compare = DISTANCES[distance]
-    jobs = (delayed(compare)(f, train_features[m]) for f, m in zip(target_features, candidates, strict=True))
     result = np.full((len(target_labels), len(train_labels)), -np.inf, dtype=np.float32)
-    workers = Parallel(n_jobs=n_jobs, prefer="threads")  # liblinear and numpy release the interpreter
-    for row, mask, values in zip(result, candidates, workers(jobs), strict=True):
-        row[mask] = values
+    if not same_class:
+        result[:] = DISTANCES[distance](target_features, train_features)
+        return result
+    for label in np.unique(target_labels):
+        rows, columns = np.flatnonzero(target_labels == label), np.flatnonzero(train_labels == label)
+        if not len(columns):
+            raise ValueError(
+                f"class {label} has no training image; choose targets of another class or same_class=False"
+            )
+        result[np.ix_(rows, columns)] = DISTANCES[distance](target_features[rows], train_features[columns])
     return result
 
 

@@ -28,13 +28,15 @@ FIGURE_3 = (
 
 
 def beside(supports: pd.DataFrame, method: str, class_size: int) -> pd.DataFrame:
-    """The statements of Figure 3 beside our share of flipped targets at the same share of the class.
+    """The statements of Figure 3 beside our share of flipped targets at the same share of the class, where computed.
 
     Columns: kind, share_of_class, k, here, low, high, n, then the paper's ours, rivals and source.
     """
     rows = []
     for statement in FIGURE_3:
         ours = supports[(supports["kind"] == statement.kind) & (supports["method"] == method)]
+        if ours.empty:
+            continue
         k = statement.k * class_size // CLASS_SIZE
         at_most = k if statement.inclusive else k - 1
         flipped = stats.flipped_by(stats.usable(ours), np.array([at_most]))[:, 0]

@@ -55,16 +55,25 @@ def support_cdfs(supports: pd.DataFrame, k_max: int, title: str) -> Figure:
         n = of_kind["target"].nunique()
         axis.text(0.02, 0.97, f"n = {n} targets", transform=axis.transAxes, va="top", fontsize=10)
     axes[0][0].set_ylabel("share of targets flipped")
-    axes[0][-1].legend(loc="lower right" if kinds[-1] == "mislabel" else "upper right", fontsize=9)
+    axes[0][0].legend(loc="upper left", bbox_to_anchor=(0, 0.92), fontsize=9)
     figure.suptitle(title, fontsize=12)
     figure.tight_layout()
     return figure
 
 
 def table(rows: pd.DataFrame | list[dict]):
-    """A table to show on a page: method names in words, three decimals, no index."""
+    """A table to show on a page: methods in words, intervals beside their value, three decimals, no index."""
     shown = pd.DataFrame(rows)
     for column in ("method", "better", "worse"):
         if column in shown:
             shown[column] = shown[column].map(label)
+    for column in list(shown):
+        bounds = [f"{column}_low", f"{column}_high"]
+        if column in ("difference", "here"):
+            bounds = ["low", "high"]
+        if set(bounds) <= set(shown):
+            triples = shown[[column, *bounds]].itertuples(index=False)
+            shown[column] = [f"{value:.3f} [{low:.3f}, {high:.3f}]" for value, low, high in triples]
+            shown = shown.drop(columns=bounds)
+    shown.columns = [column.replace("_", " ") for column in shown]
     return shown.style.hide(axis="index").format(precision=3, na_rep="–")

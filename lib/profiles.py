@@ -31,7 +31,7 @@ class Profile:
 
 
 # DEPARTURE: the laptop recipe trains a ResNet-9 of width 8 with a strided stem for 3 epochs of batches of 64, with
-# Nesterov momentum and without augmentation: the most accurate recipe measured under two core-seconds a training.
+# Nesterov momentum and without augmentation: the cheapest one measured that clears 84 % with a margin (page "Choices").
 LAPTOP = Recipe(
     width=8,
     stem="conv5s2",

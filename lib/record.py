@@ -78,8 +78,8 @@ def status(study, supports: pd.DataFrame, wall_seconds: float) -> str:
     )
 
 
-def save(study, name: str, figure: Figure, tables: dict) -> pd.DataFrame:
-    """Write a figure and its tidy tables under results/, with their provenance; returns the provenance to show.
+def save(study, name: str, figure: Figure, tables: dict):
+    """Write a figure and its tidy tables under results/, with their provenance; returns a table of it to show.
 
     Only what can be computed again to the same bytes is written, so that running a page anew changes no file.
     """
@@ -108,4 +108,4 @@ def save(study, name: str, figure: Figure, tables: dict) -> pd.DataFrame:
         "recipe of the retrainings": provenance["recipe"],
         "versions": ", ".join(f"{package} {v}" for package, v in provenance["versions"].items()),
     }
-    return pd.DataFrame(shown.items(), columns=["", "provenance"])
+    return pd.DataFrame(shown.items()).style.hide(axis="index").hide(axis="columns")

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib import data, distances, features, models, record
+from lib import data, distances, esvm, features, models, record
 from lib.campaign import Driver, Question
 from lib.ledger import Ledger
 from lib.paths import RESULTS
@@ -134,6 +134,7 @@ class Study:
         identity = {
             "dataset": self.dataset.checksum,
             "method": method,
+            "settings": {"C": esvm.C} if distance == "esvm" else None,
             "features": asdict(getattr(profile, feature)) if feature else profile.seed,
             "targets": self.targets.tolist(),
             "k_max": profile.k_max,

@@ -617,3 +617,19 @@ def test_real_archive(name, n_train, n_test, n_classes, side, checksum):
     assert np.bincount(dataset.test_labels).tolist() == [n_test] * n_classes
     assert len(dataset.class_names) == n_classes and list(dataset.class_names) == sorted(dataset.class_names)
     assert dataset.checksum == checksum
+
+
+def test_subset_is_the_first_images_of_each_class_and_a_dataset_of_its_own(tiny):
+    part = data.subset(tiny, 5, 2)
+    np.testing.assert_array_equal(part.train_labels, np.repeat([0, 1, 2], 5))
+    np.testing.assert_array_equal(part.train_images[5:10], tiny.train_images[40:45])
+    np.testing.assert_array_equal(part.test_images[2:4], tiny.test_images[10:12])
+    assert part.checksum not in (tiny.checksum, data.subset(tiny, 5, 3).checksum)
+    assert part.checksum == data.subset(tiny, 5, 2).checksum
+    assert len(data.subset(tiny, None, 2).train_labels) == len(tiny.train_labels)
+
+
+@pytest.mark.parametrize(("train", "test", "split"), [(41, 2, "training"), (5, 11, "test"), (0, 2, "training")])
+def test_subset_larger_than_a_class_is_refused(tiny, train, test, split):
+    with pytest.raises(ValueError, match=f"{split} images a class are not in tiny; give 1 to"):
+        data.subset(tiny, train, test)
