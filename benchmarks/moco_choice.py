@@ -2,8 +2,8 @@
 
 Each row of `results/fashion/moco_choice.csv` is one training on the embedded Fashion-MNIST images, with one seed,
 and kNN accuracy on 1 000 training images (100 a class) held out of it: one standard error is about 1.3
-points, so that smaller differences decide nothing. Width and epochs matter; the chosen recipe extrapolates both. Its
-own kNN accuracy on the test images, which chose nothing, is on the page of Figure 2. About 10 minutes on one core.
+points, so that smaller differences decide nothing. The chosen recipe is the first candidate with more width and epochs.
+Its own kNN accuracy on the test images, which chose nothing, is on the page of Figure 2. About 10 minutes on one core.
 """
 
 import time
