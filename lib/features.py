@@ -2,12 +2,12 @@
 
 Three methods: "moco" learns without labels by momentum contrast (MoCo v2, with the modules and the loss of the lightly
 library), "supervised" takes the layer before the last of a classifier trained by `lib.retrain`, "pixels" takes the
-normalised images themselves. `knn_accuracy` checks their quality; `lib.record` stores them by the recipe's hash.
+normalised images themselves. `knn_accuracy` checks their quality; `lib.study` keeps them under their recipe.
 """
 
 import copy
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from lib import augment, models
 from lib.data import Dataset
-from lib.retrain import EVAL_BATCH, Recipe, Retraining, fit, normalised, one_thread, short_hash
+from lib.retrain import EVAL_BATCH, Recipe, Retraining, fit, normalised, one_thread
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,6 @@ class FeatureRecipe:
     flip: bool = True
     jitter: float = 0.4  # of contrast and brightness
     cutout: int = 8  # pixels a side; 0: none
-
-    @property
-    def hash(self) -> str:
-        return short_hash(asdict(self))
 
 
 @dataclass(frozen=True)
