@@ -1,25 +1,27 @@
-"""Find many supports at once: one driver, many worker processes, every retraining through the ledger.
+"""Find many supports at once: one driver, many workers, every retraining through the ledger.
 
-Each question's search yields probes; the driver collects the probes of all questions, trains what the ledger does not
-know yet, each distinct retraining once, and sends the votes back. Only the driver writes. Killed at any instant, it
-loses the retrainings in flight; run again, it finds the others in the ledger.
+Each search asks for retrainings. Those that the ledger does not know are trained, each distinct one once, those first
+for which most searches wait; whenever one is done, the searches that waited for it go on. So all workers are busy until
+the last few trainings. Only the driver writes. Killed at any instant, it loses the retrainings in flight; run again, it
+finds the others in the ledger.
 """
 
 import platform
-from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Generator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from lib import support
+from lib import support, workers
 from lib.data import Dataset
 from lib.ledger import Ledger
 from lib.retrain import Recipe, Retraining, margins, retrain
 
 LOGIT_DECIMALS = 4
+AHEAD = 2  # retrainings that a worker has or has waiting, so that it never idles
 
 
 @dataclass(frozen=True)
@@ -33,75 +35,184 @@ class Question:
     ranking: tuple[int, ...]
     label: int | None = None
 
-    def retrainings(self, recipe: Recipe, probe: support.Probe) -> list[Retraining]:
-        """The trainings that answer a probe, one a seed."""
-        first = self.ranking[: probe.k]
-        if self.label is None:
-            return [Retraining(recipe, seed, removed=first) for seed in probe.seeds]
-        changes = tuple((i, self.label) for i in first)
-        return [Retraining(recipe, seed, relabelled=changes) for seed in probe.seeds]
+
+Group = tuple[Question, ...]  # questions that are answered by the same trainings: one, or united, one of each class
+
+
+def retrainings(group: Group, recipe: Recipe, probe: support.UnitedProbe) -> list[Retraining]:
+    """The trainings that answer a probe of a group, one a seed: the changes of all its questions together."""
+    changed = [(question, question.ranking[:k]) for question, k in zip(group, probe.ks, strict=True)]
+    removed = tuple(i for question, first in changed if question.label is None for i in first)
+    relabelled = tuple((i, question.label) for question, first in changed if question.label is not None for i in first)
+    return [Retraining(recipe, seed, removed, relabelled) for seed in probe.seeds]
+
+
+@dataclass(frozen=True)
+class Need:
+    """What an inquiry waits for: logits of targets under retrainings. left: trainings until its end, at most."""
+
+    retrainings: list[Retraining]
+    targets: list[int]
+    left: int
+
+
+@dataclass
+class Job:
+    """A retraining that is not done yet, the targets to read off it, and the inquiries that wait for it."""
+
+    what: Retraining
+    targets: set[int] = field(default_factory=set)
+    waiting: set[int] = field(default_factory=set)
+
+
+class Schedule:
+    """What is still to be trained, and for which inquiries: generators that yield a Need and return their result."""
+
+    def __init__(self, inquiries: list[Generator], dataset: Dataset, ledger: Ledger):
+        self.jobs: dict[str, Job] = {}  # by the ledger's key
+        self.results: dict[int, object] = {}
+        self._inquiries, self._dataset, self._ledger = inquiries, dataset, ledger
+        self._needs: dict[int, Need] = {}  # of the inquiries that wait
+        for i in range(len(inquiries)):
+            self._advance(i)
+
+    def most_wanted(self, n: int, running: set[str]) -> list[str]:
+        """Keys of the n jobs not running for which most inquiries wait."""
+        return sorted(self.jobs.keys() - running, key=lambda key: -len(self.jobs[key].waiting))[: max(0, n)]
+
+    def left(self) -> int:
+        """Trainings until all inquiries have ended, at most."""
+        return sum(need.left for need in self._needs.values())
+
+    def done(self, key: str) -> None:
+        """The ledger knows this one now: let those that waited for nothing else go on."""
+        for i in self.jobs.pop(key).waiting:
+            if not self._waits(i):
+                self._advance(i)
+
+    def _advance(self, i: int) -> None:
+        try:
+            self._needs[i] = next(self._inquiries[i])
+            while not self._waits(i):
+                self._needs[i] = next(self._inquiries[i])
+        except StopIteration as stop:
+            self._needs.pop(i, None)
+            self.results[i] = stop.value
+
+    def _waits(self, i: int) -> bool:
+        """Whether the ledger lacks something that inquiry i needs; it is put down as a job."""
+        need, waits = self._needs[i], False
+        for what in need.retrainings:
+            key = what.key(self._dataset)
+            missing = {target for target in need.targets if self._ledger.logits(key, target) is None}
+            if missing:
+                job = self.jobs.setdefault(key, Job(what))
+                job.targets |= missing
+                job.waiting.add(i)
+                waits = True
+        return waits
 
 
 @dataclass(frozen=True)
 class Driver:
-    """What all retrainings of a campaign share. device: "cpu" or "cuda". n_jobs: processes; -1: one a core."""
+    """What all retrainings of a campaign share. device: "cpu" or "cuda". n_jobs, scheduler: see `lib.workers.pool`."""
 
     dataset: Dataset
     recipe: Recipe
     ledger: Ledger
     device: str = "cpu"
     n_jobs: int = -1
+    scheduler: str | None = None
 
     def logits(self, retrainings: list[Retraining], targets: list[int]) -> np.ndarray:
         """Logits (n_retrainings, n_targets, n_classes) of the targets (test ids) under every retraining."""
-        with self._workers() as workers, _progress_bar() as bar:
-            bar.total = len(retrainings)
-            self._train_missing([(what, target) for what in retrainings for target in targets], workers, bar)
-        return np.array([[self._known(what, target) for target in targets] for what in retrainings])
 
-    def supports(self, questions: list[Question], budget: int, n_votes: int) -> list[support.Support]:
-        """The support of every question, in their order. See `lib.support.search` for budget and n_votes."""
-        searches = [support.search(len(question.ranking), budget, n_votes) for question in questions]
-        probes = dict(enumerate(map(next, searches)))  # those of the searches still open
-        found: dict[int, support.Support] = {}
-        with self._workers() as workers, _progress_bar() as bar:
-            while probes:
-                asked = {i: questions[i].retrainings(self.recipe, probe) for i, probe in probes.items()}
-                bar.total = bar.n + sum(probe.probes_left for probe in probes.values()) * (n_votes // 2 + 1)
-                self._train_missing([(what, questions[i].target) for i in asked for what in asked[i]], workers, bar)
-                for i, retrainings in asked.items():
-                    try:
-                        probes[i] = searches[i].send(
-                            [self._is_right(what, questions[i].target) for what in retrainings]
-                        )
-                    except StopIteration as stop:
-                        found[i] = stop.value
-                        del probes[i]
-        return [found[i] for i in range(len(questions))]
+        def inquiry(what: Retraining) -> Generator[Need, None, np.ndarray]:
+            yield Need([what], targets, left=1)
+            key = what.key(self.dataset)
+            return np.array([self.ledger.logits(key, target) for target in targets])
 
-    def _workers(self) -> Parallel:
-        return Parallel(n_jobs=self.n_jobs, return_as="generator_unordered")
+        return np.array(self._answer([inquiry(what) for what in retrainings]))
 
-    def _known(self, what: Retraining, target: int) -> np.ndarray | None:
-        return self.ledger.logits(what.key(self.dataset), target)
+    def supports(self, groups: list[Group], budget: int, n_votes: int) -> list[tuple[support.Support, tuple[str, ...]]]:
+        """For every question of every group, in order: its support, and the ledger's keys of the trainings behind it.
 
-    def _is_right(self, what: Retraining, target: int) -> bool:
-        return bool(margins(self._known(what, target)[None], self.dataset.test_labels[[target]])[0] > 0)
+        See `lib.support.search` for budget and n_votes. Raises ValueError for a group whose rankings differ in length
+        or share a training image.
+        """
+        for group in groups:
+            _check(group)
+        answers = self._answer([self._inquiry(group, budget, n_votes) for group in groups])
+        return [(found, keys) for supports, keys in answers for found in supports]
 
-    def _train_missing(self, pairs: list[tuple[Retraining, int]], workers: Parallel, bar: tqdm) -> None:
-        """Train what the ledger does not know of the (retraining, target) pairs, each distinct retraining once."""
-        targets = defaultdict(set)
-        for what, target in pairs:
-            if self._known(what, target) is None:
-                targets[what].add(target)
-        jobs = (delayed(_record)(what, sorted(asked), self.dataset, self.device) for what, asked in targets.items())
-        for record in workers(jobs):
-            self.ledger.append(record)
-            bar.update()
+    def _inquiry(self, group: Group, budget: int, n_votes: int) -> Generator[Need, None, tuple[list, tuple[str, ...]]]:
+        targets, keys = [question.target for question in group], []
+        search = support.united(len(group), len(group[0].ranking), budget, n_votes)
+        probe = next(search)
+        while True:
+            asked = retrainings(group, self.recipe, probe)
+            yield Need(asked, targets, probe.probes_left * (n_votes // 2 + 1))
+            keys += [what.key(self.dataset) for what in asked]
+            try:
+                probe = search.send([self._are_right(what, targets) for what in asked])
+            except StopIteration as stop:
+                return stop.value, tuple(keys)
+
+    def _answer(self, inquiries: list[Generator]) -> list:
+        """Run every inquiry to its end, training what the ledger does not know; returns what they return."""
+        schedule = Schedule(inquiries, self.dataset, self.ledger)
+        if schedule.jobs:
+            with workers.pool(self.dataset, self.n_jobs, self.scheduler) as pool:
+                self._train(schedule, pool)
+        return [schedule.results[i] for i in range(len(inquiries))]
+
+    def _train(self, schedule: Schedule, pool: workers.Pool) -> None:
+        running: dict[Future, str] = {}
+        bar = tqdm(unit=" trainings", delay=5, mininterval=5, leave=False)  # silent where it takes no time
+        try:
+            while schedule.jobs:
+                bar.total = bar.n + schedule.left()
+                free = AHEAD * pool.size() - len(running)
+                for key in schedule.most_wanted(free, set(running.values())):
+                    job = schedule.jobs[key]
+                    arguments = job.what, sorted(job.targets), pool.shared, self.device
+                    running[pool.executor.submit(_record, *arguments)] = key
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    key = running.pop(future)
+                    self.ledger.append(future.result())
+                    schedule.done(key)
+                    bar.update()
+        except BrokenExecutor as error:
+            raise RuntimeError(
+                "a worker process was killed, most often for want of memory; lower n_jobs and run again: what was "
+                "trained is in the ledger"
+            ) from error
+        finally:
+            bar.close()
+            for future in running:
+                future.cancel()
+
+    def _are_right(self, what: Retraining, targets: list[int]) -> list[bool]:
+        key = what.key(self.dataset)
+        logits = np.array([self.ledger.logits(key, target) for target in targets])
+        return (margins(logits, self.dataset.test_labels[targets]) > 0).tolist()
 
 
-def _record(what: Retraining, targets: list[int], dataset: Dataset, device: str) -> dict:
+def _check(group: Group) -> None:
+    lengths = {len(question.ranking) for question in group}
+    if len(lengths) > 1:
+        raise ValueError(f"united rankings have {min(lengths)} to {max(lengths)} training images; give them one length")
+    images = [i for question in group for i in question.ranking]
+    if len(set(images)) < len(images):
+        raise ValueError(
+            f"{len(images) - len(set(images))} training images are in two of the rankings that are tested together; "
+            f"unite targets of different classes, ranked within their class"
+        )
+
+
+def _record(what: Retraining, targets: list[int], shared: Dataset | Path, device: str) -> dict:
     """Train and return the ledger's record. Runs in a worker; small, so that sending it never blocks."""
+    dataset = workers.opened(shared)
     outcome = retrain(dataset, what, device)
     return {
         "key": what.key(dataset),
@@ -115,11 +226,6 @@ def _record(what: Retraining, targets: list[int], dataset: Dataset, device: str)
         "seconds": round(outcome.seconds, 3),
         "machine": f"{machine_name()}, {device}",
     }
-
-
-def _progress_bar() -> tqdm:
-    """Trainings done, left at most, and the time that takes; silent where all is known already."""
-    return tqdm(unit=" trainings", delay=5, mininterval=5, leave=False)
 
 
 def machine_name() -> str:

@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PureWindowsPath
 
 import numpy as np
@@ -31,9 +32,9 @@ UNREADABLE = (OSError, EOFError, SyntaxError, ValueError, RuntimeError, zlib.err
 CIFAR_BATCHES = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images (n, c, h, w) uint8 and labels (n,) int64 of a training and a test split."""
+    """Images (n, c, h, w) uint8 and labels (n,) int64 of a training and a test split. Equal to itself alone."""
 
     name: str
     train_images: np.ndarray
@@ -41,11 +42,18 @@ class Dataset:
     test_images: np.ndarray
     test_labels: np.ndarray
     class_names: tuple[str, ...]
-    checksum: str
+
+    @cached_property
+    def checksum(self) -> str:
+        """SHA-256 (hex) of the images and then the labels, the training split's before the test's."""
+        digest = hashlib.sha256()
+        for array in (self.train_images, self.test_images, self.train_labels, self.test_labels):
+            digest.update(np.ascontiguousarray(array))
+        return digest.hexdigest()
 
 
 def load(name: str, mirror: Path | str | None = None, manifest: Path | str = MANIFEST) -> Dataset:
-    """Load a dataset of the manifest. Its checksum covers images and labels, the training split's before the test's.
+    """Load a dataset of the manifest.
 
     Raises what `lib.manifest.fetch` raises, and ValueError where the content is no dataset.
     """
@@ -53,11 +61,7 @@ def load(name: str, mirror: Path | str | None = None, manifest: Path | str = MAN
     if entry.kind not in READERS:
         raise ValueError(f"{name} is of kind {entry.kind}; datasets are of one of the kinds {', '.join(READERS)}")
     images, labels, n_train, class_names = READERS[entry.kind](fetch(name, mirror, manifest), entry)
-    checksum = hashlib.sha256(images)
-    checksum.update(labels)
-    return Dataset(
-        name, images[:n_train], labels[:n_train], images[n_train:], labels[n_train:], class_names, checksum.hexdigest()
-    )
+    return Dataset(name, images[:n_train], labels[:n_train], images[n_train:], labels[n_train:], class_names)
 
 
 def subset(dataset: Dataset, train_per_class: int | None, test_per_class: int | None) -> Dataset:
@@ -76,11 +80,14 @@ def subset(dataset: Dataset, train_per_class: int | None, test_per_class: int | 
 
     train = first(dataset.train_labels, train_per_class, "training")
     test = first(dataset.test_labels, test_per_class, "test")
-    images = dataset.train_images[train], dataset.test_images[test]
-    labels = dataset.train_labels[train], dataset.test_labels[test]
-    checksum = hashlib.sha256(b"".join(array.tobytes() for array in (*images, *labels)))
-    name = f"{dataset.name} ({len(train)} + {len(test)} images)"
-    return Dataset(name, images[0], labels[0], images[1], labels[1], dataset.class_names, checksum.hexdigest())
+    return Dataset(
+        f"{dataset.name} ({len(train)} + {len(test)} images)",
+        dataset.train_images[train],
+        dataset.train_labels[train],
+        dataset.test_images[test],
+        dataset.test_labels[test],
+        dataset.class_names,
+    )
 
 
 # What a reader returns: images (n, c, h, w) uint8 and labels (n,) int64 of both splits, training first; the number of

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from lib import augment, models
 from lib.data import Dataset
-from lib.retrain import EVAL_BATCH, Recipe, Retraining, fit, normalised, one_thread
+from lib.retrain import EVAL_BATCH, Recipe, Retraining, fit, one_thread, resident
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,11 @@ def extract(dataset: Dataset, recipe: FeatureRecipe, device: str = "cpu", progre
         raise ValueError(f"unknown feature method {recipe.method!r}; choose one of {', '.join(EXTRACTORS)}")
     with one_thread(device):
         embed = EXTRACTORS[recipe.method](dataset, recipe, device, progress)
+        images = resident(dataset, device)
         with torch.no_grad():
             train, test = (
-                torch.cat([embed(batch) for batch in normalised(dataset, images, device).split(EVAL_BATCH)])
-                for images in (dataset.train_images, dataset.test_images)
+                torch.cat([embed(images.normalised(batch)) for batch in split.split(EVAL_BATCH)])
+                for split in (images.train, images.test)
             )
     features = Features(train.float().cpu().numpy(), test.float().cpu().numpy())
     if not (np.isfinite(features.train).all() and np.isfinite(features.test).all()):
@@ -106,7 +107,8 @@ def moco(dataset: Dataset, recipe: FeatureRecipe, device: str, progress: bool):
     check(dataset, recipe)
     net_seed, head_seed, order_seed, view_seed = np.random.SeedSequence(recipe.seed).generate_state(4).tolist()
     order_rng, view_rng = Generator().manual_seed(order_seed), Generator(device).manual_seed(view_seed)
-    images = normalised(dataset, dataset.train_images, device)
+    images = resident(dataset, device)
+    images = images.normalised(images.train)
     net = models.build(recipe, images.shape[1], n_classes=1, seed=net_seed)
     head, loss = projection(net.n_features, recipe, head_seed)
     query, loss = nn.Sequential(net.trunk, head).to(device).train(), loss.to(device)

@@ -88,7 +88,7 @@ def save(study, name: str, figure: Figure, tables: dict):
         figure.savefig(path, metadata={"Software": None})
     for key, table in tables.items():
         with replacing(folder / f"{key}.csv") as path:
-            pd.DataFrame(table).to_csv(path, index=False, float_format="%.6g")
+            pd.DataFrame(table).drop(columns="keys", errors="ignore").to_csv(path, index=False, float_format="%.6g")
     trained = study.retrainings(tables["supports"])
     provenance = {
         "figure": name,

@@ -10,6 +10,7 @@ import json
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -86,7 +87,7 @@ def retrain(dataset: Dataset, what: Retraining, device: str = "cpu") -> Outcome:
     start = clock()
     with one_thread(device):
         net = fit(dataset, what, device)
-        logits = predict(net, normalised(dataset, dataset.test_images, device))
+        logits = predict(net, resident(dataset, device))
     seconds = clock() - start
     return Outcome(logits, float((logits.argmax(1) == dataset.test_labels).mean()), seconds)
 
@@ -127,10 +128,10 @@ def fit(dataset: Dataset, what: Retraining, device: str = "cpu") -> nn.Module:
     keep[list(what.removed)] = False
     for i, label in what.relabelled:
         labels[i] = label
-    images, labels = normalised(dataset, dataset.train_images, device), labels.to(device)
+    images, labels = resident(dataset, device), labels.to(device)
     order_rng = torch.Generator().manual_seed(order_seed)
     augment_rng = torch.Generator(device).manual_seed(augment_seed)
-    net = models.build(recipe, images.shape[1], len(dataset.class_names), init_seed).to(device).train()
+    net = models.build(recipe, images.train.shape[1], len(dataset.class_names), init_seed).to(device).train()
     optimiser = torch.optim.SGD(
         net.parameters(),
         lr=recipe.peak_lr,
@@ -145,7 +146,8 @@ def fit(dataset: Dataset, what: Retraining, device: str = "cpu") -> nn.Module:
         batches = order[keep[order]].split(recipe.batch_size)[:steps_per_epoch]
         for step, ids in enumerate(batches, start=epoch * steps_per_epoch):
             optimiser.param_groups[0]["lr"] = learning_rate((step + 0.5) / steps_per_epoch, recipe)
-            train_step(net, optimiser, augmented(images[ids], recipe, augment_rng), labels[ids], recipe)
+            batch = images.normalised(images.train[ids])
+            train_step(net, optimiser, augmented(batch, recipe, augment_rng), labels[ids], recipe)
     return net.eval()
 
 
@@ -177,17 +179,35 @@ def learning_rate(epoch: float, recipe: Recipe) -> float:
     return recipe.peak_lr * min(rising, falling)
 
 
-def normalised(dataset: Dataset, images: np.ndarray, device: str = "cpu") -> Tensor:
-    """Images (n, c, h, w) as float32 with the training images' mean 0 and standard deviation 1 in each channel."""
-    train = torch.from_numpy(np.array(dataset.train_images)).to(device, torch.float32)
-    std, mean = torch.std_mean(train, dim=(0, 2, 3), keepdim=True)
-    return (torch.from_numpy(np.array(images)).to(device, torch.float32) - mean) / std
+@dataclass(frozen=True)
+class Images:
+    """The images of a dataset on a device, (n, c, h, w) uint8, and how they are normalised; mean, std: (1, c, 1, 1)."""
+
+    train: Tensor
+    test: Tensor
+    mean: Tensor
+    std: Tensor
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """float32 (b, c, h, w), in which each channel of the training images has mean 0 and standard deviation 1."""
+        return (images.float() - self.mean) / self.std
+
+
+@lru_cache(maxsize=2)
+def resident(dataset: Dataset, device: str = "cpu") -> Images:
+    """The images on the device, once a process. On a CPU they share the dataset's memory, memory-mapped or not."""
+    arrays = dataset.train_images, dataset.test_images
+    train, test = (torch.from_numpy(x if x.flags.writeable else x.copy()).to(device) for x in arrays)
+    with one_thread(device):
+        std, mean = torch.std_mean(train.float(), dim=(0, 2, 3), keepdim=True)
+    return Images(train, test, mean, std)
 
 
 @torch.no_grad()
-def predict(net: nn.Module, images: Tensor) -> np.ndarray:
-    """Logits (n, n_classes) float32 of normalised images (n, c, h, w)."""
-    return torch.cat([net(batch) for batch in images.split(EVAL_BATCH)]).float().cpu().numpy()
+def predict(net: nn.Module, images: Images) -> np.ndarray:
+    """Logits (n_test, n_classes) float32 of the test images."""
+    batches = images.test.split(EVAL_BATCH)
+    return torch.cat([net(images.normalised(batch)) for batch in batches]).float().cpu().numpy()
 
 
 def margins(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:

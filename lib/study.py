@@ -5,7 +5,6 @@
 A notebook opens a study and asks it for supports; what was computed before is read, not repeated.
 """
 
-import re
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +18,6 @@ from lib.ledger import Ledger
 from lib.paths import RESULTS
 from lib.profiles import PROFILES, Profile
 from lib.retrain import Retraining, margins, pick_device, short_hash
-from lib.support import Probe
 
 REMOVAL, MISLABEL = "removal", "mislabel"
 METHODS = {  # name: (features, distance)
@@ -34,7 +32,8 @@ BASE_SEED = 1000  # base models' seeds start here; votes use 0, 1, ...: targets 
 
 @dataclass(frozen=True)
 class Study:
-    """One profile, opened. device: "cpu", "cuda" or "auto". n_jobs: processes; -1: one a core.
+    """One profile, opened. device: "cpu", "cuda" or "auto". n_jobs: processes; -1: one a core. scheduler: address of a
+    Dask scheduler whose workers train instead.
 
     Raises ValueError at once where the profile's values do not fit its dataset.
     """
@@ -42,6 +41,7 @@ class Study:
     profile: Profile
     device: str = "auto"
     n_jobs: int = -1
+    scheduler: str | None = None
 
     def __post_init__(self):
         profile, dataset = self.profile, self.dataset
@@ -80,7 +80,8 @@ class Study:
     @cached_property
     def driver(self) -> Driver:
         ledger = Ledger(self.folder / "ledger.jsonl")
-        return Driver(self.dataset, self.profile.recipe, ledger, pick_device(self.device), self.n_jobs)
+        device = pick_device(self.device)
+        return Driver(self.dataset, self.profile.recipe, ledger, device, self.n_jobs, self.scheduler)
 
     @cached_property
     def base_logits(self) -> np.ndarray:
@@ -151,53 +152,50 @@ class Study:
 
         return record.arrays(self.folder / "rankings", method, identity, rank)["ranking"]
 
-    def supports(self, kinds_and_methods: list[tuple[str, str]]) -> pd.DataFrame:
+    def supports(self, curves: list[tuple[str, str]], united: bool = False) -> pd.DataFrame:
         """The support of every target for each (kind, method), one row each, from one campaign.
 
+        united: test one target of every class with the same trainings (see `lib.support.united`).
         Columns: kind ("removal", "mislabel"), method, target (test id), label, wrong_label, size (missing if not
-        found), reason, low, high, votes ("k:right-wrong", in the order of the search), trainings.
+        found), reason, low, high, votes ("k:right-wrong", in the order of the search), trainings, keys (the ledger's).
         """
-        for kind, method in kinds_and_methods:
+        for kind, method in curves:
             if kind not in (REMOVAL, MISLABEL) or method not in METHODS:
                 raise ValueError(
                     f"unknown kind or method {kind!r}, {method!r}; choose {REMOVAL} or {MISLABEL}, and one of "
                     f"{', '.join(METHODS)}"
                 )
+        labels = self.dataset.test_labels[self.targets]
+        groups = _one_of_each_class(labels) if united else [[i] for i in range(len(labels))]
+        tests = [(kind, method, group) for kind, method in curves for group in groups]
+        rankings = {method: self.ranking(method).tolist() for _, method in curves}
+        answers = self.driver.supports(
+            [tuple(self._question(kind, rankings[method], i) for i in group) for kind, method, group in tests],
+            self.profile.budget,
+            self.profile.n_votes,
+        )
+        members = [(kind, method, i) for kind, method, group in tests for i in group]
         rows = [
-            {"kind": kind, "method": method, "target": target, "label": label, "wrong_label": wrong}
-            for kind, method in kinds_and_methods
-            for target, label, wrong in zip(
-                self.targets, self.dataset.test_labels[self.targets], self.wrong_labels, strict=True
-            )
+            {"kind": kind, "method": method, "target": self.targets[i], "label": labels[i]}
+            | {"wrong_label": self.wrong_labels[i]}
+            | asdict(found)
+            | {"votes": " ".join(f"{vote.k}:{vote.right}-{vote.wrong}" for vote in found.votes)}
+            | {"trainings": found.trainings, "keys": keys}
+            for (kind, method, i), (found, keys) in zip(members, answers, strict=True)
         ]
-        found = self.driver.supports(self._questions(rows), self.profile.budget, self.profile.n_votes)
-        votes = [" ".join(f"{v.k}:{v.right}-{v.wrong}" for v in answer.votes) for answer in found]
-        answers = [asdict(a) | {"votes": v, "trainings": a.trainings} for a, v in zip(found, votes, strict=True)]
-        table = pd.concat([pd.DataFrame(rows), pd.DataFrame(answers)], axis=1)
-        return table.astype({"size": "Int64", "low": "Int64", "high": "Int64"})
+        order = [(curves.index((kind, method)), i) for kind, method, i in members]
+        rows = [row for _, row in sorted(zip(order, rows, strict=True), key=lambda pair: pair[0])]
+        return pd.DataFrame(rows).astype({"size": "Int64", "low": "Int64", "high": "Int64"})
+
+    def _question(self, kind: str, rankings: list[list[int]], i: int) -> Question:
+        """Target number i under a method's rankings."""
+        wrong_label = None if kind == REMOVAL else int(self.wrong_labels[i])
+        return Question(int(self.targets[i]), tuple(rankings[i]), wrong_label)
 
     def retrainings(self, supports: pd.DataFrame) -> pd.DataFrame:
         """The ledger's records that a table of supports rests on, each retraining once."""
-        rows = supports.to_dict("records")
-        keys = set()
-        for row, question in zip(rows, self._questions(rows), strict=True):
-            for k, right, wrong in re.findall(r"(\d+):(\d+)-(\d+)", row["votes"]):
-                probe = Probe(int(k), tuple(range(int(right) + int(wrong))), probes_left=0)
-                keys |= {what.key(self.dataset) for what in question.retrainings(self.profile.recipe, probe)}
+        keys = set().union(*supports["keys"])
         return pd.DataFrame(r for r in self.driver.ledger.records if r["key"] in keys).drop_duplicates("key")
-
-    def _questions(self, rows: list[dict]) -> list[Question]:
-        """The question behind each row of a table of supports (its kind, method, target, wrong_label)."""
-        position = {target: i for i, target in enumerate(self.targets)}
-        rankings = {method: self.ranking(method).tolist() for method in {row["method"] for row in rows}}
-        return [
-            Question(
-                int(row["target"]),
-                tuple(rankings[row["method"]][position[row["target"]]]),
-                None if row["kind"] == REMOVAL else int(row["wrong_label"]),
-            )
-            for row in rows
-        ]
 
     def knn_accuracies(self, names: list[str]) -> pd.DataFrame:
         """kNN accuracy on the test images of each feature set, a row each: features, size, knn_accuracy, n."""
@@ -212,3 +210,8 @@ class Study:
             for name, both in sets.items()
         ]
         return pd.DataFrame(rows)
+
+
+def _one_of_each_class(labels: np.ndarray) -> list[np.ndarray]:
+    """Positions of balanced labels (n,) in groups: the first of every class, the second of every class, and so on."""
+    return list(np.stack([np.flatnonzero(labels == label) for label in np.unique(labels)]).T)

@@ -1,7 +1,8 @@
 """Data support: how few training samples, in the order of a ranking, must change to flip a prediction?
 
 Algorithm 1 of the paper as a generator: it yields probes and is sent their votes, so that one driver (`lib.campaign`)
-can keep all workers busy with the probes of many targets. It trains nothing itself.
+can keep all workers busy with the probes of many targets. It trains nothing itself. `search` is for one target;
+`united` runs the searches of several targets, one of each class, on the same trainings.
 
 The search is exact if flipping is monotone in k; if not, it returns *a* flip with an unflipped k close below it.
 """
@@ -21,6 +22,15 @@ class Probe:
     k: int
     seeds: tuple[int, ...]
     probes_left: int  # at most so many probes, this one included
+
+
+@dataclass(frozen=True)
+class UnitedProbe:
+    """As Probe, for several targets at once: the first ks[i] samples of each target i are changed, all together."""
+
+    ks: tuple[int, ...]
+    seeds: tuple[int, ...]
+    probes_left: int
 
 
 @dataclass(frozen=True)
@@ -86,3 +96,33 @@ def search(k_max: int, budget: int, n_votes: int) -> Generator[Probe, list[bool]
         else:
             high = middle
     return Support(high, FOUND, low, high, tuple(history))
+
+
+def united(n_targets: int, k_max: int, budget: int, n_votes: int) -> Generator[UnitedProbe, list[list[bool]], list]:
+    """The searches of several targets on the same trainings: each probe advances the search of every open target.
+
+    Is sent one list a seed of one answer a target; returns the supports. With one target it is `search`. A target whose
+    search has ended rests at its support, or at k_max if that is larger: the classes stay as thinned as they were.
+    Source: our choice; it is exact where a target's prediction depends on the changes in its own class alone.
+    """
+    searches = [search(k_max, budget, n_votes) for _ in range(n_targets)]
+    probes = dict(enumerate(map(next, searches)))  # of the open targets
+    found: dict[int, Support] = {}
+    while probes:
+        ks = tuple(probes[i].k if i in probes else _resting(found[i]) for i in range(n_targets))
+        voting = list(probes)
+        while voting:
+            seeds = tuple(sorted({seed for i in voting for seed in probes[i].seeds}))
+            answers = yield UnitedProbe(ks, seeds, max(probes[i].probes_left for i in voting))
+            for i in voting:
+                try:
+                    probes[i] = searches[i].send([answers[seeds.index(seed)][i] for seed in probes[i].seeds])
+                except StopIteration as stop:
+                    found[i] = stop.value
+                    del probes[i]
+            voting = [i for i in voting if i in probes and probes[i].k == ks[i]]  # undecided at this k
+    return [found[i] for i in range(n_targets)]
+
+
+def _resting(support: Support) -> int:
+    return support.size or support.low or 0

@@ -19,7 +19,7 @@ def tiny() -> Dataset:
             image[:, 8 * label : 8 * label + 8] += 120
         return images.astype(np.uint8), labels
 
-    return Dataset("tiny", *split(40), *split(10), ("high", "middle", "low"), "0" * 64)
+    return Dataset("tiny", *split(40), *split(10), ("high", "middle", "low"))
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib.campaign import Driver, Question
+from lib import support
+from lib.campaign import Driver, Question, retrainings
 from lib.ledger import Ledger
 from lib.retrain import Retraining, margins, retrain
 from lib.support import FOUND
@@ -39,10 +40,11 @@ def make_tiny():
     return conftest.tiny.__wrapped__(), replace(conftest.quick.__wrapped__(), width=4, epochs=4, cutout=0, peak_lr=0.1)
 
 
-def campaign(path, n_jobs=1, order=slice(None)):
+def campaign(path, n_jobs=1, order=slice(None), scheduler=None):
     tiny, recipe = make_tiny()
-    driver = Driver(tiny, recipe, Ledger(path), n_jobs=n_jobs)
-    return driver.supports(questions(tiny)[order], budget=3, n_votes=3)
+    driver = Driver(tiny, recipe, Ledger(path), n_jobs=n_jobs, scheduler=scheduler)
+    groups = [(question,) for question in questions(tiny)[order]]
+    return [found for found, _ in driver.supports(groups, budget=3, n_votes=3)]
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +57,8 @@ def test_supports_match_retrainings_done_by_hand(serial):
     tiny, recipe = make_tiny()
     supports, _ = serial
     assert any(s.reason == FOUND for s in supports)
-    for question, support in zip(questions(tiny), supports, strict=True):
-        for votes in support.votes:
+    for question, found in zip(questions(tiny), supports, strict=True):
+        for votes in found.votes:
             right = 0
             for seed in range(votes.right + votes.wrong):
                 changed = question.ranking[: votes.k]
@@ -115,3 +117,46 @@ def test_killed_at_random_instants(serial, tmp_path):
     assert campaign(path) == serial[0]
     keys = [record["key"] for record in Ledger(path).records]
     assert keys[: len(finished)] == finished and len(keys) == len(set(keys))
+
+
+def test_what_most_searches_wait_for_is_trained_first(tmp_path):
+    tiny, recipe = make_tiny()
+    ledger = Ledger(tmp_path / "l")
+    Driver(tiny, recipe, ledger, n_jobs=1).supports([(question,) for question in questions(tiny)], 3, 3)
+    assert [record["removed"] + record["relabelled"] for record in ledger.records[:2]] == [0, 0]
+    assert all(len(record["targets"]) == 3 for record in ledger.records[:2])
+
+
+def test_united_supports_rest_on_the_union_of_the_changes(tiny, quick, tmp_path):
+    group = tuple(questions(tiny)[:3])
+    probe = support.UnitedProbe((2, 0, 3), (0, 1), 1)
+    united = retrainings(group, quick, probe)
+    assert [what.seed for what in united] == [0, 1] and united[0].removed == (0, 1, 80, 81, 82)
+    mislabelled = retrainings(tuple(questions(tiny)[3:]), quick, probe)
+    assert mislabelled[1].relabelled == ((0, 1), (1, 1), (80, 0), (81, 0), (82, 0)) and not mislabelled[1].removed
+
+
+def test_united_supports_match_retrainings_done_by_hand(tmp_path):
+    tiny, recipe = make_tiny()
+    driver = Driver(tiny, recipe, Ledger(tmp_path / "l"), n_jobs=1)
+    group = tuple(questions(tiny)[:3])
+    answers = driver.supports([group], budget=3, n_votes=1)
+    assert len({keys for _, keys in answers}) == 1
+    ks = [0, 32]  # of every target in the first two probes
+    for probe, k in enumerate(ks):
+        removed = tuple(i for question in group for i in question.ranking[:k])
+        logits = retrain(tiny, Retraining(recipe, 0, removed)).logits
+        for question, (found, _) in zip(group, answers, strict=True):
+            right = margins(logits[[question.target]], tiny.test_labels[[question.target]])[0] > 0
+            if probe < len(found.votes):
+                assert (found.votes[probe].k, found.votes[probe].right) == (k, int(right))
+
+
+def test_groups_that_cannot_be_tested_together_are_refused(tiny, quick, tmp_path):
+    driver = Driver(tiny, quick, Ledger(tmp_path / "l"), n_jobs=1)
+    first, second = questions(tiny)[:2]
+    with pytest.raises(ValueError, match="32 training images are in two of the rankings that are tested together"):
+        driver.supports([(first, replace(second, ranking=first.ranking))], 3, 1)
+    with pytest.raises(ValueError, match="united rankings have 5 to 32 training images; give them one length"):
+        driver.supports([(first, replace(second, ranking=second.ranking[:5]))], 3, 1)
+    assert not (tmp_path / "l").exists()

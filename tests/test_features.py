@@ -8,7 +8,7 @@ import torch
 
 from lib import augment
 from lib.features import FeatureRecipe, Features, extract, knn_accuracy
-from lib.retrain import Retraining, fit, normalised
+from lib.retrain import Retraining, fit, predict, resident
 
 MOCO = FeatureRecipe(width=2, epochs=2, batch_size=20, memory_bank=40, output_dim=8, cutout=4)
 
@@ -37,8 +37,7 @@ def test_pixels_are_the_normalised_images(tiny):
 def test_supervised_is_the_layer_before_the_last(tiny, quick):
     features = extract(tiny, FeatureRecipe("supervised", seed=4, classifier=quick), progress=False)
     net = fit(tiny, Retraining(quick, seed=4))
-    with torch.no_grad():
-        logits = net(normalised(tiny, tiny.test_images)).numpy()
+    logits = predict(net, resident(tiny))
     np.testing.assert_allclose(0.2 * features.test @ net.head.weight.detach().numpy().T, logits, atol=1e-5)
     assert features.train.shape == (120, 4)
 

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from lib.support import FOUND, LARGER, WRONG_AT_ZERO, Support, search
+from lib.support import FOUND, LARGER, WRONG_AT_ZERO, Support, search, united
 
 
 def run(oracle, k_max=256, budget=7, n_votes=1) -> tuple[Support, list[tuple[int, int]]]:
@@ -88,3 +88,46 @@ def test_probes_left_bounds_the_search():
 def test_nothing_below_one_is_searched(name):
     with pytest.raises(ValueError, match=f"{name}=0 must be at least 1"):
         next(search(**({"k_max": 8, "budget": 7, "n_votes": 3} | {name: 0})))
+
+
+def run_united(oracles, k_max=256, budget=7, n_votes=1):
+    """Answer a united search, each target by its own oracle(k, seed); returns supports and the (ks, seeds) asked."""
+    asked, questions = [], united(len(oracles), k_max, budget, n_votes)
+    probe = next(questions)
+    while True:
+        asked.append((probe.ks, probe.seeds))
+        try:
+            answers = [[right(k, s) for right, k in zip(oracles, probe.ks, strict=True)] for s in probe.seeds]
+            probe = questions.send(answers)
+        except StopIteration as stop:
+            return stop.value, asked
+
+
+def noisy(threshold: int, salt: int):
+    """Right below the threshold, but for some seeds near it, by a fixed pattern."""
+    return lambda k, seed: k < threshold + (7 * seed + salt + k) % 5 - 2
+
+
+@pytest.mark.parametrize("n_votes", [1, 3, 5])
+def test_united_searches_of_independent_targets_are_those_of_each_alone(n_votes):
+    oracles = [noisy(threshold, salt) for salt, threshold in enumerate((-9, 3, 40, 41, 200, 255, 400))]
+    together, asked = run_united(oracles, n_votes=n_votes)
+    assert together == [run(oracle, n_votes=n_votes)[0] for oracle in oracles]
+    assert len({(ks, seed) for ks, seeds in asked for seed in seeds}) == sum(len(seeds) for _, seeds in asked)
+
+
+def test_one_united_target_is_a_search():
+    oracle = noisy(90, 1)
+    together, asked = run_united([oracle], n_votes=3)
+    alone, probes = run(oracle, n_votes=3)
+    assert together == [alone] and [(ks[0], seed) for ks, seeds in asked for seed in seeds] == probes
+
+
+def test_targets_whose_search_has_ended_rest_at_their_support():
+    _, asked = run_united([lambda k, _: False, lambda k, _: True, lambda k, _: k < 1, lambda k, _: k < 91], k_max=256)
+    assert [ks for ks, _ in asked] == [(0, 0, 0, 0), (0, 256, 256, 256)] + [
+        (0, 256, first, last)
+        for first, last in zip((128, 64, 32, 16, 8, 4, 2), (128, 64, 96, 80, 88, 92, 90), strict=True)
+    ]
+    supports, _ = run_united([lambda k, _: k < 1, lambda k, _: k < 9], k_max=16, budget=4)
+    assert [s.size for s in supports] == [1, 9]

@@ -1,0 +1,91 @@
+"""Where retrainings run: in this process, in processes of this machine, or on a Dask cluster, all behind one interface.
+
+A pool is a `concurrent.futures` executor, the dataset in the form in which its workers share it, and their number.
+Processes of this machine map one file into memory; a cluster's workers each receive the dataset once.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import joblib
+from joblib.externals.loky import get_reusable_executor
+
+from lib.data import Dataset
+
+IDLE = 300  # seconds after which a process without work ends; until then the next campaign finds it started
+CONNECT = 10  # seconds to wait for a scheduler
+
+
+@dataclass(frozen=True)
+class Pool:
+    """shared: what `opened` turns back into the dataset in a worker. size: trainings that run at once, now."""
+
+    executor: Executor
+    shared: object
+    size: Callable[[], int]
+
+
+@contextmanager
+def pool(dataset: Dataset, n_jobs: int = -1, scheduler: str | None = None) -> Iterator[Pool]:
+    """n_jobs: processes of this machine, -1 for one a core. scheduler: address of a Dask scheduler to use instead.
+
+    Raises ConnectionError where no scheduler answers and ModuleNotFoundError without Dask.
+    """
+    if scheduler is not None:
+        with _cluster(dataset, scheduler) as pool:
+            yield pool
+    elif n_jobs == 1:
+        yield Pool(Inline(), dataset, lambda: 1)
+    else:
+        size = n_jobs if n_jobs > 0 else joblib.cpu_count()
+        with TemporaryDirectory(prefix="dataset-") as folder:
+            path = Path(folder) / "dataset"
+            joblib.dump(dataset, path)
+            yield Pool(get_reusable_executor(max_workers=size, timeout=IDLE), path, lambda: size)
+
+
+@contextmanager
+def _cluster(dataset: Dataset, scheduler: str) -> Iterator[Pool]:
+    from distributed import Client  # takes a second to import, and only clusters need it
+
+    try:
+        client = Client(scheduler, timeout=CONNECT, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ConnectionError(
+            f"no Dask scheduler answers at {scheduler!r} ({error}); start one with `dask scheduler`, or leave the "
+            f"address out to use this machine's processes"
+        ) from error
+    with client:
+        if not client.nthreads():
+            raise ConnectionError(f"the scheduler at {scheduler} has no workers; start `dask worker {scheduler}`")
+        shared = client.scatter(dataset, broadcast=True)
+        # At least one, so that work waits at the scheduler while workers come and go.
+        yield Pool(client.get_executor(pure=False), shared, lambda: max(1, sum(client.nthreads().values())))
+
+
+class Inline(Executor):
+    """Runs each call at once, in this process."""
+
+    def submit(self, function, /, *args, **kwargs) -> Future:
+        future: Future = Future()
+        try:
+            future.set_result(function(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def opened(shared: Dataset | Path) -> Dataset:
+    """In a worker: the dataset behind `Pool.shared`, the same object at every call."""
+    return _mapped(shared) if isinstance(shared, os.PathLike) else shared
+
+
+@lru_cache(maxsize=2)
+def _mapped(path: Path) -> Dataset:
+    return joblib.load(path, mmap_mode="c")

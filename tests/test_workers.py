@@ -1,0 +1,88 @@
+"""Where retrainings run: processes that map one file, and a real Dask cluster on loopback, one worker of it killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_campaign import campaign, serial  # noqa: F401  (a fixture)
+
+from lib import workers
+from lib.ledger import Ledger
+
+
+def test_processes_share_one_mapped_file(tiny):
+    with workers.pool(tiny, n_jobs=2) as pool:
+        mapped = workers.opened(pool.shared)
+        assert pool.size() == 2 and workers.opened(pool.shared) is mapped
+        assert isinstance(mapped.train_images, np.memmap) and mapped.checksum == tiny.checksum
+
+
+def test_one_job_runs_in_this_process(tiny):
+    with workers.pool(tiny, n_jobs=1) as pool:
+        assert workers.opened(pool.shared) is tiny
+        assert pool.executor.submit(os.getpid).result() == os.getpid()
+        with pytest.raises(ZeroDivisionError):
+            pool.executor.submit(divmod, 1, 0).result()
+
+
+def test_no_scheduler_at_the_address(tiny, monkeypatch):
+    monkeypatch.setattr(workers, "CONNECT", 1)
+    message = "no Dask scheduler answers at 'tcp://127.0.0.1:9'.*start one with"
+    with pytest.raises(ConnectionError, match=message), workers.pool(tiny, scheduler="tcp://127.0.0.1:9"):
+        pass
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """A scheduler and two worker processes of one thread on loopback; yields the address and the workers."""
+    folder = tmp_path_factory.mktemp("cluster")
+    here = Path(__file__).parent
+    environment = os.environ | {"PYTHONPATH": str(here), "OMP_NUM_THREADS": "1"}
+
+    def start(*arguments: str) -> subprocess.Popen:
+        command = [sys.executable, "-m", "distributed.cli.dask_" + arguments[0], *arguments[1:]]
+        return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL)
+
+    file = folder / "scheduler.json"
+    scheduler = start(
+        "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)
+    )
+    options = ("--scheduler-file", str(file), "--nthreads", "1", "--no-nanny", "--no-dashboard")
+    processes = [scheduler, *(start("worker", *options) for _ in range(2))]
+    try:
+        from distributed import Client
+
+        with Client(scheduler_file=str(file), timeout=60, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=60)
+            yield client.scheduler.address, processes[1:]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.filterwarnings("default::ResourceWarning", "default::DeprecationWarning")
+def test_a_cluster_equals_this_machine_even_if_a_worker_is_killed(serial, cluster, tmp_path):  # noqa: F811
+    address, (victim, _) = cluster
+    path = tmp_path / "ledger.jsonl"
+    script = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from pathlib import Path
+from test_campaign import campaign
+for support in campaign(Path({str(path)!r}), scheduler={address!r}):
+    print(support)
+"""
+    run = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    while run.poll() is None and (not path.exists() or path.read_bytes().count(b"\n") < 5):
+        time.sleep(0.01)
+    victim.send_signal(signal.SIGKILL)
+    printed, _ = run.communicate(timeout=120)
+    assert run.returncode == 0 and printed.splitlines() == [str(support) for support in serial[0]]
+    one, two = ({r["key"]: r["logits"] for r in Ledger(p).records} for p in (serial[1], path))
+    assert one == two and len(Ledger(path).records) == len(two)
