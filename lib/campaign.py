@@ -21,7 +21,6 @@ from lib.ledger import Ledger
 from lib.retrain import Recipe, Retraining, margins, retrain
 
 LOGIT_DECIMALS = 4
-AHEAD = 2  # retrainings that a worker has or has waiting, so that it never idles
 
 
 @dataclass(frozen=True)
@@ -172,7 +171,7 @@ class Driver:
         try:
             while schedule.jobs:
                 bar.total = bar.n + schedule.left()
-                free = AHEAD * pool.size() - len(running)
+                free = workers.AHEAD * pool.size() - len(running)
                 for key in schedule.most_wanted(free, set(running.values())):
                     job = schedule.jobs[key]
                     arguments = job.what, sorted(job.targets), pool.shared, self.device

@@ -5,11 +5,12 @@ Processes of this machine map one file into memory; a cluster's workers each rec
 """
 
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,6 +20,7 @@ from joblib.externals.loky import get_reusable_executor
 from lib.data import Dataset
 
 IDLE = 300  # seconds after which a process without work ends; until then the next campaign finds it started
+AHEAD = 2  # calls that a worker has or has waiting, so that it never idles
 CONNECT = 10  # seconds to wait for a scheduler
 
 
@@ -67,6 +69,23 @@ def _cluster(dataset: Dataset, scheduler: str) -> Iterator[Pool]:
         shared = client.scatter(dataset, broadcast=True)
         # At least one, so that work waits at the scheduler while workers come and go.
         yield Pool(client.get_executor(pure=False), shared, lambda: max(1, sum(client.nthreads().values())))
+
+
+def stream(pool: Pool, function: Callable, calls: Iterable[tuple]) -> Iterator:
+    """Results of function(*call) for every call, as they come; a few calls a worker are under way at a time."""
+    calls, running = iter(calls), set()
+    try:
+        while True:
+            free = AHEAD * pool.size() - len(running)
+            running |= {pool.executor.submit(function, *call) for call in islice(calls, free)}
+            if not running:
+                return
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+    finally:
+        for future in running:
+            future.cancel()
 
 
 class Inline(Executor):

@@ -1,0 +1,61 @@
+"""Models on random subsets: what they see, what is kept of them, and what is not trained twice."""
+
+import numpy as np
+import pytest
+
+from lib import subsets
+from lib.retrain import margins, retrain
+from lib.subsets import Store, Subsets, train
+
+
+@pytest.fixture
+def half(tiny, quick):
+    return Subsets(tiny, quick, alpha=0.5, seed=3)
+
+
+def test_masks_are_random_shares_that_depend_on_seed_and_number_alone(half, tiny, quick):
+    masks = subsets.masks(half, range(200))
+    assert masks.shape == (200, 120) and (masks.sum(axis=1) == 60).all()
+    assert abs(masks.mean(axis=0) - 0.5).max() < 0.15  # six standard errors are 0.21
+    np.testing.assert_array_equal(masks[7], Subsets(tiny, quick, 0.5, 3).mask(7))
+    assert (masks[7] != masks[8]).any() and (masks[7] != Subsets(tiny, quick, 0.5, 4).mask(7)).any()
+    assert half.retraining(7).removed == tuple(np.flatnonzero(~masks[7]))
+
+
+def test_margins_are_those_of_the_retrainings_and_are_read_back(half, tiny, tmp_path, monkeypatch):
+    rows = train(half, range(2, 5), tmp_path, n_jobs=1)
+    expected = margins(retrain(tiny, half.retraining(4)).logits, tiny.test_labels)
+    assert rows.shape == (3, 30) and rows.dtype == np.float32
+    np.testing.assert_allclose(rows[2], expected, rtol=2e-3, atol=1e-4)
+    monkeypatch.setattr(subsets, "retrain", None)  # nothing is trained again
+    np.testing.assert_array_equal(train(half, range(3, 5), tmp_path, n_jobs=1), rows[1:])
+
+
+def test_processes_give_the_same(half, tmp_path):
+    one, two = (train(half, range(3), tmp_path / str(n), n_jobs=n) for n in (1, 2))
+    np.testing.assert_array_equal(one, two)
+
+
+def test_a_torn_record_is_cut_off_and_a_damaged_one_is_an_error(tmp_path):
+    path = tmp_path / "deep" / "margins.bin"
+    store = Store(path, 4)
+    store.append(5, np.arange(4.0))
+    whole = path.stat().st_size
+    with open(path, "ab") as file:
+        file.write(b"torn")
+    again = Store(path, 4)
+    assert list(again.known) == [5]
+    again.append(6, -np.arange(4.0))
+    assert path.stat().st_size == 2 * whole
+    np.testing.assert_array_equal(Store(path, 4).known[6], [0, -1, -2, -3])
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"margins\.bin, record 1 is damaged; restore the file, or delete it"):
+        Store(path, 4)
+
+
+@pytest.mark.parametrize("alpha", [0, 0.1, 1, 2, float("nan")])
+def test_a_share_that_is_none(tiny, quick, alpha):
+    with pytest.raises(ValueError, match=r"alpha=.* must be at least 0\.167, one batch, and less than 1"):
+        Subsets(tiny, quick, alpha)
