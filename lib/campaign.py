@@ -123,15 +123,14 @@ class Driver:
     n_jobs: int = -1
     scheduler: str | None = None
 
-    def logits(self, retrainings: list[Retraining], targets: list[int]) -> np.ndarray:
-        """Logits (n_retrainings, n_targets, n_classes) of the targets (test ids) under every retraining."""
+    def logits(self, readings: list[tuple[Retraining, list[int]]]) -> list[np.ndarray]:
+        """For each retraining and the targets (test ids) to read off it: their logits (n_targets, n_classes)."""
 
-        def inquiry(what: Retraining) -> Generator[Need, None, np.ndarray]:
+        def inquiry(what: Retraining, targets: list[int]) -> Generator[Need, None, np.ndarray]:
             yield Need([what], targets, left=1)
-            key = what.key(self.dataset)
-            return np.array([self.ledger.logits(key, target) for target in targets])
+            return self._logits(what, targets)
 
-        return np.array(self._answer([inquiry(what) for what in retrainings]))
+        return self._answer([inquiry(what, targets) for what, targets in readings])
 
     def supports(self, groups: list[Group], budget: int, n_votes: int) -> list[tuple[support.Support, tuple[str, ...]]]:
         """For every question of every group, in order: its support, and the ledger's keys of the trainings behind it.
@@ -191,10 +190,12 @@ class Driver:
             for future in running:
                 future.cancel()
 
-    def _are_right(self, what: Retraining, targets: list[int]) -> list[bool]:
+    def _logits(self, what: Retraining, targets: list[int]) -> np.ndarray:
         key = what.key(self.dataset)
-        logits = np.array([self.ledger.logits(key, target) for target in targets])
-        return (margins(logits, self.dataset.test_labels[targets]) > 0).tolist()
+        return np.array([self.ledger.logits(key, target) for target in targets])
+
+    def _are_right(self, what: Retraining, targets: list[int]) -> list[bool]:
+        return (margins(self._logits(what, targets), self.dataset.test_labels[targets]) > 0).tolist()
 
 
 def _check(group: Group) -> None:

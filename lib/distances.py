@@ -39,24 +39,24 @@ def scores(
 ) -> np.ndarray:
     """Score every training image for every target.
 
-    target_features: (n_targets, d). train_features: (n_train, d). Their labels: (n_targets,), (n_train,).
+    target_features: (n_targets, d). train_features: (n_train, d), memory-mapped or not; only the classes of the targets
+    are read. Their labels: (n_targets,), (n_train,).
     same_class: compare with training images of the target's class only, as the paper does.
     Returns (n_targets, n_train) float32, -inf where not compared.
     Raises ValueError for an unknown distance, features that are not finite or whose sizes differ, and a class that has
     no training image.
     """
     _check(distance, target_features, train_features, target_labels, train_labels)
-    result = np.full((len(target_labels), len(train_labels)), -np.inf, dtype=np.float32)
     if not same_class:
-        result[:] = DISTANCES[distance](target_features, train_features)
-        return result
+        return _compare(distance, target_features, train_features).astype(np.float32)
+    result = np.full((len(target_labels), len(train_labels)), -np.inf, dtype=np.float32)
     for label in np.unique(target_labels):
         rows, columns = np.flatnonzero(target_labels == label), np.flatnonzero(train_labels == label)
         if not len(columns):
             raise ValueError(
                 f"class {label} has no training image; choose targets of another class or same_class=False"
             )
-        result[np.ix_(rows, columns)] = DISTANCES[distance](target_features[rows], train_features[columns])
+        result[np.ix_(rows, columns)] = _compare(distance, target_features[rows], train_features[columns])
     return result
 
 
@@ -75,7 +75,11 @@ def ranking(scores: np.ndarray, k_max: int) -> np.ndarray:
     eligible = int(np.isfinite(scores).sum(axis=1).min())
     if k_max > eligible:
         raise ValueError(f"k_max={k_max} exceeds the {eligible} eligible training images of a target; lower k_max")
-    return np.argsort(-scores, axis=1, kind="stable")[:, :k_max]
+    ranked = np.empty((len(scores), k_max), dtype=np.int64)
+    for row, of_target in zip(ranked, scores, strict=True):
+        ids = np.flatnonzero(np.isfinite(of_target))
+        row[:] = ids[np.argsort(-of_target[ids], kind="stable")[:k_max]]
+    return ranked
 
 
 def _check(distance, target_features, train_features, target_labels, train_labels) -> None:
@@ -84,10 +88,16 @@ def _check(distance, target_features, train_features, target_labels, train_label
     for features, labels, what in ((target_features, target_labels, "target"), (train_features, train_labels, "train")):
         if features.ndim != 2 or len(features) != len(labels):
             raise ValueError(f"{what} features have shape {features.shape}, but there are {len(labels)} {what} labels")
-        if not np.isfinite(features).all():
-            bad = int((~np.isfinite(features)).any(axis=1).sum())
-            raise ValueError(f"{bad} rows of the {what} features are not finite; extract the features again")
     if target_features.shape[1] != train_features.shape[1]:
         raise ValueError(
             f"features differ in size: {target_features.shape[1]} (target), {train_features.shape[1]} (train)"
         )
+
+
+def _compare(distance: str, targets: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """targets: (t, d). train: (n, d). Returns (t, n)."""
+    for features, what in ((targets, "target"), (train, "train")):
+        bad = int((~np.isfinite(features)).any(axis=1).sum())
+        if bad:
+            raise ValueError(f"{bad} rows of the {what} features are not finite; extract the features again")
+    return DISTANCES[distance](targets, train)

@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 
 from lib import data, distances, esvm, features, models, record
-from lib.campaign import Driver, Question
+from lib.campaign import Driver, Group, Question, retrainings
 from lib.ledger import Ledger
 from lib.paths import RESULTS
 from lib.profiles import PROFILES, Profile
 from lib.retrain import Retraining, margins, pick_device, short_hash
+from lib.support import UnitedProbe
 
 REMOVAL, MISLABEL = "removal", "mislabel"
 METHODS = {  # name: (features, distance)
@@ -27,6 +28,7 @@ METHODS = {  # name: (features, distance)
     "pixels_l2": ("pixels", "l2"),
     "random": (None, "random within the class"),
 }
+Changed = tuple[str, str, int]  # kind, method and the position in `Study.targets` of what is changed for
 BASE_SEED = 1000  # base models' seeds start here; votes use 0, 1, ...: targets are not chosen by their own votes
 
 
@@ -87,7 +89,8 @@ class Study:
     def base_logits(self) -> np.ndarray:
         """Logits (n_test, n_classes) of the unmodified training set, averaged over the base models."""
         base = [Retraining(self.profile.recipe, BASE_SEED + i) for i in range(self.profile.n_base)]
-        return self.driver.logits(base, range(len(self.dataset.test_labels))).mean(axis=0)
+        everything = list(range(len(self.dataset.test_labels)))
+        return np.mean(self.driver.logits([(what, everything) for what in base]), axis=0)
 
     @cached_property
     def targets(self) -> np.ndarray:
@@ -152,6 +155,13 @@ class Study:
 
         return record.arrays(self.folder / "rankings", method, identity, rank)["ranking"]
 
+    def groups(self, united: bool) -> list[list[int]]:
+        """Positions in `targets` that are tested together: each alone, or united: one of every class."""
+        labels = self.dataset.test_labels[self.targets]
+        if not united:
+            return [[i] for i in range(len(labels))]
+        return np.stack([np.flatnonzero(labels == label) for label in np.unique(labels)]).T.tolist()
+
     def supports(self, curves: list[tuple[str, str]], united: bool = False) -> pd.DataFrame:
         """The support of every target for each (kind, method), one row each, from one campaign.
 
@@ -159,42 +169,72 @@ class Study:
         Columns: kind ("removal", "mislabel"), method, target (test id), label, wrong_label, size (missing if not
         found), reason, low, high, votes ("k:right-wrong", in the order of the search), trainings, keys (the ledger's).
         """
-        for kind, method in curves:
+        tests = [[(kind, method, i) for i in group] for kind, method in curves for group in self.groups(united)]
+        profile = self.profile
+        answers = self.driver.supports(self._questions(tests), profile.budget, profile.n_votes)
+        rows = {
+            changed: self._row(*changed)
+            | asdict(found)
+            | {"votes": " ".join(f"{vote.k}:{vote.right}-{vote.wrong}" for vote in found.votes)}
+            | {"trainings": found.trainings, "keys": keys}
+            for changed, (found, keys) in zip((c for test in tests for c in test), answers, strict=True)
+        }
+        ordered = [rows[kind, method, i] for kind, method in curves for i in range(len(self.targets))]
+        return pd.DataFrame(ordered).astype({"size": "Int64", "low": "Int64", "high": "Int64"})
+
+    def margins(self, tests: list[list[Changed]], ks: list[int], n_seeds: int) -> pd.DataFrame:
+        """Margins at fixed k: of every target of every test, when the first k of all of the test's rankings change.
+
+        Columns: test (its number), kind, method, target, label, wrong_label, k, seed, margin, keys (the ledger's).
+        """
+        groups = self._questions(tests)
+        tried = [
+            (number, k, what)
+            for number, group in enumerate(groups)
+            for k in ks
+            for what in retrainings(group, self.profile.recipe, UnitedProbe((k,) * len(group), range(n_seeds), 1))
+        ]
+        readings = [(what, [question.target for question in groups[number]]) for number, _, what in tried]
+        rows = []
+        for (number, k, what), logits in zip(tried, self.driver.logits(readings), strict=True):
+            for changed, of_target in zip(tests[number], logits, strict=True):
+                row = self._row(*changed)
+                margin = margins(of_target[None], row["label"][None])[0]
+                rows.append(
+                    {"test": number}
+                    | row
+                    | {"k": k, "seed": what.seed, "margin": margin}
+                    | {"keys": (what.key(self.dataset),)}
+                )
+        return pd.DataFrame(rows)
+
+    def _row(self, kind: str, method: str, i: int) -> dict:
+        target = self.targets[i]
+        label, wrong = self.dataset.test_labels[target], self.wrong_labels[i]
+        return {"kind": kind, "method": method, "target": target, "label": label, "wrong_label": wrong}
+
+    def _questions(self, tests: list[list[Changed]]) -> list[Group]:
+        for kind, method, _ in (changed for test in tests for changed in test):
             if kind not in (REMOVAL, MISLABEL) or method not in METHODS:
                 raise ValueError(
                     f"unknown kind or method {kind!r}, {method!r}; choose {REMOVAL} or {MISLABEL}, and one of "
                     f"{', '.join(METHODS)}"
                 )
-        labels = self.dataset.test_labels[self.targets]
-        groups = _one_of_each_class(labels) if united else [[i] for i in range(len(labels))]
-        tests = [(kind, method, group) for kind, method in curves for group in groups]
-        rankings = {method: self.ranking(method).tolist() for _, method in curves}
-        answers = self.driver.supports(
-            [tuple(self._question(kind, rankings[method], i) for i in group) for kind, method, group in tests],
-            self.profile.budget,
-            self.profile.n_votes,
-        )
-        members = [(kind, method, i) for kind, method, group in tests for i in group]
-        rows = [
-            {"kind": kind, "method": method, "target": self.targets[i], "label": labels[i]}
-            | {"wrong_label": self.wrong_labels[i]}
-            | asdict(found)
-            | {"votes": " ".join(f"{vote.k}:{vote.right}-{vote.wrong}" for vote in found.votes)}
-            | {"trainings": found.trainings, "keys": keys}
-            for (kind, method, i), (found, keys) in zip(members, answers, strict=True)
+        rankings = {method: self.ranking(method).tolist() for method in {m for test in tests for _, m, _ in test}}
+        return [
+            tuple(
+                Question(int(self.targets[i]), tuple(rankings[method][i]), self._label(kind, i))
+                for kind, method, i in test
+            )
+            for test in tests
         ]
-        order = [(curves.index((kind, method)), i) for kind, method, i in members]
-        rows = [row for _, row in sorted(zip(order, rows, strict=True), key=lambda pair: pair[0])]
-        return pd.DataFrame(rows).astype({"size": "Int64", "low": "Int64", "high": "Int64"})
 
-    def _question(self, kind: str, rankings: list[list[int]], i: int) -> Question:
-        """Target number i under a method's rankings."""
-        wrong_label = None if kind == REMOVAL else int(self.wrong_labels[i])
-        return Question(int(self.targets[i]), tuple(rankings[i]), wrong_label)
+    def _label(self, kind: str, i: int) -> int | None:
+        return None if kind == REMOVAL else int(self.wrong_labels[i])
 
-    def retrainings(self, supports: pd.DataFrame) -> pd.DataFrame:
-        """The ledger's records that a table of supports rests on, each retraining once."""
-        keys = set().union(*supports["keys"])
+    def retrainings(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The ledger's records that a table of supports or margins rests on, each retraining once."""
+        keys = set().union(*table["keys"])
         return pd.DataFrame(r for r in self.driver.ledger.records if r["key"] in keys).drop_duplicates("key")
 
     def knn_accuracies(self, names: list[str]) -> pd.DataFrame:
@@ -210,8 +250,3 @@ class Study:
             for name, both in sets.items()
         ]
         return pd.DataFrame(rows)
-
-
-def _one_of_each_class(labels: np.ndarray) -> list[np.ndarray]:
-    """Positions of balanced labels (n,) in groups: the first of every class, the second of every class, and so on."""
-    return list(np.stack([np.flatnonzero(labels == label) for label in np.unique(labels)]).T)

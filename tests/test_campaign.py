@@ -93,10 +93,10 @@ def test_nothing_is_trained_twice(serial):
 def test_logits_of_given_targets(tiny, quick, tmp_path):
     driver = Driver(tiny, quick, Ledger(tmp_path / "l"), n_jobs=1)
     base = [Retraining(quick, seed) for seed in (0, 1)]
-    logits = driver.logits(base, [5, 7])
+    logits = np.array(driver.logits([(what, [5, 7]) for what in base]))
     assert logits.shape == (2, 2, 3)
     np.testing.assert_allclose(logits[1], retrain(tiny, base[1]).logits[[5, 7]], atol=1e-4)
-    np.testing.assert_array_equal(driver.logits(base[1:], [7]), logits[1:, 1:])
+    np.testing.assert_array_equal(driver.logits([(base[1], [7])]), logits[1:, 1:])
     assert len(driver.ledger.records) == 2
 
 
