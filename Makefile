@@ -2,6 +2,7 @@
 # make test                      lint and tests
 # make fig03 PROFILE=smoke       one notebook into its page
 # make figures PROFILE=smoke     every notebook whose page is out of date
+# make bench                     benchmarks, as ratios measured side by side
 # make clean                     remove what is generated; results/ and .venv stay
 #
 # PYTHON chooses the interpreter that .venv is made with, PROFILE the set of values (default: the notebooks' own).
@@ -11,7 +12,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 NOTEBOOKS := $(basename $(notdir $(wildcard notebooks/*.ipynb)))
 
-.PHONY: book test figures clean $(NOTEBOOKS)
+.PHONY: book test figures bench clean $(NOTEBOOKS)
 
 book: figures
 	$(BIN)/jupyter-book build book/ --all -n -W --keep-going
@@ -26,6 +27,9 @@ figures: $(INSTALLED)
 
 $(NOTEBOOKS): $(INSTALLED)
 	$(BIN)/python -m lib.run $@ $(if $(PROFILE),-p profile $(PROFILE))
+
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks.run
 
 clean:
 	rm -rf _build _failed book/notebooks

@@ -59,10 +59,13 @@ def arrays(folder: Path, name: str, identity: dict, make: Callable[[], dict[str,
     return stored
 
 
-def status(study, supports: pd.DataFrame, wall_seconds: float) -> str:
-    """One paragraph of Markdown for the head of a page: profile, device, cost, distance to the paper."""
+def status(study, tables: list[pd.DataFrame], wall_seconds: float) -> str:
+    """One paragraph of Markdown for the head of a page: profile, device, cost, distance to the paper.
+
+    tables: those of supports or margins that the page shows.
+    """
     profile, dataset = study.profile, study.dataset
-    trained = study.retrainings(supports)
+    trained = study.retrainings(pd.concat(tables))
     class_size = np.bincount(dataset.train_labels).min()
     recipe = profile.recipe
     overridden = "" if study.outputs("x").name == "x" else ", with values overridden"
@@ -89,7 +92,7 @@ def save(study, name: str, figure: Figure, tables: dict):
     for key, table in tables.items():
         with replacing(folder / f"{key}.csv") as path:
             pd.DataFrame(table).drop(columns="keys", errors="ignore").to_csv(path, index=False, float_format="%.6g")
-    trained = study.retrainings(tables["supports"])
+    trained = study.retrainings(pd.concat([table for table in tables.values() if "keys" in table]))
     provenance = {
         "figure": name,
         "profile": asdict(study.profile),

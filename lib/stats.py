@@ -109,6 +109,24 @@ def paired(supports: pd.DataFrame, kind: str, better: str, worse: str, k_max: in
     }
 
 
+def agreement(first: pd.Series, second: pd.Series) -> dict:
+    """How far do two measurements of the same margins agree? Paired by their index, (target, seed) or the like.
+
+    Returns n, correlation (Pearson's), same_sign (share with the same prediction, right or wrong), difference (mean of
+    second - first) with low, high.
+    """
+    first, second = first.align(second, join="inner")
+    low, high = map(float, interval((second - first).groupby("target").mean()))
+    return {
+        "n": len(first),
+        "correlation": first.corr(second),
+        "same_sign": ((first > 0) == (second > 0)).mean(),
+        "difference": (second - first).mean(),
+        "low": low,
+        "high": high,
+    }
+
+
 def verdict(low: float, high: float) -> str:
     """What an interval of a difference says of the claim that it is positive: agrees, disagrees, or undecided."""
     return "agrees" if low > 0 else "disagrees" if high < 0 else "undecided"
