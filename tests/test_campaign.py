@@ -14,7 +14,7 @@ from lib import support
 from lib.campaign import Driver, Question, retrainings
 from lib.ledger import Ledger
 from lib.retrain import Retraining, margins, retrain
-from lib.support import FOUND
+from lib.support import FOUND, WRONG_AT_ZERO
 
 SCRIPT = """
 import sys
@@ -70,6 +70,34 @@ def test_supports_match_retrainings_done_by_hand(serial):
                 logits = retrain(tiny, what).logits[[question.target]]
                 right += margins(logits, tiny.test_labels[[question.target]])[0] > 0
             assert right == votes.right
+
+
+def fixed_procedure(question: Question, budget: int, n_votes: int) -> int | None:
+    """The paper's Algorithm 1 to the letter: every vote of every probe is cast, and every step of the budget taken."""
+    tiny, recipe = make_tiny()
+
+    def still_right(k: int) -> bool:
+        probe = support.UnitedProbe((k,), tuple(range(n_votes)), 1)
+        logits = [retrain(tiny, what).logits[[question.target]] for what in retrainings((question,), recipe, probe)]
+        return 2 * sum(margins(of_seed, tiny.test_labels[[question.target]])[0] > 0 for of_seed in logits) > n_votes
+
+    low, high = 0, len(question.ranking)
+    if still_right(high):
+        return None
+    for _ in range(budget):
+        middle = (low + high) // 2
+        low, high = (middle, high) if still_right(middle) else (low, middle)
+    return high
+
+
+def test_supports_equal_those_of_the_fixed_procedure(serial):
+    tiny, _ = make_tiny()
+    supports, path = serial
+    compared = [pair for pair in zip(questions(tiny), supports, strict=True) if pair[1].reason != WRONG_AT_ZERO]
+    assert len(compared) >= 4
+    for question, found in compared:
+        assert found.size == fixed_procedure(question, budget=3, n_votes=3)
+    assert len(Ledger(path).records) < len(supports) * 3 * (1 + 3)
 
 
 def test_parallel_equals_serial(serial, tmp_path):
