@@ -27,6 +27,9 @@ class Profile:
     k_max: int  # training samples changed at most
     budget: int  # bisection steps
     n_votes: int  # trainings a probe at most
+    ensembles: tuple[int, ...]  # networks of a competing method that looks into networks; the paper's TRAK: 10, 20, 100
+    subset_models: tuple[int, ...]  # models on random halves for Datamodels; the paper: 10 000, 50 000, 300 000
+    lds_models: int  # further models on random halves, for the LDS
     seed: int = 0  # of the choice of targets and of random rankings
 
 
@@ -59,6 +62,9 @@ FASHION = Profile(
     k_max=256,
     budget=7,
     n_votes=3,
+    ensembles=(1, 5, 10, 20),
+    subset_models=(250, 500, 1000, 2000),
+    lds_models=300,
 )
 SMOKE = replace(
     FASHION,
@@ -73,6 +79,9 @@ SMOKE = replace(
     k_max=32,
     budget=3,
     n_votes=1,
+    ensembles=(1, 2),
+    subset_models=(20, 40),
+    lds_models=20,
 )
 PROFILES = {profile.name: profile for profile in (SMOKE, FASHION)}
 NAMES = tuple(PROFILES)
@@ -94,7 +103,8 @@ def load(name: str, **overrides) -> Profile:
     return profile
 
 
-SCALARS = {"train_per_class", "test_per_class", "n_targets", "n_base", "k_max", "budget", "n_votes", "seed"}
+COUNTS = ("n_targets", "n_base", "k_max", "budget", "n_votes", "lds_models")
+SCALARS = {"train_per_class", "test_per_class", "seed", *COUNTS}
 
 
 def _override(profile: Profile, key: str, value) -> Profile:
@@ -109,7 +119,7 @@ def _override(profile: Profile, key: str, value) -> Profile:
 
 
 def _check(profile: Profile) -> None:
-    for key in ("n_targets", "n_base", "k_max", "budget", "n_votes"):
+    for key in COUNTS:
         value = getattr(profile, key)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ValueError(f"{key}={value!r} must be a whole number of at least 1")

@@ -21,6 +21,8 @@ from matplotlib.figure import Figure
 from lib.paths import RESULTS
 from lib.retrain import short_hash
 
+NO_KEYS = pd.DataFrame({"keys": []})
+
 
 @contextmanager
 def replacing(path: Path):
@@ -92,7 +94,7 @@ def save(study, name: str, figure: Figure, tables: dict):
     for key, table in tables.items():
         with replacing(folder / f"{key}.csv") as path:
             pd.DataFrame(table).drop(columns="keys", errors="ignore").to_csv(path, index=False, float_format="%.6g")
-    trained = study.retrainings(pd.concat([table for table in tables.values() if "keys" in table]))
+    trained = study.retrainings(pd.concat([table for table in tables.values() if "keys" in table] or [NO_KEYS]))
     provenance = {
         "figure": name,
         "profile": asdict(study.profile),

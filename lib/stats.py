@@ -109,6 +109,30 @@ def paired(supports: pd.DataFrame, kind: str, better: str, worse: str, k_max: in
     }
 
 
+def lds_summary(scores: pd.DataFrame) -> pd.DataFrame:
+    """Mean LDS of each method over targets: method, n, lds, lds_low, lds_high. scores: from `Study.lds`."""
+    rows = []
+    for method, group in scores.groupby("method", sort=False):
+        low, high = map(float, interval(group["lds"]))
+        rows.append({"method": method, "n": len(group), "lds": group["lds"].mean(), "lds_low": low, "lds_high": high})
+    return pd.DataFrame(rows)
+
+
+def lds_paired(scores: pd.DataFrame, better: str) -> pd.DataFrame:
+    """Is the LDS of `better` higher than each other method's? Paired by target.
+
+    Columns: better, worse, n, difference, low, high, verdict.
+    """
+    by_target = scores.pivot(index="target", columns="method", values="lds")
+    rows = []
+    for worse in scores["method"].drop_duplicates()[lambda names: names != better]:
+        difference = by_target[better] - by_target[worse]
+        low, high = map(float, interval(difference))
+        row = {"better": better, "worse": worse, "n": len(difference), "difference": difference.mean()}
+        rows.append(row | {"low": low, "high": high, "verdict": verdict(low, high)})
+    return pd.DataFrame(rows)
+
+
 def agreement(first: pd.Series, second: pd.Series) -> dict:
     """How far do two measurements of the same margins agree? Paired by their index, (target, seed) or the like.
 

@@ -12,22 +12,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib import data, distances, esvm, features, models, record
+from lib import data, distances, esvm, features, lds, models, record, subsets
 from lib.campaign import Driver, Group, Question, retrainings
-from lib.ledger import Ledger
+from lib.ledger import FIELDS, Ledger
 from lib.paths import RESULTS
 from lib.profiles import PROFILES, Profile
 from lib.retrain import Retraining, margins, pick_device, short_hash
 from lib.support import UnitedProbe
 
 REMOVAL, MISLABEL = "removal", "mislabel"
-METHODS = {  # name: (features, distance)
+METHODS = {  # rankings by features, name: (features, distance)
     "moco_esvm": ("moco", "esvm"),
     "moco_l2": ("moco", "l2"),
     "supervised_l2": ("supervised", "l2"),
     "pixels_l2": ("pixels", "l2"),
     "random": (None, "random within the class"),
 }
+FEATURES = ("moco", "supervised", "pixels")
+SUBSET_METHODS = ("datamodels", "influence")  # of lib.baselines: read from the models on random subsets
 Changed = tuple[str, str, int]  # kind, method and the position in `Study.targets` of what is changed for
 BASE_SEED = 1000  # base models' seeds start here; votes use 0, 1, ...: targets are not chosen by their own votes
 
@@ -132,7 +134,16 @@ class Study:
         return features.Features(**record.arrays(self.folder / "features", name, identity, extract))
 
     def ranking(self, method: str) -> np.ndarray:
-        """The k_max most supportive train ids (n_targets, k_max) of each target; kept under results/."""
+        """The k_max most supportive train ids (n_targets, k_max) of each target, of its class alone.
+
+        method: a name of METHODS, whose rankings are kept under results/, or a competing method and its number of
+        models, like "trak:20". DEPARTURE: those rank the target's class alone too, so that all methods choose from
+        the same images; the paper lets TRAK and Datamodels choose from all classes of CIFAR-10.
+        """
+        if method not in METHODS:
+            name, size = self._competitor(method)
+            same_class = self.dataset.test_labels[self.targets, None] == self.dataset.train_labels
+            return distances.ranking(np.where(same_class, self.competing(name)[size], -np.inf), self.profile.k_max)
         feature, distance = METHODS[method]
         profile, labels = self.profile, self.dataset.test_labels[self.targets]
         identity = {
@@ -154,6 +165,74 @@ class Study:
             return {"targets": self.targets, "ranking": distances.ranking(scores, profile.k_max)}
 
         return record.arrays(self.folder / "rankings", method, identity, rank)["ranking"]
+
+    def competing(self, name: str) -> dict[int, np.ndarray]:
+        """Scores (n_targets, n_train) of a method of `lib.baselines`, by the number of models; kept under results/."""
+        from lib import baselines  # here, since it brings libraries that take seconds to import
+
+        profile, device = self.profile, self.driver.device
+        sizes = profile.subset_models if name in SUBSET_METHODS else profile.ensembles
+        identity = {
+            "dataset": self.dataset.checksum,
+            "method": name,
+            "recipe": asdict(profile.recipe),
+            "sizes": sizes,
+            "targets": self.targets.tolist(),
+        }
+
+        def score() -> dict[str, np.ndarray]:
+            arguments = name, self.dataset, profile.recipe, self.targets
+            if name in SUBSET_METHODS:
+                folder = self.folder / "subsets"
+                found = {n: baselines.scores(*arguments, n_models=n, folder=folder, device=device) for n in sizes}
+            else:
+                found = baselines.ensembles(*arguments, sizes=sizes, device=device)
+            return {str(size): scores for size, scores in found.items()}
+
+        return {int(n): scores for n, scores in record.arrays(self.folder / "scores", name, identity, score).items()}
+
+    def subset_margins(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of the held-out models on random halves: masks (n_models, n_train) bool, margins (n_models, n_targets).
+
+        No method was fitted to these models.
+        """
+        family, profile = subsets.Subsets(self.dataset, self.profile.recipe), self.profile
+        held_out = range(max(profile.subset_models), max(profile.subset_models) + profile.lds_models)
+        driver = self.driver
+        margins = subsets.train(family, held_out, self.folder / "subsets", driver.device, self.n_jobs, self.scheduler)
+        return subsets.masks(family, held_out), margins[:, self.targets]
+
+    def lds(self, methods: list[str]) -> pd.DataFrame:
+        """The linear datamodeling score of each method for each target, a row each: method, target, lds.
+
+        methods: feature sets ("moco", by the paper's signed inverse L2), or competing methods like "trak:20".
+        """
+        labels, train_labels = self.dataset.test_labels[self.targets], self.dataset.train_labels
+        masks, margins = self.subset_margins()
+        tables = []
+        for method in methods:
+            if method in FEATURES:
+                both = self.features(method)
+                scores = lds.signed_inverse_l2(both.test[self.targets], both.train, labels, train_labels)
+            else:
+                name, size = self._competitor(method)
+                scores = self.competing(name)[size]
+            found = lds.lds(scores, masks, margins)
+            tables.append(pd.DataFrame({"method": method, "target": self.targets, "lds": found}))
+        return pd.concat(tables, ignore_index=True)
+
+    def _competitor(self, method: str) -> tuple[str, int]:
+        """ "trak:20" -> ("trak", 20). ValueError where there is no such method or number of models."""
+        from lib import baselines
+
+        name, _, size = method.partition(":")
+        sizes = self.profile.subset_models if name in SUBSET_METHODS else self.profile.ensembles
+        if name not in baselines.METHODS or size not in map(str, sizes):
+            raise ValueError(
+                f"unknown method {method!r}; choose one of {', '.join(METHODS)}, or one of "
+                f"{', '.join(baselines.METHODS)} with its number of models: {name}:{sizes[-1]}"
+            )
+        return name, int(size)
 
     def groups(self, united: bool) -> list[list[int]]:
         """Positions in `targets` that are tested together: each alone, or united: one of every class."""
@@ -214,12 +293,9 @@ class Study:
         return {"kind": kind, "method": method, "target": target, "label": label, "wrong_label": wrong}
 
     def _questions(self, tests: list[list[Changed]]) -> list[Group]:
-        for kind, method, _ in (changed for test in tests for changed in test):
-            if kind not in (REMOVAL, MISLABEL) or method not in METHODS:
-                raise ValueError(
-                    f"unknown kind or method {kind!r}, {method!r}; choose {REMOVAL} or {MISLABEL}, and one of "
-                    f"{', '.join(METHODS)}"
-                )
+        unknown = {kind for test in tests for kind, _, _ in test} - {REMOVAL, MISLABEL}
+        if unknown:
+            raise ValueError(f"unknown kind {min(unknown)!r}; choose {REMOVAL} or {MISLABEL}")
         rankings = {method: self.ranking(method).tolist() for method in {m for test in tests for _, m, _ in test}}
         return [
             tuple(
@@ -235,7 +311,8 @@ class Study:
     def retrainings(self, table: pd.DataFrame) -> pd.DataFrame:
         """The ledger's records that a table of supports or margins rests on, each retraining once."""
         keys = set().union(*table["keys"])
-        return pd.DataFrame(r for r in self.driver.ledger.records if r["key"] in keys).drop_duplicates("key")
+        found = [record for record in self.driver.ledger.records if record["key"] in keys]
+        return pd.DataFrame(found, columns=FIELDS).drop_duplicates("key")
 
     def knn_accuracies(self, names: list[str]) -> pd.DataFrame:
         """kNN accuracy on the test images of each feature set, a row each: features, size, knn_accuracy, n."""

@@ -56,13 +56,14 @@ def test_every_package_that_is_imported_is_declared():
     declared = {canonicalize_name(Requirement(line).name) for line in [*PROJECT["dependencies"], *EXTRAS["test"]]}
     providers = packages_distributions()
     imported = set()
-    for path in [*ROOT.glob("lib/*.py"), *ROOT.glob("tests/*.py"), *ROOT.glob("data/**/*.py")]:
+    for path in [path for folder in ("lib", "tests", "data", "benchmarks") for path in (ROOT / folder).rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 imported |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 imported.add(node.module.split(".")[0])
-    foreign = imported - set(sys.stdlib_module_names) - {"lib", "conftest"}
+    ours = {"lib", "benchmarks", *(path.stem for path in ROOT.glob("tests/*.py"))}
+    foreign = imported - set(sys.stdlib_module_names) - ours
     missing = {name for name in foreign if not declared & {canonicalize_name(d) for d in providers.get(name, [])}}
     assert missing <= {"IPython"}, "IPython comes with ipykernel; declare the others in pyproject.toml"
 

@@ -103,7 +103,7 @@ def test_values_that_do_not_fit_are_refused_before_anything_is_trained(small, ch
 
 
 def test_unknown_methods_devices_and_too_many_targets(opened, small):
-    with pytest.raises(ValueError, match="unknown kind or method 'removal', 'trak'; choose removal or mislabel"):
+    with pytest.raises(ValueError, match="unknown method 'trak'; choose one of moco_esvm, .*: trak:2"):
         opened.supports([(REMOVAL, "trak")])
     with pytest.raises(ValueError, match="unknown device 'tpu'"):
         Study(small, device="tpu")
