@@ -84,8 +84,11 @@ class Schedule:
         return sum(need.left for need in self._needs.values())
 
     def done(self, key: str) -> None:
-        """The ledger knows this one now: let those that waited for nothing else go on."""
-        for i in self.jobs.pop(key).waiting:
+        """The ledger knows this one now: let those that waited for nothing else go on.
+
+        Some may have gone on before, where another run on the same ledger was faster.
+        """
+        for i in self.jobs.pop(key).waiting & self._needs.keys():
             if not self._waits(i):
                 self._advance(i)
 

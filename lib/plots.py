@@ -17,7 +17,7 @@ METHODS = {  # name: (label, colour, line style); those of lib.baselines are fol
     "random": ("random in the class", _COLOURS[7], (0, (5, 1, 1, 1, 1, 1))),
     "trak": ("TRAK", _COLOURS[3], (0, (3, 1))),
     "datamodels": ("Datamodels", _COLOURS[4], (0, (3, 1, 1, 1))),
-    "influence": ("empirical influence", _COLOURS[5], (0, (1, 1))),
+    "empirical_influence": ("empirical influence", _COLOURS[5], (0, (1, 1))),
     "moco": ("MoCo features", _COLOURS[0], "-"),
     "supervised": ("supervised features", _COLOURS[1], "-"),
     "pixels": ("raw pixels", _COLOURS[2], "-"),

@@ -29,7 +29,7 @@ METHODS = {  # rankings by features, name: (features, distance)
     "random": (None, "random within the class"),
 }
 FEATURES = ("moco", "supervised", "pixels")
-SUBSET_METHODS = ("datamodels", "influence")  # of lib.baselines: read from the models on random subsets
+SUBSET_METHODS = ("datamodels", "empirical_influence")  # of lib.baselines: read from the models on random subsets
 Changed = tuple[str, str, int]  # kind, method and the position in `Study.targets` of what is changed for
 BASE_SEED = 1000  # base models' seeds start here; votes use 0, 1, ...: targets are not chosen by their own votes
 

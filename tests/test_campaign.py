@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from lib import support
-from lib.campaign import Driver, Question, retrainings
-from lib.ledger import Ledger
+from lib.campaign import Driver, Need, Question, Schedule, retrainings
+from lib.ledger import FIELDS, Ledger
 from lib.retrain import Retraining, margins, retrain
 from lib.support import FOUND, WRONG_AT_ZERO
 
@@ -145,6 +145,26 @@ def test_killed_at_random_instants(serial, tmp_path):
     assert campaign(path) == serial[0]
     keys = [record["key"] for record in Ledger(path).records]
     assert keys[: len(finished)] == finished and len(keys) == len(set(keys))
+
+
+def test_another_run_on_the_same_ledger_may_be_faster(tiny, quick, tmp_path):
+    ledger, logits = Ledger(tmp_path / "l"), [[1.0, 0.0, 0.0]]
+    both = [Retraining(quick, 0), Retraining(quick, 1)]
+
+    def inquiry():
+        yield Need(both, [0], left=2)
+        return "answered"
+
+    schedule = Schedule([inquiry()], tiny, ledger)
+    first, second = schedule.most_wanted(5, running=set())
+    record = dict.fromkeys(FIELDS, 0) | {"targets": [0], "logits": logits}
+    for what in both:  # the other run trains both while the first is under way here
+        Ledger(ledger.path).append(record | {"key": what.key(tiny)})
+    ledger.append(record | {"key": first})
+    schedule.done(first)
+    assert schedule.results == {0: "answered"}
+    schedule.done(second)
+    assert not schedule.jobs
 
 
 def test_what_most_searches_wait_for_is_trained_first(tmp_path):

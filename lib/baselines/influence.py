@@ -1,0 +1,130 @@
+"""Influence functions (Koh & Liang 2017, arXiv 1703.04730): what would more weight of a training image do to a target?
+
+    score = gradient of the target's log-odds · (Hessian + damping)⁻¹ · minus the gradient of the image's loss
+
+Over all parameters, batch norm in evaluation mode. The Hessian's products with vectors are dattri's. The solvers are
+SciPy's, since dattri's do not work on these networks: its conjugate gradients divide 0 by 0 once converged, its Arnoldi
+iteration loses the orthogonality of its basis, EK-FAC knows linear layers only, the explicit Hessian does not fit into
+memory, and DataInf comes out as plain inner products.
+
+DEPARTURE: the Hessian is that of the cross-entropy against the network's own predictions, which is the Gauss-Newton
+matrix. That of the training loss has negative eigenvalues, since the networks are not trained to a minimum, and
+inverting those turns the scores upside down.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+import torch
+from dattri.func.hessian import hvp_at_x
+from scipy.sparse.linalg import LinearOperator, cg, eigsh
+from torch import Tensor, nn
+
+from lib.baselines import networks
+from lib.baselines.gradients import attribution_task
+from lib.data import Dataset
+from lib.retrain import Recipe
+
+TOLERANCE = 0.01  # of a solution's residual and of an eigenvalue, relative
+
+
+def influence_cg(
+    dataset: Dataset,
+    recipe: Recipe,
+    targets: np.ndarray,
+    n_models: int = 5,
+    damping: float = 0.1,
+    iterations: int = 10,
+    hessian_images: int = 500,
+    seed: int = 0,
+    device: str = "cpu",
+) -> Iterator[np.ndarray]:
+    """Influence functions by conjugate gradients, averaged over networks.
+
+    iterations: at most; a residual of one percent is enough. hessian_images: random training images, drawn anew for
+    each network, over which the Hessian is taken; at most all. Cost of a network beside its training: a gradient of
+    every image, and `iterations` Hessian products a target. Raises ValueError without damping.
+    """
+    if damping == 0:
+        raise ValueError("damping=0 leaves directions in which the Hessian is 0; give damping above 0")
+    solve = partial(conjugate_gradients, damping=damping, iterations=iterations)
+    return influence(dataset, recipe, targets, n_models, solve, hessian_images, seed, device)
+
+
+def influence_arnoldi(
+    dataset: Dataset,
+    recipe: Recipe,
+    targets: np.ndarray,
+    n_models: int = 5,
+    damping: float = 0.1,
+    eigenpairs: int = 50,
+    hessian_images: int = 500,
+    seed: int = 0,
+    device: str = "cpu",
+) -> Iterator[np.ndarray]:
+    """Influence functions by the Hessian's largest eigenvalues, the others taken for 0, averaged over networks.
+
+    hessian_images: as for influence_cg. Cost of a network beside its training: a gradient of every image, and about two
+    Hessian products an eigenpair, however many the targets. Raises ValueError without damping, or where there are fewer
+    parameters than eigenpairs. Source: Schioppa et al. 2022, arXiv 2112.03052. DEPARTURE: they drop what lies outside
+    the eigenvectors' span, here it is divided by the damping.
+    """
+    limit = networks.n_parameters(dataset, recipe) - 1
+    if eigenpairs > limit or damping == 0:
+        raise ValueError(f"eigenpairs={eigenpairs}, damping={damping}: give at most {limit}, and damping above 0")
+    solve = partial(leading_eigenvectors, damping=damping, eigenpairs=eigenpairs)
+    return influence(dataset, recipe, targets, n_models, solve, hessian_images, seed, device)
+
+
+def influence(dataset, recipe, targets, n_models, solve, hessian_images, seed, device) -> Iterator[np.ndarray]:
+    """The scores with `solve` for the inverse Hessian, averaged over networks."""
+    images = networks.inputs(dataset, targets, device)
+    nets = networks.trained(dataset, networks.trainings(recipe, n_models, seed), device)
+    streams = np.random.default_rng(seed).spawn(n_models)
+    samples = (rng.permutation(len(dataset.train_labels))[:hessian_images] for rng in streams)
+    return networks.running_mean(products(net, images, ids, solve) for net, ids in zip(nets, samples, strict=True))
+
+
+def products(net: nn.Module, images: networks.Inputs, sample: np.ndarray, solve: Callable) -> np.ndarray:
+    """(n_targets, n_train): gradients of the targets times inverse Hessian times gradients of the training images.
+
+    sample: train ids over which the Hessian of the mean loss is taken.
+    """
+    task = attribution_task(net, [net.state_dict()])
+    parameters, loss = task.get_param()[0].detach(), task.get_loss_func()
+    of_target, of_loss = task.get_grad_target_func(in_dims=(None, 0)), task.get_grad_loss_func(in_dims=(None, 0))
+    train, targets = images.loaders(net)
+    gradients = torch.cat([of_target(parameters, batch) for batch in targets])
+    with torch.no_grad():
+        data = images.train[0][sample], net(images.train[0][sample]).softmax(1)
+    directions = solve(hessian(lambda flat: loss(flat, data), parameters), gradients.cpu().numpy())
+    directions = torch.from_numpy(directions).to(parameters)
+    return torch.cat([directions @ of_loss(parameters, batch).T for batch in train], dim=1).cpu().numpy()
+
+
+def hessian(loss: Callable, parameters: Tensor) -> LinearOperator:
+    """The Hessian (p, p) of loss at the parameters (p,)."""
+    n, product = len(parameters), hvp_at_x(loss, (parameters,))
+
+    def multiply(vector: np.ndarray) -> np.ndarray:
+        return product(torch.from_numpy(vector.reshape(n)).to(parameters)).cpu().numpy()
+
+    return LinearOperator((n, n), matvec=multiply, dtype=np.float32)
+
+
+def conjugate_gradients(matrix: LinearOperator, vectors: np.ndarray, damping: float, iterations: int) -> np.ndarray:
+    """The inverse of (matrix + damping), times each of the vectors (b, p)."""
+    damped = LinearOperator(matrix.shape, matvec=lambda v: matrix @ v + damping * v, dtype=matrix.dtype)
+    return np.stack([cg(damped, vector, rtol=TOLERANCE, maxiter=iterations)[0] for vector in vectors])
+
+
+def leading_eigenvectors(matrix: LinearOperator, vectors: np.ndarray, damping: float, eigenpairs: int) -> np.ndarray:
+    """As conjugate_gradients, with only the largest eigenvalues of the matrix."""
+    start = np.random.default_rng(0).standard_normal(len(vectors.T), dtype=np.float32)
+    values, basis = eigsh(matrix, eigenpairs, v0=start, tol=TOLERANCE)
+    inside = vectors @ basis
+    return inside / (values + damping) @ basis.T + (vectors - inside @ basis.T) / damping
+
+
+METHODS = {"influence_cg": influence_cg, "influence_arnoldi": influence_arnoldi}
