@@ -83,7 +83,7 @@ def attribution_task(net: nn.Module, checkpoints: list[dict]) -> AttributionTask
 
     The training image's loss is the cross-entropy; the target's is minus its log-odds, whose gradient has the same
     direction as that of its cross-entropy, but does not fade where a network is sure. DEPARTURE: the cross-entropy is
-    not smoothed, although the recipe's may be: without, all gradient methods predict retrainings better.
+    not smoothed, although the recipe's may be: a smoothed loss falls as a network becomes less sure of what is right.
     """
 
     def training_loss(parameters: dict[str, Tensor], data: tuple[Tensor, Tensor]) -> Tensor:

@@ -34,8 +34,8 @@ def trak(
     every image, and 2 * n_train * n_parameters * projection_dim operations.
     Raises ValueError without damping, where the projection has more dimensions than there are images or parameters.
     Source: Paper §4.1 (there 20 480 dimensions) and TRAK's Algorithm 1: over the networks, the inner products and the
-    weights 1 - p of the training images are averaged separately. DEPARTURE: its authors do not damp; on test images
-    that are no targets, damping nearly doubled how well one network's scores predict retrainings.
+    weights 1 - p of the training images are averaged separately. DEPARTURE: its authors do not damp; how much
+    was chosen by LDS on test images that are no targets (benchmarks/trak_choice.py).
     """
     limit = min(len(dataset.train_labels), networks.n_parameters(dataset, recipe))
     if damping == 0 and projection_dim > limit:
