@@ -1,24 +1,28 @@
 """Exemplar SVMs of many targets against the same negatives, solved together and exactly.
 
-The targets of a class share their negatives, and of thousands of negatives a few dozen are support vectors. So each
-target keeps a working set of negatives; on it the SVM is solved exactly (a small system of equations), and one matrix
-product checks all negatives of all targets at once for violations, the worst of which join the working sets. It ends
-when nothing is violated, at the optimum of the full problem. scikit-learn's LinearSVC, one fit a target, is what the
-authors' code calls and what the tests compare with.
-
-In symbols, with z = (x, 1), so that the intercept is regularised with the rest, a target's SVM is the v of least
+With z = (x, 1), so that the intercept is regularised with the rest, a target's SVM is the v of least
 
     |v|² / 2  +  c_target max(0, 1 - v·z_target)²  +  c_negative Σ max(0, 1 + v·z)²      (sum over the negatives)
+
+Only the samples with a loss determine v, as a rule the target and a few dozen of thousands of negatives: v is the ridge
+regression on them. Newton's method regresses on those that have a loss now, until they are those that have one then. It
+is fast because it starts next to the end: a search in single precision, with one matrix product for all targets and all
+negatives a round, finds which samples have a loss. The method confirms or corrects that in double precision.
+scikit-learn's LinearSVC, one fit a target, is what the authors' code calls and what the tests compare with.
+
+Below, `samples` are minus the negatives, then the targets, (n + t, d + 1): all are to score v·sample >= 1. `own` are the
+targets' rows in it. Arrays (t, n + 1) have a column for each negative and, at the end, one for the target itself.
 """
 
+from functools import partial
+
 import numpy as np
-from scipy.linalg import solve
 
 C = 0.1  # as in the authors' code; balanced classes: see `weights`
-TOLERANCE = 1e-9  # a negative is violated when 1 + v·z exceeds this and it is not in the working set
-STEP = 1e-12  # a Newton step that would change no coefficient by more than this, relative to the largest, is the last
-ADDED = 32  # negatives that join a target's working set at once
-BATCH = 256  # targets solved together; memory is 8 * n * BATCH bytes
+ADDED = 32  # negatives that join a target's pool at once, or half the pool where that is more
+BATCH = 100  # targets solved together; memory is about 100 * n * BATCH bytes
+ROWS = 2**21  # numbers in the samples that are copied for regressions at once: small enough for the processor's cache
+LARGEST = 1e12  # of 2 c |z|²: beyond, double precision loses |v|² beside the losses
 
 
 def decision_values(targets: np.ndarray, negatives: np.ndarray) -> np.ndarray:
@@ -26,10 +30,22 @@ def decision_values(targets: np.ndarray, negatives: np.ndarray) -> np.ndarray:
 
     targets: (t, d). negatives: (n, d). Returns (t, n) float64; higher is more similar to the target.
     Squared hinge, L2 penalty, regularised intercept, balanced classes. Source: Paper §3.1; Malisiewicz et al. 2011.
+    Raises ValueError for features too large for double precision.
     """
-    z = _with_intercept(negatives)
-    batches = np.split(_with_intercept(targets), range(BATCH, len(targets), BATCH))
-    return np.concatenate([_solve_batch(batch, z) for batch in batches])
+    n = len(negatives)
+    samples = np.ones((n + len(targets), negatives.shape[1] + 1))
+    samples[:n, :-1], samples[n:, :-1] = negatives, targets
+    samples[:n] *= -1
+    c_target, c_negative = weights(n)
+    norm, limit = np.sqrt(np.einsum("nd,nd->n", samples, samples).max()), np.sqrt(LARGEST / c_target / 2)
+    if norm > limit:
+        raise ValueError(f"features of norm {norm:.3g} exceed {limit:.3g}, the limit of {n} negatives; scale them down")
+    single, c = samples.astype(np.float32), np.append(np.full(n, c_negative), c_target)
+    values = np.empty((len(targets), n))
+    for first in range(0, len(targets), BATCH):
+        own = np.arange(n, len(samples))[first : first + BATCH]
+        values[own - n] = -_newton(samples, own, c, _search(single, own, c))[:, :n]
+    return values
 
 
 def weights(n: int) -> tuple[float, float]:
@@ -37,77 +53,99 @@ def weights(n: int) -> tuple[float, float]:
     return C * (n + 1) / 2, C * (n + 1) / (2 * n)
 
 
-def _with_intercept(x: np.ndarray) -> np.ndarray:  # (n, d) -> (n, d + 1)
-    return np.hstack([np.asarray(x, dtype=np.float64), np.ones((len(x), 1))])
+def _search(samples: np.ndarray, own: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """Which samples have a loss at the optimum, but for rounding and steps not taken: (t, n + 1) bool.
+
+    Each target has a pool of samples, first some at even intervals, and regresses on those of it that have a loss. Those
+    outside that are violated most join it, until none is.
+    """
+    pool = np.zeros((len(own), len(c)), dtype=bool)
+    pool[:, np.linspace(0, len(c) - 1, min(len(c), ADDED)).astype(int)] = True
+    scores = np.zeros(pool.shape, dtype=samples.dtype)
+    left = np.arange(len(own))
+    while len(left):
+        v = _regress(samples, own[left], c, pool[left] & (scores[left] < 1), again=True)
+        scores[left] = outside = _scores(samples, own[left], c, v)
+        outside[pool[left]] = np.inf
+        violated = (outside < 1).sum(axis=1)
+        left, outside = left[violated > 0], outside[violated > 0]
+        added = min(violated.max(), max(ADDED, pool[left].sum(axis=1).max(initial=0) // 2))
+        pool[left[:, None], np.argpartition(outside, added - 1, axis=1)[:, :added]] = True
+    return scores < 1
 
 
-def _solve_batch(targets: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """targets: (t, d + 1). z: (n, d + 1). Returns (t, n)."""
-    problems = [_WorkingSet(target, len(z)) for target in targets]
-    values = np.empty((len(targets), len(z)))
-    unsolved = np.arange(len(targets))
-    while len(unsolved):
-        values[unsolved] = np.stack([problems[i].v for i in unsolved]) @ z.T
-        unsolved = np.array([i for i in unsolved if problems[i].extend(values[i], z)], dtype=int)
-    return values
+def _newton(samples: np.ndarray, own: np.ndarray, c: np.ndarray, active: np.ndarray) -> np.ndarray:
+    """Scores at the optimum, (t, n + 1), from the regression on the active samples, (t, n + 1) bool.
+
+    Ends where a regression gives a loss to the samples that it is on, or no lower objective in double precision.
+    Source: Keerthi and DeCoste 2005.
+    """
+    v = _regress(samples, own, c, active)
+    scores = _scores(samples, own, c, v)
+    left = np.flatnonzero(((scores < 1) != active).any(axis=1))
+    while len(left):
+        active = scores[left] < 1
+        goal = _regress(samples, own[left], c, active)
+        ahead = _scores(samples, own[left], c, goal)
+        step = _line_search(v[left], goal, scores[left], ahead, c)
+        settled = ((ahead < 1) == active).all(axis=1) | (step == 0)
+        step = np.where(settled, 1, step)[:, None]
+        v[left] += step * (goal - v[left])
+        scores[left] += step * (ahead - scores[left])
+        left = left[~settled]
+    return scores
 
 
-class _WorkingSet:
-    """One target's problem on its working set. Row 0 is the target, the others are negatives; y = (1, -1, -1, ...)."""
-
-    def __init__(self, target: np.ndarray, n: int):
-        self.c_target, self.c_negative = weights(n)
-        self.rows = target[None]  # (m, d + 1)
-        self.kernel = self.rows @ self.rows.T  # (m, m)
-        self.beta = np.zeros(1)  # v = beta @ rows
-        self.outside = np.ones(n, dtype=bool)  # negatives that are not in the working set
-        self._solve()
-
-    def extend(self, values: np.ndarray, z: np.ndarray) -> bool:
-        """Take in the worst violated negatives and solve again; False when there are none. values: (n,)."""
-        violated = np.flatnonzero(self.outside & (values > TOLERANCE - 1))
-        if not len(violated):
-            return False
-        worst = violated[np.argsort(-values[violated], kind="stable")[:ADDED]]
-        self.outside[worst] = False
-        added = z[worst]
-        cross = self.rows @ added.T
-        self.kernel = np.block([[self.kernel, cross], [cross.T, added @ added.T]])
-        self.rows = np.vstack([self.rows, added])
-        self.beta = np.concatenate([self.beta, np.zeros(len(worst))])
-        self._solve()
-        return True
-
-    def _solve(self) -> None:
-        """Newton's method: each step goes towards the optimum of the samples that have a loss now, which is the optimum
-        if the same have a loss there. The line search keeps it from cycling.
-        """
-        y = np.where(np.arange(len(self.rows)) == 0, 1.0, -1.0)
-        c = np.where(y > 0, self.c_target, self.c_negative)
-        loss = 1 - y * (self.kernel @ self.beta)
-        while True:
-            a = np.flatnonzero(loss > 0)
-            goal = np.zeros_like(self.beta)
-            goal[a] = solve(self.kernel[np.ix_(a, a)] + np.diag(0.5 / c[a]), y[a], assume_a="pos")
-            step = goal - self.beta
-            change = self.kernel @ step  # of v·z in each row
-            if np.array_equal(loss - y * change > 0, loss > 0) or np.abs(step).max() <= STEP * np.abs(goal).max():
-                break
-            t = _line_search(loss, -y * change, c, self.beta @ change, step @ change)
-            self.beta, loss = self.beta + t * step, loss - t * y * change
-        self.beta, self.v = goal, goal @ self.rows
+def _scores(samples: np.ndarray, own: np.ndarray, c: np.ndarray, v: np.ndarray) -> np.ndarray:  # (t, n + 1)
+    return np.hstack([v @ samples[: len(c) - 1].T, np.einsum("td,td->t", v, samples[own])[:, None]])
 
 
-def _line_search(loss: np.ndarray, slope: np.ndarray, c: np.ndarray, linear: float, quadratic: float) -> float:
-    """The t in [0, 1] of least  t linear + t² quadratic / 2 + Σ c max(0, loss + t slope)²;  loss, slope, c: (m,)."""
+def _regress(samples: np.ndarray, own: np.ndarray, c: np.ndarray, active: np.ndarray, again: bool = False) -> np.ndarray:
+    """The v of least |v|² / 2 + Σ c (1 - v·sample)² over the active samples, (t, n + 1) bool. Returns (t, d + 1).
 
-    def derivative(t: np.ndarray) -> np.ndarray:  # (k,) -> (k,), increasing and linear between the kinks
-        hinge = np.maximum(0, loss + np.multiply.outer(t, slope))
-        return linear + quadratic * t + 2 * hinge @ (c * slope)
+    again: regress once more, without the samples that have no loss then. It mostly saves a round, but may go too far.
+    """
+    count = active.sum(axis=1)
+    if len(own) > 1 and len(own) * count.max() * samples.shape[1] > ROWS:
+        half = len(own) // 2
+        return np.vstack([_regress(samples, own[i], c, active[i], again) for i in np.s_[:half, half:]])
+    filled = np.arange(count.max()) < count[:, None]  # (t, m); what is not has no weight
+    target, column = np.nonzero(active)
+    row, root = np.zeros(filled.shape, dtype=int), np.zeros(filled.shape)
+    row[filled], root[filled] = np.where(column < len(c) - 1, column, own[target]), np.sqrt(2 * c[column])
+    rows = samples[row]
+    if count.max() < samples.shape[1]:
+        ridge = partial(_ridge_by_gram, rows, rows @ rows.transpose(0, 2, 1))
+    else:
+        ridge = partial(_ridge_by_hessian, rows)
+    v, loss = ridge(root)
+    return ridge(np.where(loss > 0, root, 0))[0] if again else v
 
-    with np.errstate(divide="ignore", invalid="ignore"):
-        kinks = -loss / slope
-    ends = np.concatenate([[0.0], np.sort(kinks[(kinks > 0) & (kinks < 1)]), [1.0]])
-    at = np.clip(np.searchsorted(derivative(ends), 0.0), 1, len(ends) - 1)
-    (t0, t1), (d0, d1) = ends[at - 1 : at + 1], derivative(ends[at - 1 : at + 1])
-    return float(np.clip(t0 - d0 * (t1 - t0) / (d1 - d0), t0, t1)) if d1 > d0 else t1
+
+def _ridge_by_gram(rows: np.ndarray, gram: np.ndarray, root: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    system = gram * root[:, :, None]
+    system *= root[:, None]
+    np.einsum("tmm->tm", system)[:] += 1
+    beta = root * np.linalg.solve(system, root[:, :, None])[:, :, 0]
+    return (beta[:, None].astype(rows.dtype) @ rows)[:, 0], beta
+
+
+def _ridge_by_hessian(rows: np.ndarray, root: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    weight = (root[:, :, None] ** 2).astype(rows.dtype)
+    system = ((weight * rows).transpose(0, 2, 1) @ rows).astype(np.float64)
+    np.einsum("tdd->td", system)[:] += 1
+    v = np.linalg.solve(system, rows.transpose(0, 2, 1) @ weight).astype(rows.dtype)
+    return v[:, :, 0], (1 - rows @ v)[:, :, 0]
+
+
+def _line_search(v, goal, scores, ahead, c) -> np.ndarray:
+    """The longest step of 1, 1/2, 1/4, ... (t,) towards the goal that lowers the objective; 0 where none does."""
+
+    def objective(t: np.ndarray) -> np.ndarray:
+        losses = np.maximum(0, 1 - scores - t[:, None] * (ahead - scores))
+        return ((v + t[:, None] * (goal - v)) ** 2).sum(axis=1) / 2 + losses**2 @ c
+
+    t, now = np.ones(len(v)), objective(np.zeros(len(v)))
+    while (short := (objective(t) >= now) & (t > 0)).any():
+        t = np.where(short, np.where(t > 1e-9, t / 2, 0), t)
+    return t
