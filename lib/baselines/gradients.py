@@ -74,7 +74,7 @@ def inner_products(
     task = attribution_task(nets[0], [net.state_dict() for net in nets])
     attributor = TracInAttributor(task, list(weights), normalized_grad=cosine, device=images.train[0].device)
     attributor.projector_kwargs = None  # or the gradients are projected to 512 random dimensions
-    with networks.quiet():
+    with networks.quiet(), torch.no_grad():  # dattri differentiates by torch.func; this is against a second graph
         return attributor.attribute(*images.loaders(nets[0])).T.numpy()
 
 

@@ -74,7 +74,7 @@ def add_products(
     """Add one network's inner products to `products` (n_train, n_targets), in place; returns its 1 - p (n_train, 1)."""
     train, targets = images.loaders(net)
     state, model_id, device = net.state_dict(), projector.model_id, projector.device
-    with tempfile.TemporaryDirectory() as folder, networks.quiet():
+    with tempfile.TemporaryDirectory() as folder, networks.quiet(), torch.no_grad():  # as in gradients
         tracker = TRAKer(
             net,
             "image_classification",
