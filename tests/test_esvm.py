@@ -33,7 +33,7 @@ def features(n: int, d: int, seed: int = 0) -> np.ndarray:
     return np.maximum(0, rng.normal(size=(n, 4)) @ rng.normal(size=(4, d)) + rng.normal(size=(n, d)))
 
 
-@pytest.mark.parametrize(("n", "d"), [(1, 3), (40, 2), (300, 20), (60, 100), (1500, 64)])
+@pytest.mark.parametrize(("n", "d"), [(1, 3), (5, 200), (40, 2), (300, 20), (60, 100), (1500, 64)])
 def test_no_worse_than_linear_svc_and_the_same_ranking(n, d):
     targets, negatives = features(5, d, seed=1), features(n, d)
     for target, values in zip(targets, esvm.decision_values(targets, negatives), strict=True):
@@ -60,13 +60,29 @@ def test_together_or_alone_or_in_batches_is_the_same(monkeypatch):
     targets, negatives = features(7, 16, seed=2), features(200, 16)
     together = esvm.decision_values(targets, negatives)
     alone = np.concatenate([esvm.decision_values(target[None], negatives) for target in targets])
-    monkeypatch.setattr(esvm, "BATCH", 3)
     np.testing.assert_allclose(together, alone, atol=1e-12)
-    np.testing.assert_allclose(together, esvm.decision_values(targets, negatives), atol=1e-12)
+    for size in ("BATCH", "ROWS"):
+        monkeypatch.setattr(esvm, size, 3)
+        np.testing.assert_allclose(together, esvm.decision_values(targets, negatives), atol=1e-12)
+
+
+@pytest.mark.parametrize("found", ["all", "none", "random"])
+def test_the_search_only_saves_time(monkeypatch, found):
+    targets, negatives = features(4, 16, seed=2), features(300, 16)
+    expected = esvm.decision_values(targets, negatives)
+    active = np.random.default_rng(0).random((4, 301)) < {"all": 1, "none": 0, "random": 0.5}[found]
+    monkeypatch.setattr(esvm, "_search", lambda samples, own, c: active)
+    np.testing.assert_allclose(esvm.decision_values(targets, negatives), expected, atol=1e-12)
 
 
 def duplicated():
     return np.repeat(features(20, 8), 10, axis=0)
+
+
+def normalised():
+    """More support vectors than dimensions."""
+    x = features(200, 8)
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
 
 
 @pytest.mark.parametrize(
@@ -77,8 +93,9 @@ def duplicated():
         duplicated(),
         features(200, 8) * np.logspace(-6, 2, 8),
         1e-9 * features(90, 8),
+        normalised(),
     ],
-    ids=["constant", "zero", "duplicated", "ill-conditioned", "tiny"],
+    ids=["constant", "zero", "duplicated", "ill-conditioned", "tiny", "normalised"],
 )
 def test_degenerate_features(negatives):
     targets = np.vstack([negatives[:1], features(2, 8, seed=3)])
@@ -94,3 +111,22 @@ def test_the_duplicate_of_a_target_among_the_negatives_scores_highest():
     negatives = features(100, 200)
     values = esvm.decision_values(negatives[:10], negatives)
     np.testing.assert_array_equal(values.argmax(axis=1), np.arange(10))
+
+
+def test_a_target_may_have_no_loss():
+    """Opposite the negatives and far away, it is on its side whatever its own weight."""
+    negatives = features(3, 5)
+    values = esvm.decision_values(-10 * negatives, negatives)
+    for target, row in zip(-10 * negatives, values, strict=True):
+        np.testing.assert_allclose(row, reference(target, negatives)[0], atol=1e-5)
+    v = np.linalg.lstsq(np.hstack([negatives, np.ones((3, 1))]), values.T, rcond=None)[0]
+    assert (np.einsum("td,dt->t", np.hstack([-10 * negatives, np.ones((3, 1))]), v) > 1).any()
+
+
+def test_features_too_large_for_double_precision():
+    with pytest.raises(ValueError, match="features of norm .* exceed 4.43e.05, the limit of 50 negatives; scale them"):
+        esvm.decision_values(features(1, 8), 1e6 * features(50, 8))
+
+
+def test_no_targets():
+    assert esvm.decision_values(np.empty((0, 4)), features(6, 4)).shape == (0, 6)
