@@ -11,9 +11,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from dattri.algorithm.data_shapley import KNNShapleyAttributor
+from dattri.algorithm.tracin import TracInAttributor
+from dattri.algorithm.trak import TRAKAttributor
+from dattri.task import AttributionTask
 from scipy.stats import pearsonr
 from sklearn.linear_model import LogisticRegression
 from torch import nn
+from torch.func import functional_call
 from torch.utils.data import DataLoader, TensorDataset
 from trak import TRAKer
 
@@ -233,27 +238,33 @@ def toy():
     return networks.Inputs((images[:150], labels[:150]), (images[150:], labels[150:]))
 
 
+def dattri_task(nets, loss) -> AttributionTask:
+    """dattri's view of networks: a loss of training images, and minus the log-odds of targets."""
+    model = copy.deepcopy(nets[0])  # dattri loads the others into it
+
+    def of_one(function, parameters, data):
+        image, label = data
+        return function(functional_call(model, parameters, image[None]), label[None])
+
+    states = [copy.deepcopy(net.state_dict()) for net in nets]
+    target = partial(of_one, gradients.minus_log_odds)
+    return AttributionTask(partial(of_one, loss), model, states, target_func=target)
+
+
 def test_trak_agrees_with_dattri(toy):
     """As many dimensions as parameters: then no projection changes the scores, up to their scale."""
-    from dattri.algorithm.trak import TRAKAttributor
-
     net = Curved()
     products = torch.zeros(150, 20)
     weights = trak.add_products(net, toy, trak.Projector(net, 40, 0, 0, "cpu"), 0.0, products)
 
-    def log_odds(parameters, data):
-        image, label = data
-        return -gradients.attribution_task(net, [net.state_dict()]).original_target_func(parameters, (image, label))
-
     def probability(parameters, data):
-        return torch.exp(-gradients.attribution_task(net, [net.state_dict()]).original_loss_func(parameters, data))
+        return functional_call(net, parameters, data[0][None]).softmax(1)[0].gather(0, data[1][None])
 
-    task = gradients.AttributionTask(log_odds, net, [net.state_dict()])
-    attributor = TRAKAttributor(task, probability)
+    attributor = TRAKAttributor(dattri_task([net], gradients.minus_log_odds), probability)
     attributor.projector_kwargs = {"proj_dim": 40, "proj_max_batch_size": 8, "proj_type": "identity"}
     with networks.quiet():
         attributor.cache(DataLoader(TensorDataset(*toy.train), 50))
-        expected = attributor.attribute(DataLoader(TensorDataset(*toy.targets), 20)).numpy()
+        expected = attributor.attribute(DataLoader(TensorDataset(*toy.targets), 20)).detach().numpy()
     found = products.numpy() * weights
     for target in range(20):
         assert pearsonr(found[:, target], expected[:, target]).statistic > 0.999
@@ -333,28 +344,17 @@ def test_representer_terms_add_up_to_the_logit(linear):
     np.testing.assert_array_equal(np.sign(found), np.sign(targets @ train.T) * np.where(same, 1, -1))
 
 
-def test_inner_products_are_those_of_the_gradients(toy):
-    """Weighted over two networks, and cosines, against one gradient at a time."""
+@pytest.mark.parametrize("cosine", [False, True])
+def test_tracin_agrees_with_dattri(toy, cosine):
+    """Over two checkpoints; dattri would project the gradients at random, unless told not to."""
     nets = [Curved(), Curved()]
-
-    def gradient(net, loss, image, label) -> np.ndarray:
-        value = loss(net(image[None]), label[None])
-        return torch.cat([g.flatten() for g in torch.autograd.grad(value, list(net.parameters()))]).numpy()
-
-    def minus_log_odds(logits, label):
-        others = logits[:, [c for c in range(3) if c != label]]
-        return others.logsumexp(1)[0] - logits[0, label[0]]
-
-    def pairs(net) -> tuple[np.ndarray, np.ndarray]:
-        train = [gradient(net, nn.functional.cross_entropy, *pair) for pair in zip(*toy.train, strict=True)]
-        target = [gradient(net, minus_log_odds, *pair) for pair in zip(*toy.targets, strict=True)]
-        return np.array(target), np.array(train)
-
-    (target, train), (target_2, train_2) = map(pairs, nets)
-    cosines = gradients.inner_products([(1.0, nets[0])], toy, cosine=True)
-    np.testing.assert_allclose(cosines, distances.cosine(target, train), atol=1e-5)
-    found = gradients.inner_products([(0.5, nets[0]), (2.0, nets[1])], toy)
-    np.testing.assert_allclose(found, 0.5 * target @ train.T + 2 * target_2 @ train_2.T, atol=1e-4)
+    attributor = TracInAttributor(dattri_task(nets, nn.functional.cross_entropy), [0.5, 2.0], normalized_grad=cosine)
+    attributor.projector_kwargs = None
+    with networks.quiet():
+        loaders = (DataLoader(TensorDataset(*images), 50) for images in (toy.train, toy.targets))
+        expected = attributor.attribute(*loaders).numpy()
+    found = gradients.inner_products([(0.5, nets[0]), (2.0, nets[1])], toy, cosine)
+    np.testing.assert_allclose(found.T, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("k", [1, 3, 8])
@@ -375,8 +375,6 @@ def test_knn_shapley_is_the_shapley_value(k):
 
 
 def test_knn_shapley_agrees_with_dattri():
-    from dattri.algorithm.data_shapley import KNNShapleyAttributor
-
     rng = np.random.default_rng(0)
     train, targets = (rng.normal(size=(n, 2)).astype(np.float32) for n in (40, 6))
     labels, target_labels = rng.integers(0, 3, 40), rng.integers(0, 3, 6)

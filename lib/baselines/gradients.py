@@ -1,16 +1,19 @@
 """Gradient similarity: a training image supports a target if a step down its loss raises the target's log-odds.
 
-The inner products are those of dattri's TracIn attributor, over all parameters, batch norm in evaluation mode: at the
-end of the training (dot product, cosine) or along it (TracIn).
+Inner products of the gradients of single images, over all parameters, batch norm in evaluation mode: at the end of the
+training (dot product, cosine) or along it (TracIn). By torch.func: dattri's TracIn gives the same numbers (a test sees
+to that) at ten times the cost, since it differentiates by one flat vector of all parameters.
+
+DEPARTURE: the training images' cross-entropy is not smoothed, although the recipe's may be: a smoothed loss falls as a
+network becomes less sure of what is right.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
-from dattri.task import AttributionTask
 from torch import Tensor, nn
-from torch.func import functional_call
+from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F
 
 from lib.baselines import networks
@@ -68,40 +71,38 @@ def inner_products(
 
     cosine: divide by the gradients' lengths. Returns (n_targets, n_train) float32.
     """
-    from dattri.algorithm.tracin import TracInAttributor  # here, since it imports torch's compiler: seconds
+    scale = F.normalize if cosine else nn.Identity()
+    total = 0
+    for weight, net in checkpoints:
+        targets = scale(torch.cat(list(gradients(net, minus_log_odds, images.targets))))
+        train = map(scale, gradients(net, F.cross_entropy, images.train))
+        total = total + weight * torch.cat([targets @ some.T for some in train], dim=1)
+    return total.cpu().numpy()
 
-    weights, nets = zip(*checkpoints, strict=True)
-    task = attribution_task(nets[0], [net.state_dict() for net in nets])
-    attributor = TracInAttributor(task, list(weights), normalized_grad=cosine, device=images.train[0].device)
-    attributor.projector_kwargs = None  # or the gradients are projected to 512 random dimensions
-    with networks.quiet(), torch.no_grad():  # dattri differentiates by torch.func; this is against a second graph
-        return attributor.attribute(*images.loaders(nets[0])).T.numpy()
 
+def gradients(net: nn.Module, loss: Callable, images: tuple[Tensor, Tensor]) -> Iterator[Tensor]:
+    """The gradient of each single image's loss by all parameters: (b, n_parameters), batch by batch.
 
-def attribution_task(net: nn.Module, checkpoints: list[dict]) -> AttributionTask:
-    """dattri's view of a network: what a training image does to the parameters, and what is measured of a target.
-
-    The training image's loss is the cross-entropy; the target's is minus its log-odds, whose gradient has the same
-    direction as that of its cross-entropy, but does not fade where a network is sure. DEPARTURE: the cross-entropy is
-    not smoothed, although the recipe's may be: a smoothed loss falls as a network becomes less sure of what is right.
+    loss: (logits (1, n_classes), labels (1,)) -> scalar. images: (n, c, h, w), and their labels (n,).
     """
+    parameters = {name: parameter.detach() for name, parameter in net.named_parameters()}
 
-    def training_loss(parameters: dict[str, Tensor], data: tuple[Tensor, Tensor]) -> Tensor:
-        image, label = data
-        return F.cross_entropy(logits(net, parameters, image), label if label.ndim else label[None])
+    def of_one(parameters: dict[str, Tensor], image: Tensor, label: Tensor) -> Tensor:
+        return loss(functional_call(net, parameters, image[None]), label[None])
 
-    def target_loss(parameters: dict[str, Tensor], data: tuple[Tensor, Tensor]) -> Tensor:
-        image, label = data
-        values = logits(net, parameters, image)
-        correct = torch.arange(values.shape[1], device=values.device) == label.reshape(-1, 1)
-        return (values.masked_fill(correct, -torch.inf).logsumexp(1) - (values * correct).sum(1)).mean()
-
-    return AttributionTask(training_loss, net, checkpoints, target_func=target_loss)
+    of_each = vmap(grad(of_one), in_dims=(None, 0, 0))
+    for batch in networks.batches(net, images):
+        found = of_each(parameters, *batch)
+        yield torch.cat([found[name].flatten(1) for name in parameters], dim=1)
 
 
-def logits(net: nn.Module, parameters: dict[str, Tensor], image: Tensor) -> Tensor:
-    """(b, n_classes) of images (b, c, h, w), or of one image (c, h, w) with b = 1."""
-    return functional_call(net, parameters, image.reshape(-1, *image.shape[-3:]))
+def minus_log_odds(logits: Tensor, labels: Tensor) -> Tensor:
+    """What is measured of a target: minus the log-odds of its label, summed. logits: (n, n_classes). labels: (n,).
+
+    Their gradient has the direction of the cross-entropy's, but does not fade where a network is sure.
+    """
+    correct = torch.arange(logits.shape[1], device=logits.device) == labels[:, None]
+    return (logits.masked_fill(correct, -torch.inf).logsumexp(1) - (logits * correct).sum(1)).sum()
 
 
 METHODS = {"grad_dot": grad_dot, "grad_cos": grad_cos, "tracin": tracin}

@@ -18,11 +18,14 @@ from functools import partial
 import numpy as np
 import torch
 from dattri.func.hessian import hvp_at_x
+from dattri.func.utils import flatten_func, flatten_params
 from scipy.sparse.linalg import LinearOperator, cg, eigsh
 from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
 
 from lib.baselines import networks
-from lib.baselines.gradients import attribution_task
+from lib.baselines.gradients import gradients, minus_log_odds
 from lib.data import Dataset
 from lib.retrain import Recipe
 
@@ -89,22 +92,24 @@ def influence(dataset, recipe, targets, n_models, solve, hessian_images, seed, d
 def products(net: nn.Module, images: networks.Inputs, sample: np.ndarray, solve: Callable) -> np.ndarray:
     """(n_targets, n_train): gradients of the targets times inverse Hessian times gradients of the training images.
 
-    sample: train ids over which the Hessian of the mean loss is taken.
+    sample: train ids over which the Hessian is taken.
     """
-    task = attribution_task(net, [net.state_dict()])
-    parameters, loss = task.get_param()[0].detach(), task.get_loss_func()
-    of_target, of_loss = task.get_grad_target_func(in_dims=(None, 0)), task.get_grad_loss_func(in_dims=(None, 0))
-    train, targets = images.loaders(net)
-    gradients = torch.cat([of_target(parameters, batch) for batch in targets])
+    targets = torch.cat(list(gradients(net, minus_log_odds, images.targets)))
+    directions = solve(hessian(net, images.train[0][sample]), targets.cpu().numpy())
+    directions = torch.from_numpy(directions).to(targets)
+    train = gradients(net, F.cross_entropy, images.train)
+    return torch.cat([directions @ some.T for some in train], dim=1).cpu().numpy()
+
+
+def hessian(net: nn.Module, images: Tensor) -> LinearOperator:
+    """The Hessian (p, p), by all parameters, of the cross-entropy against the network's own predictions on images."""
     with torch.no_grad():
-        data = images.train[0][sample], net(images.train[0][sample]).softmax(1)
-    directions = solve(hessian(lambda flat: loss(flat, data), parameters), gradients.cpu().numpy())
-    directions = torch.from_numpy(directions).to(parameters)
-    return torch.cat([directions @ of_loss(parameters, batch).T for batch in train], dim=1).cpu().numpy()
+        own, parameters = net(images).softmax(1), flatten_params(dict(net.named_parameters()))
 
+    @flatten_func(net)
+    def loss(parameters: dict[str, Tensor]) -> Tensor:
+        return F.cross_entropy(functional_call(net, parameters, images), own)
 
-def hessian(loss: Callable, parameters: Tensor) -> LinearOperator:
-    """The Hessian (p, p) of loss at the parameters (p,)."""
     n, product = len(parameters), hvp_at_x(loss, (parameters,))
 
     def multiply(vector: np.ndarray) -> np.ndarray:

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
-from torch.utils.data import DataLoader, TensorDataset
 from tqdm import tqdm
 
 from lib import models
@@ -101,11 +100,6 @@ class Inputs:
     train: tuple[Tensor, Tensor]
     targets: tuple[Tensor, Tensor]
 
-    def loaders(self, net: nn.Module) -> tuple[DataLoader, DataLoader]:
-        """Both in their order, in batches of which the gradients fit into memory."""
-        batch_size = max(1, min(BATCH, GRADIENT_FLOATS // size(net)))
-        return DataLoader(TensorDataset(*self.train), batch_size), DataLoader(TensorDataset(*self.targets), batch_size)
-
     def embeddings(self, net: nn.Module) -> tuple[np.ndarray, np.ndarray]:
         """The layer before the last of the training images and of the targets, (n, d) float32 each."""
         with torch.no_grad():
@@ -145,6 +139,12 @@ def embeddings(
         return iter([(features.train, features.test[targets])])
     images = inputs(dataset, targets, device)
     return (images.embeddings(net) for net in trained(dataset, trainings(recipe, n_models, seed), device))
+
+
+def batches(net: nn.Module, images: tuple[Tensor, Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Images and their labels, in their order, so many at a time that their gradients fit into memory."""
+    batch_size = max(1, min(BATCH, GRADIENT_FLOATS // size(net)))
+    return zip(*(part.split(batch_size) for part in images), strict=True)
 
 
 def running_mean(results: Iterable[np.ndarray]) -> Iterator[np.ndarray]:

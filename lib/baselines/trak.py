@@ -72,13 +72,13 @@ def add_products(
     net: nn.Module, images: networks.Inputs, projector: Projector, damping: float, products: Tensor
 ) -> np.ndarray:
     """Add one network's inner products to `products` (n_train, n_targets), in place; returns its 1 - p (n_train, 1)."""
-    train, targets = images.loaders(net)
     state, model_id, device = net.state_dict(), projector.model_id, projector.device
-    with tempfile.TemporaryDirectory() as folder, networks.quiet(), torch.no_grad():  # as in gradients
+    # traker differentiates by torch.func: no_grad spares it a second graph.
+    with tempfile.TemporaryDirectory() as folder, networks.quiet(), torch.no_grad():
         tracker = TRAKer(
             net,
             "image_classification",
-            train_set_size=len(train.dataset),
+            train_set_size=len(images.train[1]),
             save_dir=folder,
             device=device,
             projector=projector,
@@ -86,13 +86,13 @@ def add_products(
             use_half_precision=False,
         )
         tracker.load_checkpoint(state, model_id)
-        for batch in train:
+        for batch in networks.batches(net, images.train):
             tracker.featurize(batch, num_samples=len(batch[1]))
         mean_eigenvalue = np.square(tracker.saver.current_store["grads"]).sum() / projector.proj_dim
         tracker.score_computer.lambda_reg = damping * float(mean_eigenvalue)
         tracker.finalize_features()
-        tracker.start_scoring_checkpoint("targets", state, model_id, num_targets=len(targets.dataset))
-        for batch in targets:
+        tracker.start_scoring_checkpoint("targets", state, model_id, num_targets=len(images.targets[1]))
+        for batch in networks.batches(net, images.targets):
             tracker.score(batch, num_samples=len(batch[1]))
         store = tracker.saver.current_store
         pair = (torch.tensor(store[name], device=device) for name in ("features", "targets_grads"))
