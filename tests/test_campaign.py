@@ -132,12 +132,12 @@ def test_killed_at_random_instants(serial, tmp_path):
     path, here = tmp_path / "ledger.jsonl", os.path.dirname(__file__)
     command = [sys.executable, "-c", SCRIPT, here, str(path)]
     rng = np.random.default_rng(0)
-    for _ in range(3):
+    for _ in range(10):
         size = path.stat().st_size if path.exists() else 0
         run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while run.poll() is None and (not path.exists() or path.stat().st_size == size):
             time.sleep(0.01)
-        time.sleep(rng.uniform(0, 0.5))
+        time.sleep(rng.uniform(0, 0.12))
         run.send_signal(signal.SIGKILL)
         run.wait()
     finished = [record["key"] for record in Ledger(path).records]
