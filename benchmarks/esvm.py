@@ -5,15 +5,14 @@ are those of the profile `fashion`, where a fit takes LinearSVC little longer th
 thread and in processor time, which other programs disturb less than wall time.
 """
 
-import time
 import tracemalloc
-from collections.abc import Callable
+from time import process_time
 
 import numpy as np
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
-from benchmarks.side_by_side import row
+from benchmarks.side_by_side import row, seconds
 from lib import esvm
 from lib.data import load
 from lib.paths import RESULTS
@@ -38,12 +37,6 @@ def learnt(label: int) -> tuple[np.ndarray, np.ndarray]:
         return file["test"][dataset.test_labels == label][:TARGETS], file["train"][dataset.train_labels == label]
 
 
-def seconds(function: Callable[[], object]) -> float:
-    start = time.process_time()
-    function()
-    return time.process_time() - start
-
-
 def times(targets: np.ndarray, negatives: np.ndarray) -> np.ndarray:
     """Seconds a target, (REPEATS, 3), in turns: LinearSVC, ours, and one product of all targets with all negatives."""
     samples, labels = np.vstack([targets[:1], negatives]).astype(np.float64), np.arange(1 + len(negatives)) == 0
@@ -58,9 +51,9 @@ def times(targets: np.ndarray, negatives: np.ndarray) -> np.ndarray:
     return np.array(
         [
             [
-                seconds(lambda i=i: one_by_one(targets[i : i + SAMPLE])) / SAMPLE,
-                seconds(lambda: esvm.decision_values(targets, negatives)) / len(targets),
-                seconds(lambda: targets.astype(np.float64) @ samples[1:].T) / len(targets),
+                seconds(lambda i=i: one_by_one(targets[i : i + SAMPLE]), process_time) / SAMPLE,
+                seconds(lambda: esvm.decision_values(targets, negatives), process_time) / len(targets),
+                seconds(lambda: targets.astype(np.float64) @ samples[1:].T, process_time) / len(targets),
             ]
             for i in range(0, REPEATS * SAMPLE, SAMPLE)
         ]

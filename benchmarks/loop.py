@@ -18,7 +18,7 @@ from lib.profiles import LAPTOP
 from lib.retrain import Recipe, Retraining, fit, learning_rate, one_thread, resident, retrain, train_step
 
 COLOUR = Recipe(width=16, stem="conv5s2", epochs=1, warmup_epochs=0.5, batch_size=128)  # all the paper's augmentations
-FIRST = Recipe(width=8, stem="conv5s2", epochs=10, warmup_epochs=2.0, batch_size=128, cutout=0)  # see `recipe_rows`
+FIRST = Recipe(width=8, stem="conv5s2", epochs=10, warmup_epochs=2.0, batch_size=128, cutout=0)  # see `recipe_row`
 SEEDS = range(200, 210)
 
 

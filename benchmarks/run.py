@@ -1,4 +1,4 @@
-"""Every benchmark in one run, as ratios measured side by side: `make bench`. About ten minutes on two idle cores.
+"""Every benchmark in one run, as ratios measured side by side: `make bench`. About five minutes on two idle cores.
 
 Prints the table and writes it to results/benchmarks.json, one object a benchmark, and how rankings scale to
 results/scale.csv; the page "Speed" shows both.

@@ -1,14 +1,14 @@
 """The choice of TRAK's damping, on test images that are no targets: `python benchmarks/trak_choice.py`.
 
 Each row of `results/fashion/trak_choice.csv` is TRAK with one network and one damping, and its LDS on 50 test images,
-5 of each class, none of them a target of the study, against the held-out models on random halves. About 2 minutes.
+5 of each class, none of them a target of the study, against the held-out models on random halves. About a minute.
 """
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from lib import baselines, profiles, stats, subsets
+from lib import baselines, profiles, stats
 from lib.lds import lds
 from lib.paths import RESULTS
 from lib.record import replacing
@@ -20,17 +20,15 @@ DAMPINGS = (0.01, 0.1, 1.0, 10.0)
 
 def main() -> None:
     study = Study(profiles.load("fashion"))
-    dataset, profile, rng = study.dataset, study.profile, np.random.default_rng(0)
+    dataset, rng = study.dataset, np.random.default_rng(0)
     free = np.setdiff1d(np.arange(len(dataset.test_labels)), study.targets)
     classes = range(len(dataset.class_names))
     chosen = np.concatenate([rng.choice(free[dataset.test_labels[free] == c], PER_CLASS, False) for c in classes])
-    family = subsets.Subsets(dataset, profile.recipe)
-    held_out = range(max(profile.subset_models), max(profile.subset_models) + profile.lds_models)
-    margins = subsets.train(family, held_out, study.folder / "subsets")[:, chosen]
-    masks, rows = subsets.masks(family, held_out), []
+    masks, margins = study.subset_margins(study.held_out)
+    rows = []
     for damping in tqdm(DAMPINGS, unit="damping", mininterval=5):
-        scores = baselines.scores("trak", dataset, profile.recipe, chosen, n_models=1, damping=damping)
-        found = lds(scores, masks, margins)
+        scores = baselines.scores("trak", dataset, study.profile.recipe, chosen, n_models=1, damping=damping)
+        found = lds(scores, masks, margins[:, chosen])
         low, high = map(float, stats.interval(found))
         rows.append({"damping": damping, "n": len(found), "lds": found.mean(), "lds_low": low, "lds_high": high})
     with replacing(RESULTS / "fashion" / "trak_choice.csv") as path:

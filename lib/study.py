@@ -183,6 +183,7 @@ class Study:
         def score() -> dict[str, np.ndarray]:
             arguments = name, self.dataset, profile.recipe, self.targets
             if name in SUBSET_METHODS:
+                self.subset_margins(range(max(sizes)))  # trained here, where the processes or the cluster are known
                 folder = self.folder / "subsets"
                 found = {n: baselines.scores(*arguments, n_models=n, folder=folder, device=device) for n in sizes}
             else:
@@ -191,16 +192,17 @@ class Study:
 
         return {int(n): scores for n, scores in record.arrays(self.folder / "scores", name, identity, score).items()}
 
-    def subset_margins(self) -> tuple[np.ndarray, np.ndarray]:
-        """Of the held-out models on random halves: masks (n_models, n_train) bool, margins (n_models, n_targets).
+    @property
+    def held_out(self) -> range:
+        """Numbers of the models on random halves that no method is fitted to."""
+        fitted = max(self.profile.subset_models)
+        return range(fitted, fitted + self.profile.lds_models)
 
-        No method was fitted to these models.
-        """
-        family, profile = subsets.Subsets(self.dataset, self.profile.recipe), self.profile
-        held_out = range(max(profile.subset_models), max(profile.subset_models) + profile.lds_models)
-        driver = self.driver
-        margins = subsets.train(family, held_out, self.folder / "subsets", driver.device, self.n_jobs, self.scheduler)
-        return subsets.masks(family, held_out), margins[:, self.targets]
+    def subset_margins(self, models: range) -> tuple[np.ndarray, np.ndarray]:
+        """Of models on random halves: masks (n_models, n_train) bool, margins (n_models, n_test) float32."""
+        family, driver = subsets.Subsets(self.dataset, self.profile.recipe), self.driver
+        margins = subsets.train(family, models, self.folder / "subsets", driver.device, self.n_jobs, self.scheduler)
+        return subsets.masks(family, models), margins
 
     def lds(self, methods: list[str]) -> pd.DataFrame:
         """The linear datamodeling score of each method for each target, a row each: method, target, lds.
@@ -208,7 +210,7 @@ class Study:
         methods: feature sets ("moco", by the paper's signed inverse L2), or competing methods like "trak:20".
         """
         labels, train_labels = self.dataset.test_labels[self.targets], self.dataset.train_labels
-        masks, margins = self.subset_margins()
+        masks, margins = self.subset_margins(self.held_out)
         tables = []
         for method in methods:
             if method in FEATURES:
@@ -217,7 +219,7 @@ class Study:
             else:
                 name, size = self._competitor(method)
                 scores = self.competing(name)[size]
-            found = lds.lds(scores, masks, margins)
+            found = lds.lds(scores, masks, margins[:, self.targets])
             tables.append(pd.DataFrame({"method": method, "target": self.targets, "lds": found}))
         return pd.concat(tables, ignore_index=True)
 

@@ -1,8 +1,9 @@
 """Models trained on random subsets of the training set: what Datamodels, empirical influence and the LDS rest on.
 
 Model i of a campaign is trained on its own random share of all training ids, drawn from (seed, i), so that only what
-it says is stored: the correct-class margins of all test images, one packed record a model, appended when it is done.
-A record counts once it is whole; a torn last one (a run killed while writing) is cut off before the next append.
+it says is stored: the correct-class margins of all test images, one packed record a model, appended when it is done, in
+files of 500 models, so that one that is full never changes again. A record counts once it is whole; a torn last one (a
+run killed while writing) is cut off before the next append.
 """
 
 import os
@@ -19,6 +20,7 @@ from lib.data import Dataset
 from lib.retrain import Recipe, Retraining, margins, retrain, short_hash
 
 FIRST_SEED = 10_000  # of the trainings; votes use 0, 1, ..., base models 1000, 1001, ...
+SHARD = 500  # models a file
 SAVED = np.float16  # a step of 0.008 at margins of 8 to 16, far below the difference between two seeds
 
 
@@ -47,21 +49,21 @@ class Subsets:
         return Retraining(self.recipe, FIRST_SEED + i, removed=tuple(np.flatnonzero(~self.mask(i)).tolist()))
 
     def path(self, folder: Path) -> Path:
-        """The file of margins in a folder, named by everything that they depend on."""
+        """The folder of margins within a folder, named by everything that they depend on."""
         identity = [self.dataset.checksum, asdict(self.recipe), self.alpha, self.seed]
-        return folder / f"margins-{self.alpha:g}-{short_hash(identity)}.bin"
+        return folder / f"margins-{self.alpha:g}-{short_hash(identity)}"
 
 
 class Store:
-    """The margins of all test images (n_test,) by model number, on disk: i (int32), CRC-32 (uint32), margins, a record.
+    """Margins of all test images (n_test,) by model number, in a folder. A record: i (int32), CRC-32 (uint32), margins.
 
     Raises ValueError, naming file and record, where a whole record is damaged.
     """
 
-    def __init__(self, path: Path, n_test: int):
-        self.path, self.known = path, {}
+    def __init__(self, folder: Path, n_test: int):
+        self.folder, self.known = folder, {}
         self._record = np.dtype([("i", "<i4"), ("crc", "<u4"), ("margins", SAVED, (n_test,))])
-        if path.exists():
+        for path in sorted(folder.glob("*.bin")):
             content = path.read_bytes()
             whole = len(content) // self._record.itemsize
             for n, record in enumerate(np.frombuffer(content, self._record, whole)):
@@ -72,8 +74,9 @@ class Store:
     def append(self, i: int, margins: np.ndarray) -> None:
         saved = margins.astype(SAVED)
         record = np.array([(i, zlib.crc32(saved.tobytes(), i), saved)], self._record)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{self.path}.lock"), open(self.path, "ab") as file:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{i // SHARD:04d}.bin"
+        with FileLock(f"{path}.lock"), open(path, "ab") as file:
             file.truncate(file.tell() // self._record.itemsize * self._record.itemsize)
             file.write(record.tobytes())
             file.flush()

@@ -37,22 +37,24 @@ def test_processes_give_the_same(half, tmp_path):
 
 
 def test_a_torn_record_is_cut_off_and_a_damaged_one_is_an_error(tmp_path):
-    path = tmp_path / "deep" / "margins.bin"
-    store = Store(path, 4)
+    folder = tmp_path / "deep"
+    store, path = Store(folder, 4), folder / "0000.bin"
     store.append(5, np.arange(4.0))
     whole = path.stat().st_size
     with open(path, "ab") as file:
         file.write(b"torn")
-    again = Store(path, 4)
+    again = Store(folder, 4)
     assert list(again.known) == [5]
     again.append(6, -np.arange(4.0))
-    assert path.stat().st_size == 2 * whole
-    np.testing.assert_array_equal(Store(path, 4).known[6], [0, -1, -2, -3])
+    again.append(subsets.SHARD, np.arange(4.0))
+    assert path.stat().st_size == 2 * whole and (folder / "0001.bin").stat().st_size == whole
+    np.testing.assert_array_equal(Store(folder, 4).known[6], [0, -1, -2, -3])
+    assert set(Store(folder, 4).known) == {5, 6, subsets.SHARD}
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"margins\.bin, record 1 is damaged; restore the file, or delete it"):
-        Store(path, 4)
+    with pytest.raises(ValueError, match=r"0000\.bin, record 1 is damaged; restore the file, or delete it"):
+        Store(folder, 4)
 
 
 @pytest.mark.parametrize("alpha", [0, 0.1, 1, 2, float("nan")])

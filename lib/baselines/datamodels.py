@@ -25,18 +25,16 @@ def datamodels(
     recipe: Recipe,
     targets: np.ndarray,
     n_models: int = 2000,
-    alpha: float = 0.5,
-    seed: int = 0,
     folder: Path | None = None,
     device: str = "cpu",
 ) -> Iterator[np.ndarray]:
     """Weights of a Lasso that predicts a target's margin from which training images a model saw.
 
     Most weights are 0: those are ordered by empirical influence, within less than the least other weight. Cost:
-    n_models trainings on a share alpha of the images, kept in the folder where one is given, and seconds a target.
+    n_models trainings on random halves, kept in the folder where one is given, and seconds a target.
     Source: Ilyas et al. 2022, with the penalty chosen for each target on held-out models.
     """
-    masks, margins = _observed(dataset, recipe, targets, n_models, alpha, seed, folder, device)
+    masks, margins = _observed(dataset, recipe, targets, n_models, folder, device)
     weights = np.stack([lasso(masks, of_target) for of_target in margins.T])
     influence = empirical_influence(masks, margins)
     for row, order in zip(weights, influence, strict=True):
@@ -50,8 +48,6 @@ def influence(
     recipe: Recipe,
     targets: np.ndarray,
     n_models: int = 2000,
-    alpha: float = 0.5,
-    seed: int = 0,
     folder: Path | None = None,
     device: str = "cpu",
 ) -> Iterator[np.ndarray]:
@@ -59,7 +55,7 @@ def influence(
 
     Cost: the same trainings as Datamodels'. Source: Feldman and Zhang 2020, with the margin for the accuracy.
     """
-    yield empirical_influence(*_observed(dataset, recipe, targets, n_models, alpha, seed, folder, device))
+    yield empirical_influence(*_observed(dataset, recipe, targets, n_models, folder, device))
 
 
 def empirical_influence(masks: np.ndarray, margins: np.ndarray) -> np.ndarray:
@@ -90,11 +86,11 @@ def _centred(masks: np.ndarray, margins: np.ndarray) -> tuple[np.ndarray, np.nda
     return x - x.mean(axis=0), margins - margins.mean()
 
 
-def _observed(dataset, recipe, targets, n_models, alpha, seed, folder, device) -> tuple[np.ndarray, np.ndarray]:
+def _observed(dataset, recipe, targets, n_models, folder, device) -> tuple[np.ndarray, np.ndarray]:
     """masks (n_models, n_train) bool and margins (n_models, n_targets) float64 of the first n_models subset models."""
     if n_models < HELD_OUT:
         raise ValueError(f"n_models={n_models} must be at least {HELD_OUT}: one in {HELD_OUT} chooses the penalty")
-    family, models = Subsets(dataset, recipe, alpha, seed), range(n_models)
+    family, models = Subsets(dataset, recipe), range(n_models)
     with TemporaryDirectory() as temporary:
         margins = subsets.train(family, models, folder or Path(temporary), device)
     return subsets.masks(family, models), margins[:, targets].astype(np.float64)

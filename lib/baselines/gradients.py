@@ -2,7 +2,7 @@
 
 Inner products of the gradients of single images, over all parameters, batch norm in evaluation mode: at the end of the
 training (dot product, cosine) or along it (TracIn). By torch.func: dattri's TracIn gives the same numbers (a test sees
-to that) at ten times the cost, since it differentiates by one flat vector of all parameters.
+to that) at a higher cost, since it differentiates by one flat vector of all parameters.
 
 DEPARTURE: the training images' cross-entropy is not smoothed, although the recipe's may be: a smoothed loss falls as a
 network becomes less sure of what is right.
