@@ -24,7 +24,7 @@ def main() -> None:
     free = np.setdiff1d(np.arange(len(dataset.test_labels)), study.targets)
     classes = range(len(dataset.class_names))
     chosen = np.concatenate([rng.choice(free[dataset.test_labels[free] == c], PER_CLASS, False) for c in classes])
-    masks, margins = study.subset_margins(study.held_out)
+    masks, margins = study.attribution.subset_margins(study.attribution.held_out)
     rows = []
     for damping in tqdm(DAMPINGS, unit="damping", mininterval=5):
         scores = baselines.scores("trak", dataset, study.profile.recipe, chosen, n_models=1, damping=damping)

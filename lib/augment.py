@@ -1,7 +1,8 @@
 """Random augmentations of whole batches held as tensors: one parameter draw an image, no Python loop over images.
 
 Inputs are normalised images (b, c, h, w), so that 0 is the mean colour and every fill is the mean. All randomness comes
-from the generator passed in. Used by `lib.retrain` (the paper's flip, translation, cutout) and `lib.features` (views).
+from the generator passed in. Used by `lib.retrain` (the paper's flip, translation, cutout) and `lib.selfsupervised`
+(views).
 """
 
 import torch

@@ -5,10 +5,14 @@ label conditioning (the paper's choice, §3.1 "Subset of train images") training
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
+from sklearn.preprocessing import normalize
 
+from lib.covariance import lda, mahalanobis, ridge
 from lib.esvm import decision_values
+from lib.reranking import k_reciprocal
 
 
 def l2(targets: np.ndarray, train: np.ndarray) -> np.ndarray:
@@ -22,10 +26,24 @@ def cosine(targets: np.ndarray, train: np.ndarray) -> np.ndarray:
     return targets @ train.T / np.maximum(norms, np.finfo(np.float32).tiny)
 
 
-DISTANCES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+def esvm_unit(targets: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """The exemplar SVM on features of unit length. targets: (t, d). train: (n, d). Returns (t, n); zero stays zero."""
+    return decision_values(normalize(targets), normalize(train))
+
+
+DISTANCES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {  # the paper's are l2 and esvm
     "l2": l2,
     "cosine": cosine,
     "esvm": decision_values,
+    "esvm_c0.001": partial(decision_values, C=0.001),
+    "esvm_c0.01": partial(decision_values, C=0.01),
+    "esvm_c1": partial(decision_values, C=1),
+    "esvm_c10": partial(decision_values, C=10),
+    "esvm_unit": esvm_unit,
+    "mahalanobis": mahalanobis,
+    "ridge": ridge,
+    "lda": lda,
+    "k_reciprocal": k_reciprocal,
 }
 
 

@@ -25,10 +25,11 @@ ROWS = 2**21  # numbers in the samples that are copied for regressions at once, 
 LARGEST = 1e12  # of 2 c |z|²: beyond, |v|² is lost in the rounding of the losses
 
 
-def decision_values(targets: np.ndarray, negatives: np.ndarray) -> np.ndarray:
+def decision_values(targets: np.ndarray, negatives: np.ndarray, C: float = C) -> np.ndarray:
     """Decision value of every negative under every target's exemplar SVM.
 
-    targets: (t, d). negatives: (n, d). Returns (t, n) float64; higher is more similar to the target.
+    targets: (t, d). negatives: (n, d). C: weight of the losses. Returns (t, n) float64; higher is more similar
+    to the target.
     Squared hinge, L2 penalty, regularised intercept, balanced classes. Source: Paper §3.1; Malisiewicz et al. 2011.
     Raises ValueError for features too large for double precision.
     """
@@ -36,10 +37,12 @@ def decision_values(targets: np.ndarray, negatives: np.ndarray) -> np.ndarray:
     samples = np.ones((n + len(targets), negatives.shape[1] + 1))
     samples[:n, :-1], samples[n:, :-1] = negatives, targets
     samples[:n] *= -1
-    c_target, c_negative = weights(n)
+    c_target, c_negative = weights(n, C)
     norm, limit = np.sqrt(np.einsum("nd,nd->n", samples, samples).max()), np.sqrt(LARGEST / c_target / 2)
     if norm > limit:
-        raise ValueError(f"features of norm {norm:.3g} exceed {limit:.3g}, the limit of {n} negatives; scale them down")
+        raise ValueError(
+            f"features of norm {norm:.3g} exceed {limit:.3g}, the limit of {n} negatives at C={C:g}; scale them down"
+        )
     single, c = samples.astype(np.float32), np.append(np.full(n, c_negative), c_target)
     values = np.empty((len(targets), n))
     for first in range(0, len(targets), BATCH):
@@ -48,7 +51,7 @@ def decision_values(targets: np.ndarray, negatives: np.ndarray) -> np.ndarray:
     return values
 
 
-def weights(n: int) -> tuple[float, float]:
+def weights(n: int, C: float = C) -> tuple[float, float]:
     """c_target and c_negative of one target and n negatives: C over the share of its class, halved."""
     return C * (n + 1) / 2, C * (n + 1) / (2 * n)
 

@@ -10,6 +10,7 @@ from scipy.stats import rankdata
 from lib import distances
 
 SHARE = 0.05  # of the scores that are kept: Paper App. A.5
+CHUNK = 1000  # models whose masks are held as numbers at once
 
 
 def lds(scores: np.ndarray, masks: np.ndarray, margins: np.ndarray) -> np.ndarray:
@@ -29,7 +30,8 @@ def lds(scores: np.ndarray, masks: np.ndarray, margins: np.ndarray) -> np.ndarra
         raise ValueError(f"{n_models} models are too few for a rank correlation; give at least 3")
     if not np.isfinite(scores).all():
         raise ValueError("some scores are not finite; give 0 to training images that are not compared")
-    predicted = masks.astype(np.float64) @ scores.T.astype(np.float64)
+    weights = scores.T.astype(np.float64)
+    predicted = np.concatenate([some @ weights for some in np.array_split(masks, -(-n_models // CHUNK))])
     ranks = [rankdata(values, axis=0) - (n_models + 1) / 2 for values in (predicted, margins)]
     norms = [np.sqrt((rank**2).sum(axis=0)) for rank in ranks]
     with np.errstate(invalid="ignore", divide="ignore"):

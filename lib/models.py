@@ -1,7 +1,7 @@
 """The networks that are retrained and that features are taken from.
 
 Each network maps images (b, c, h, w) float32 to logits (b, n_classes), and `embed` to the vector before the last
-linear layer. Used by `lib.retrain` (the model under study) and `lib.features` (the backbone).
+linear layer. Used by `lib.retrain` (the model under study) and `lib.selfsupervised` (the backbone).
 """
 
 import torch

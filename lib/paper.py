@@ -25,6 +25,7 @@ FIGURE_3 = (
     Statement("removal", 1280, {"ours": 0.55, "Datamodels (10k)": 0.31, "TRAK (20)": 0.28}, "§4.2", inclusive=True),
     Statement("mislabel", 30, {"ours": 0.47, "Datamodels (300k)": 0.50, "TRAK (100)": 0.20}, "§4.2"),
 )
+FIGURE_1 = {"trak": (10, 20, 100), "datamodels": (10_000, 50_000, 300_000)}  # numbers of models
 TABLE_1 = {  # LDS on CIFAR-10, by method and number of models: Paper App. A.5
     "datamodels": {300_000: 0.56, 50_000: 0.43, 10_000: 0.24},
     "trak": {100: 0.22, 20: 0.15, 10: 0.12, 5: 0.08},

@@ -4,23 +4,45 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib import stats
 
 _COLOURS = sns.color_palette("colorblind")
+SOLID, DASHED, DOTTED = "-", "--", ":"
+FEATURES = {  # name: (label, colour)
+    "moco": ("MoCo", _COLOURS[0]),
+    "simclr": ("SimCLR", _COLOURS[3]),
+    "byol": ("BYOL", _COLOURS[4]),
+    "dino": ("DINO", _COLOURS[5]),
+    "simsiam": ("SimSiam", _COLOURS[6]),
+    "barlow_twins": ("Barlow Twins", _COLOURS[8]),
+    "swav": ("SwAV", "0.2"),
+    "supervised": ("supervised", _COLOURS[1]),
+    "pixels": ("raw pixels", _COLOURS[2]),
+}
+DISTANCES = {"esvm": ("exemplar SVM", SOLID), "l2": ("L2", DASHED), "cosine": ("cosine", DOTTED)}
 METHODS = {  # name: (label, colour, line style); those of lib.baselines are followed by their number of models
-    "moco_esvm": ("MoCo, exemplar SVM (ours)", _COLOURS[0], "-"),
-    "moco_l2": ("MoCo, L2", _COLOURS[9], "--"),
+    "moco_esvm": ("MoCo, exemplar SVM (ours)", _COLOURS[0], SOLID),
+    "moco_l2": ("MoCo, L2", _COLOURS[9], DASHED),
     "supervised_l2": ("supervised, L2", _COLOURS[1], "-."),
-    "pixels_l2": ("raw pixels, L2", _COLOURS[2], ":"),
+    "pixels_l2": ("raw pixels, L2", _COLOURS[2], DOTTED),
     "random": ("random in the class", _COLOURS[7], (0, (5, 1, 1, 1, 1, 1))),
+    "random:all": ("random, all classes", "0.7", DOTTED),
     "trak": ("TRAK", _COLOURS[3], (0, (3, 1))),
     "datamodels": ("Datamodels", _COLOURS[4], (0, (3, 1, 1, 1))),
     "empirical_influence": ("empirical influence", _COLOURS[5], (0, (1, 1))),
-    "moco": ("MoCo features", _COLOURS[0], "-"),
-    "supervised": ("supervised features", _COLOURS[1], "-"),
-    "pixels": ("raw pixels", _COLOURS[2], "-"),
+    "influence_cg": ("influence, conjugate gradients", _COLOURS[6], SOLID),
+    "influence_arnoldi": ("influence, Arnoldi", _COLOURS[6], DASHED),
+    "tracin": ("TracIn", _COLOURS[8], SOLID),
+    "grad_dot": ("gradient dot product", _COLOURS[8], DASHED),
+    "grad_cos": ("gradient cosine", _COLOURS[8], DOTTED),
+    "representer": ("representer points", "0.2", DASHED),
+    "own_cosine": ("own last layer, cosine", "0.2", DOTTED),
+    "own_l2": ("own last layer, L2", "0.2", SOLID),
+    "knn_shapley": ("KNN-Shapley", "0.2", "-."),
+    "typical": ("most typical of the class", _COLOURS[7], SOLID),
 }
 TITLES = {"removal": "Removal", "mislabel": "Mislabelling"}
 CHANGED = {"removal": "removed", "mislabel": "mislabelled"}
@@ -34,9 +56,19 @@ def style() -> None:
 
 def look(method: str) -> tuple:
     """Label, colour and line style of a method; "trak:20" is TRAK with 20 models, in TRAK's colour."""
-    name, _, size = method.partition(":")
-    shown, colour, dash = METHODS[name]
-    return (f"{shown} ({size})" if size else shown), colour, dash
+    if method in METHODS:
+        return METHODS[method]
+    if method in FEATURES:
+        return f"{FEATURES[method][0]} features", FEATURES[method][1], SOLID
+    stem, *options = method.split(":")
+    if stem in METHODS:
+        shown, colour, dash = METHODS[stem]
+    else:
+        feature = next(name for name in FEATURES if stem.startswith(f"{name}_"))
+        distance = stem.removeprefix(f"{feature}_")
+        (name, colour), (by, dash) = FEATURES[feature], DISTANCES[distance]
+        shown = f"{name}, {by}"
+    return shown + "".join(f" ({'all classes' if option == 'all' else option})" for option in options), colour, dash
 
 
 def label(method: str) -> str:
@@ -133,6 +165,97 @@ def lds_strips(scores: pd.DataFrame, title: str) -> Figure:
     axis.set(xlabel="LDS; a point a target, a bar for the mean", title=title)
     figure.tight_layout()
     return figure
+
+
+COLUMNS = {  # of the table of all methods
+    "removal_auc": "removal AUC",
+    "mislabel_auc": "mislabelling AUC",
+    "margin_drop": "fall of the margin",
+    "lds": "LDS",
+}
+
+
+def forest(rows: pd.DataFrame, title: str) -> Figure:
+    """All methods, a line each, and a panel for each measure with its 95 % intervals. rows: `comparison.table`."""
+    style()
+    figure, axes = plt.subplots(1, len(COLUMNS), figsize=(13, 0.36 * len(rows) + 1.6), sharey=True)
+    for axis, (column, name) in zip(axes, COLUMNS.items(), strict=True):
+        for height, row in enumerate(rows.to_dict("records")):
+            axis.errorbar(row[column], height, xerr=_span(row, column), fmt="o", color=look(row["method"])[1])
+        axis.axvline(0, color="0.6", linestyle=DOTTED)
+        axis.set(xlabel=name)
+    axes[0].set_yticks(range(len(rows)), rows["method"].map(label))
+    axes[0].invert_yaxis()
+    figure.suptitle(title, fontsize=12)
+    figure.tight_layout()
+    return figure
+
+
+def fixed_k(rows: pd.DataFrame, references: list[str], title: str) -> Figure:
+    """Mean fall of the margin against k, a panel for each method, with the references' lines in each for comparison.
+
+    rows: `stats.fixed_k`, of one kind.
+    """
+    style()
+    methods = [method for method in rows["method"].drop_duplicates() if method not in references]
+    n_columns = min(4, len(methods))
+    n_rows = -(-len(methods) // n_columns)
+    shape = {"figsize": (3.1 * n_columns, 2.5 * n_rows), "sharex": True, "sharey": True, "squeeze": False}
+    figure, axes = plt.subplots(n_rows, n_columns, **shape)
+    for axis, method in zip(axes.flat, methods, strict=False):
+        for name in [*references, method]:
+            shown, colour, dash = look(name)
+            of_method = rows[rows["method"] == name]
+            axis.plot(of_method["k"], of_method["drop"], color=colour, linestyle=dash, linewidth=1.5, label=shown)
+            axis.fill_between(
+                of_method["k"], of_method["drop_low"], of_method["drop_high"], color=colour, alpha=0.12, linewidth=0
+            )
+        axis.set_title(label(method), fontsize=10)
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(k := sorted(rows["k"].unique()), k)
+    for axis in axes.flat[len(methods) :]:
+        axis.set_visible(False)
+    handles, names = axes.flat[0].get_legend_handles_labels()
+    figure.legend(handles[: len(references)], names[: len(references)], loc="upper center", ncols=3, frameon=False)
+    figure.supxlabel("training images removed, k", fontsize=11)
+    figure.supylabel("mean fall of the margin", fontsize=11)
+    figure.suptitle(title, fontsize=12, y=1.03)
+    figure.tight_layout(rect=(0, 0, 1, 0.95))
+    return figure
+
+
+def costs(rows: pd.DataFrame, scaled: pd.DataFrame, title: str) -> Figure:
+    """Figure 1: seconds against bytes, measured (filled) and extrapolated (hollow); removal against mislabelling AUC.
+
+    rows: `comparison.table`. scaled: `comparison.at_the_papers_numbers`.
+    """
+    style()
+    figure, (cost, quality) = plt.subplots(1, 2, figsize=(13, 5.5))
+    shown = pd.concat([rows[rows["bytes"] > 0].assign(fill="full"), scaled.assign(fill="none")])
+    for row in shown.to_dict("records"):
+        name, colour, _ = look(row["method"])
+        cost.plot(row["seconds"], row["bytes"] / 1e6, "o", color=colour, fillstyle=row["fill"])
+        _name_point(cost, name, row["seconds"], row["bytes"] / 1e6)
+    cost.set(xscale="log", yscale="log", xlabel="core-seconds", ylabel="MB to be kept", title="(a) cost")
+    for row in rows.to_dict("records"):
+        name, colour, _ = look(row["method"])
+        x, y = (row[f"{kind}_auc"] for kind in ("removal", "mislabel"))
+        spans = {"xerr": _span(row, "removal_auc"), "yerr": _span(row, "mislabel_auc")}
+        quality.errorbar(x, y, **spans, fmt="o", color=colour, alpha=0.6)
+        _name_point(quality, name, x, y)
+    quality.set(xlabel="removal AUC", ylabel="mislabelling AUC", title="(b) quality")
+    figure.suptitle(title, fontsize=12)
+    figure.tight_layout()
+    return figure
+
+
+def _span(row: dict, value: str) -> list[list[float]]:
+    """An interval as matplotlib's error bars want it: how far below the value, how far above."""
+    return [[row[value] - row[f"{value}_low"]], [row[f"{value}_high"] - row[value]]]
+
+
+def _name_point(axis: Axes, name: str, x: float, y: float) -> None:
+    axis.annotate(name, (x, y), xytext=(5, 4), textcoords="offset points", fontsize=8)
 
 
 def table(rows: pd.DataFrame | list[dict]):

@@ -19,7 +19,7 @@ class Profile:
     train_per_class: int | None  # training images a class, the first ones; None: all
     test_per_class: int | None
     recipe: Recipe  # of the model whose predictions are explained
-    moco: FeatureRecipe
+    moco: FeatureRecipe  # of the other self-supervised methods too
     supervised: FeatureRecipe
     pixels: FeatureRecipe
     n_targets: int  # test images, the same number of each class
@@ -30,7 +30,12 @@ class Profile:
     ensembles: tuple[int, ...]  # networks of a competing method that looks into networks; the paper's TRAK: 10, 20, 100
     subset_models: tuple[int, ...]  # models on random halves for Datamodels; the paper: 10 000, 50 000, 300 000
     lds_models: int  # further models on random halves, for the LDS
+    published_lds: tuple[str, str] | None = None  # entries of the manifest read instead: masks and margins of others
     seed: int = 0  # of the choice of targets and of random rankings
+
+    def features(self, name: str) -> FeatureRecipe:
+        """The recipe of a set of features; self-supervised methods differ in the method alone."""
+        return getattr(self, name) if name in ("moco", "supervised", "pixels") else replace(self.moco, method=name)
 
 
 # DEPARTURE: the laptop recipe trains a ResNet-9 of width 8 with a strided stem for 3 epochs of batches of 64, with

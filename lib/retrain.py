@@ -8,6 +8,7 @@ retrainings in parallel and `lib.ledger` remembers them.
 import hashlib
 import json
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -70,7 +71,7 @@ class Retraining:
 
 @dataclass(frozen=True)
 class Outcome:
-    """logits: (n_test, n_classes) float32. seconds: of processor time on a CPU, of wall time on CUDA."""
+    """logits: (n_test, n_classes) float32. seconds: see `clock`."""
 
     logits: np.ndarray
     test_accuracy: float
@@ -83,12 +84,12 @@ def retrain(dataset: Dataset, what: Retraining, device: str = "cpu") -> Outcome:
     Raises ValueError where the change does not fit the dataset.
     """
     check(dataset, what)
-    clock = time.process_time if device == "cpu" else time.perf_counter
-    start = clock()
+    now = clock(device)
+    start = now()
     with one_thread(device):
         net = fit(dataset, what, device)
         logits = predict(net, resident(dataset, device))
-    seconds = clock() - start
+    seconds = now() - start
     return Outcome(logits, float((logits.argmax(1) == dataset.test_labels).mean()), seconds)
 
 
@@ -228,6 +229,11 @@ def pick_device(name: str) -> str:
     if name == "cuda" and not torch.cuda.is_available():
         raise ValueError("device 'cuda' is not available here; choose cpu or auto")
     return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def clock(device: str) -> Callable[[], float]:
+    """What measures the cost of work: seconds of processor time on a CPU, whoever shares it, of wall time on CUDA."""
+    return time.process_time if device == "cpu" else time.perf_counter
 
 
 @contextmanager

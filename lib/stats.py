@@ -63,23 +63,12 @@ def summary(supports: pd.DataFrame, k_max: int) -> pd.DataFrame:
     for (kind, method), group in supports.groupby(["kind", "method"], sort=False):
         targets = usable(group)
         flips, areas = flipped_by(targets, np.array([k_max]))[:, 0], area(targets, k_max)
-        (flips_low, flips_high), (low, high) = interval(flips), interval(areas)
         median = targets["size"].astype(float).fillna(np.inf).median()
         rows.append(
-            {
-                "kind": kind,
-                "method": method,
-                "n": len(targets),
-                "excluded": len(group) - len(targets),
-                "flipped": flips.mean(),
-                "flipped_low": float(flips_low),
-                "flipped_high": float(flips_high),
-                "auc": areas.mean(),
-                "auc_low": float(low),
-                "auc_high": float(high),
-                "median": median if np.isfinite(median) else np.nan,
-                "trainings": group["trainings"].sum(),
-            }
+            {"kind": kind, "method": method, "n": len(targets), "excluded": len(group) - len(targets)}
+            | _mean("flipped", flips)
+            | _mean("auc", areas)
+            | {"median": median if np.isfinite(median) else np.nan, "trainings": group["trainings"].sum()}
         )
     return pd.DataFrame(rows)
 
@@ -109,13 +98,34 @@ def paired(supports: pd.DataFrame, kind: str, better: str, worse: str, k_max: in
     }
 
 
+def fixed_k(margins: pd.DataFrame) -> pd.DataFrame:
+    """How far margins fall, and how many targets flip, when the first k images of a ranking change.
+
+    margins: from `Study.margins`, with k = 0 among its k; a target's margin is the mean over seeds, and most seeds
+    decide what it is predicted as. Targets that are wrong at k = 0 are left out, as from the supports.
+    A row for each curve and k: kind, method, k, n, drop, drop_low, drop_high, flipped, flipped_low, flipped_high.
+    """
+    rows = []
+    for (kind, method), group in margins.groupby(["kind", "method"], sort=False):
+        by_k = group.assign(wrong=group["margin"] <= 0).groupby(["target", "k"])[["margin", "wrong"]].mean().unstack()
+        by_k = by_k[by_k["wrong", 0] < 0.5]
+        for k in by_k["margin"].columns[1:]:
+            drop, flipped = by_k["margin", 0] - by_k["margin", k], by_k["wrong", k] >= 0.5
+            row = {"kind": kind, "method": method, "k": k, "n": len(by_k)}
+            rows.append(row | _mean("drop", drop) | _mean("flipped", flipped))
+    return pd.DataFrame(rows)
+
+
+def _mean(name: str, values: np.ndarray | pd.Series) -> dict:
+    """The mean of a value over targets, and its interval."""
+    low, high = map(float, interval(values))
+    return {name: float(values.mean()), f"{name}_low": low, f"{name}_high": high}
+
+
 def lds_summary(scores: pd.DataFrame) -> pd.DataFrame:
     """Mean LDS of each method over targets: method, n, lds, lds_low, lds_high. scores: from `Study.lds`."""
-    rows = []
-    for method, group in scores.groupby("method", sort=False):
-        low, high = map(float, interval(group["lds"]))
-        rows.append({"method": method, "n": len(group), "lds": group["lds"].mean(), "lds_low": low, "lds_high": high})
-    return pd.DataFrame(rows)
+    groups = scores.groupby("method", sort=False)["lds"]
+    return pd.DataFrame({"method": method, "n": len(values)} | _mean("lds", values) for method, values in groups)
 
 
 def lds_paired(scores: pd.DataFrame, better: str) -> pd.DataFrame:

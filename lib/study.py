@@ -1,6 +1,6 @@
-"""The study that the figures share: targets, wrong labels, rankings, supports.
+"""The study that the figures share: targets, wrong labels, supports.
 
-    profile -> base models -> targets and wrong labels -> ranking of each method -> supports
+    profile -> base models -> targets and wrong labels -> ranking of each method (`lib.attribution`) -> supports
 
 A notebook opens a study and asks it for supports; what was computed before is read, not repeated.
 """
@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib import data, distances, esvm, features, lds, models, record, subsets
+from lib import data, features, models
+from lib.attribution import Attribution
 from lib.campaign import Driver, Group, Question, retrainings
 from lib.ledger import FIELDS, Ledger
 from lib.paths import RESULTS
@@ -21,15 +22,6 @@ from lib.retrain import Retraining, margins, pick_device, short_hash
 from lib.support import UnitedProbe
 
 REMOVAL, MISLABEL = "removal", "mislabel"
-METHODS = {  # rankings by features, name: (features, distance)
-    "moco_esvm": ("moco", "esvm"),
-    "moco_l2": ("moco", "l2"),
-    "supervised_l2": ("supervised", "l2"),
-    "pixels_l2": ("pixels", "l2"),
-    "random": (None, "random within the class"),
-}
-FEATURES = ("moco", "supervised", "pixels")
-SUBSET_METHODS = ("datamodels", "empirical_influence")  # of lib.baselines: read from the models on random subsets
 Changed = tuple[str, str, int]  # kind, method and the position in `Study.targets` of what is changed for
 BASE_SEED = 1000  # base models' seeds start here; votes use 0, 1, ...: targets are not chosen by their own votes
 
@@ -121,120 +113,10 @@ class Study:
         logits[np.arange(len(logits)), self.dataset.test_labels[self.targets]] = -np.inf
         return logits.argmax(axis=1)
 
-    def features(self, name: str) -> features.Features:
-        """Features of the whole dataset: "moco", "supervised" or "pixels"; those learnt are kept under results/."""
-        recipe = getattr(self.profile, name)
-        if recipe.method == "pixels":  # nothing is learnt: not worth a file
-            return features.extract(self.dataset, recipe)
-        identity = {"dataset": self.dataset.checksum, "recipe": asdict(recipe)}
-
-        def extract() -> dict[str, np.ndarray]:
-            return asdict(features.extract(self.dataset, recipe, self.driver.device))
-
-        return features.Features(**record.arrays(self.folder / "features", name, identity, extract))
-
-    def ranking(self, method: str) -> np.ndarray:
-        """The k_max most supportive train ids (n_targets, k_max) of each target, of its class alone.
-
-        method: a name of METHODS, whose rankings are kept under results/, or a competing method and its number of
-        models, like "trak:20". DEPARTURE: those rank the target's class alone too, so that all methods choose from
-        the same images; the paper lets TRAK and Datamodels choose from all classes of CIFAR-10.
-        """
-        if method not in METHODS:
-            name, size = self._competitor(method)
-            same_class = self.dataset.test_labels[self.targets, None] == self.dataset.train_labels
-            return distances.ranking(np.where(same_class, self.competing(name)[size], -np.inf), self.profile.k_max)
-        feature, distance = METHODS[method]
-        profile, labels = self.profile, self.dataset.test_labels[self.targets]
-        identity = {
-            "dataset": self.dataset.checksum,
-            "method": method,
-            "settings": {"C": esvm.C} if distance == "esvm" else None,
-            "features": asdict(getattr(profile, feature)) if feature else profile.seed,
-            "targets": self.targets.tolist(),
-            "k_max": profile.k_max,
-        }
-
-        def rank() -> dict[str, np.ndarray]:
-            if feature is None:
-                scores = distances.random_scores(labels, self.dataset.train_labels, profile.seed)
-            else:
-                both = self.features(feature)
-                test = both.test[self.targets]
-                scores = distances.scores(distance, test, both.train, labels, self.dataset.train_labels)
-            return {"targets": self.targets, "ranking": distances.ranking(scores, profile.k_max)}
-
-        return record.arrays(self.folder / "rankings", method, identity, rank)["ranking"]
-
-    def competing(self, name: str) -> dict[int, np.ndarray]:
-        """Scores (n_targets, n_train) of a method of `lib.baselines`, by the number of models; kept under results/."""
-        from lib import baselines  # here, since it brings libraries that take seconds to import
-
-        profile, device = self.profile, self.driver.device
-        sizes = profile.subset_models if name in SUBSET_METHODS else profile.ensembles
-        identity = {
-            "dataset": self.dataset.checksum,
-            "method": name,
-            "recipe": asdict(profile.recipe),
-            "sizes": sizes,
-            "targets": self.targets.tolist(),
-        }
-
-        def score() -> dict[str, np.ndarray]:
-            arguments = name, self.dataset, profile.recipe, self.targets
-            if name in SUBSET_METHODS:
-                self.subset_margins(range(max(sizes)))  # trained here, where the processes or the cluster are known
-                folder = self.folder / "subsets"
-                found = {n: baselines.scores(*arguments, n_models=n, folder=folder, device=device) for n in sizes}
-            else:
-                found = baselines.ensembles(*arguments, sizes=sizes, device=device)
-            return {str(size): scores for size, scores in found.items()}
-
-        return {int(n): scores for n, scores in record.arrays(self.folder / "scores", name, identity, score).items()}
-
-    @property
-    def held_out(self) -> range:
-        """Numbers of the models on random halves that no method is fitted to."""
-        fitted = max(self.profile.subset_models)
-        return range(fitted, fitted + self.profile.lds_models)
-
-    def subset_margins(self, models: range) -> tuple[np.ndarray, np.ndarray]:
-        """Of models on random halves: masks (n_models, n_train) bool, margins (n_models, n_test) float32."""
-        family, driver = subsets.Subsets(self.dataset, self.profile.recipe), self.driver
-        margins = subsets.train(family, models, self.folder / "subsets", driver.device, self.n_jobs, self.scheduler)
-        return subsets.masks(family, models), margins
-
-    def lds(self, methods: list[str]) -> pd.DataFrame:
-        """The linear datamodeling score of each method for each target, a row each: method, target, lds.
-
-        methods: feature sets ("moco", by the paper's signed inverse L2), or competing methods like "trak:20".
-        """
-        labels, train_labels = self.dataset.test_labels[self.targets], self.dataset.train_labels
-        masks, margins = self.subset_margins(self.held_out)
-        tables = []
-        for method in methods:
-            if method in FEATURES:
-                both = self.features(method)
-                scores = lds.signed_inverse_l2(both.test[self.targets], both.train, labels, train_labels)
-            else:
-                name, size = self._competitor(method)
-                scores = self.competing(name)[size]
-            found = lds.lds(scores, masks, margins[:, self.targets])
-            tables.append(pd.DataFrame({"method": method, "target": self.targets, "lds": found}))
-        return pd.concat(tables, ignore_index=True)
-
-    def _competitor(self, method: str) -> tuple[str, int]:
-        """ "trak:20" -> ("trak", 20). ValueError where there is no such method or number of models."""
-        from lib import baselines
-
-        name, _, size = method.partition(":")
-        sizes = self.profile.subset_models if name in SUBSET_METHODS else self.profile.ensembles
-        if name not in baselines.METHODS or size not in map(str, sizes):
-            raise ValueError(
-                f"unknown method {method!r}; choose one of {', '.join(METHODS)}, or one of "
-                f"{', '.join(baselines.METHODS)} with its number of models: {name}:{sizes[-1]}"
-            )
-        return name, int(size)
+    @cached_property
+    def attribution(self) -> Attribution:
+        """The methods, their scores and rankings."""
+        return Attribution(self.profile, self.dataset, self.targets, self.folder, self.driver)
 
     def groups(self, united: bool) -> list[list[int]]:
         """Positions in `targets` that are tested together: each alone, or united: one of every class."""
@@ -298,10 +180,12 @@ class Study:
         unknown = {kind for test in tests for kind, _, _ in test} - {REMOVAL, MISLABEL}
         if unknown:
             raise ValueError(f"unknown kind {min(unknown)!r}; choose {REMOVAL} or {MISLABEL}")
-        rankings = {method: self.ranking(method).tolist() for method in {m for test in tests for _, m, _ in test}}
+        changed = {(kind, method) for test in tests for kind, method, _ in test}
+        without = {REMOVAL: None, MISLABEL: self.wrong_labels}
+        rankings = {(kind, name): self.attribution.ranking(name, without[kind]).tolist() for kind, name in changed}
         return [
             tuple(
-                Question(int(self.targets[i]), tuple(rankings[method][i]), self._label(kind, i))
+                Question(int(self.targets[i]), tuple(rankings[kind, method][i]), self._label(kind, i))
                 for kind, method, i in test
             )
             for test in tests
@@ -315,17 +199,3 @@ class Study:
         keys = set().union(*table["keys"])
         found = [record for record in self.driver.ledger.records if record["key"] in keys]
         return pd.DataFrame(found, columns=FIELDS).drop_duplicates("key")
-
-    def knn_accuracies(self, names: list[str]) -> pd.DataFrame:
-        """kNN accuracy on the test images of each feature set, a row each: features, size, knn_accuracy, n."""
-        sets = {name: self.features(name) for name in names}
-        rows = [
-            {
-                "features": name,
-                "size": both.train.shape[1],
-                "knn_accuracy": features.knn_accuracy(both, self.dataset),
-                "n": len(both.test),
-            }
-            for name, both in sets.items()
-        ]
-        return pd.DataFrame(rows)

@@ -107,6 +107,28 @@ def masks(subsets: Subsets, models: range) -> np.ndarray:
     return np.array([subsets.mask(i) for i in models])
 
 
+def published(masks: Path, margins: Path, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """What others' models saw, (n_models, n_train) bool, and their margins, (n_models, n_test), memory-mapped.
+
+    masks, margins: files .npy of these shapes, as the authors of TRAK publish them for CIFAR-10; their margin is the
+    correct logit minus the log of the sum of the others' exponentials. Raises ValueError where a file is not such an
+    array or does not fit the dataset: the masks count its training images.
+    """
+    found = []
+    for path, n, what in ((masks, len(dataset.train_labels), "training"), (margins, len(dataset.test_labels), "test")):
+        try:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise ValueError(f"{path} is no array of numbers ({error}); fetch it again") from error
+        if array.ndim != 2 or array.shape[1] != n:
+            raise ValueError(f"{path} has shape {array.shape}; {dataset.name} has {n} {what} images: (models, {n})")
+        found.append(array)
+    seen, said = found
+    if len(seen) != len(said):
+        raise ValueError(f"{masks} is of {len(seen)} models, {margins} of {len(said)}; fetch both from one source")
+    return seen.astype(bool, copy=False), said
+
+
 def _margins(i: int, what: Retraining, shared: Dataset | Path, device: str) -> tuple[int, np.ndarray]:
     dataset = workers.opened(shared)
     return i, margins(retrain(dataset, what, device).logits, dataset.test_labels)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.svm import LinearSVC
 
 from lib import distances
 
@@ -18,6 +19,59 @@ def test_more_similar_scores_higher(distance):
     scores = distances.scores(distance, *line())
     assert scores.shape == (1, 6) and scores.dtype == np.float32
     np.testing.assert_array_equal(np.argsort(-scores[0]), np.arange(6))
+
+
+def correlated(n, d, seed=0):
+    """Positive and correlated, as the features of a network are."""
+    rng = np.random.default_rng(seed)
+    return np.maximum(0, rng.normal(size=(n, 4)) @ rng.normal(size=(4, d)) + rng.normal(size=(n, d)))
+
+
+@pytest.mark.parametrize("distance", distances.DISTANCES.values(), ids=distances.DISTANCES)
+class TestEveryDistance:
+    def test_a_copy_of_the_target_is_the_most_similar(self, distance):
+        train = correlated(120, 200).astype(np.float32)
+        np.testing.assert_array_equal(distance(train[:10], train).argmax(axis=1), np.arange(10))
+
+    def test_targets_do_not_see_each_other(self, distance):
+        targets, train = correlated(4, 12, seed=1), correlated(60, 12)
+        alone = np.concatenate([distance(target[None], train) for target in targets])
+        np.testing.assert_allclose(distance(targets, train), alone, rtol=1e-6, atol=1e-9)
+
+    def test_order_of_the_training_images_is_irrelevant(self, distance):
+        targets, train = correlated(3, 12, seed=1), correlated(60, 12)
+        order = np.random.default_rng(2).permutation(60)
+        np.testing.assert_allclose(distance(targets, train[order]), distance(targets, train)[:, order], atol=1e-8)
+
+    def test_arguments_are_left_as_they_were(self, distance):
+        targets, train = correlated(3, 12, seed=1), correlated(60, 12)
+        distance(targets, train)
+        np.testing.assert_array_equal(targets, correlated(3, 12, seed=1))
+        np.testing.assert_array_equal(train, correlated(60, 12))
+
+    def test_images_that_are_all_the_same_are_all_as_similar(self, distance):
+        values = distance(correlated(2, 8), np.full((30, 8), 0.5))
+        assert values.shape == (2, 30) and np.isfinite(values).all()
+        if distance is not distances.k_reciprocal:  # which 20 of 30 equals are neighbours is arbitrary
+            np.testing.assert_allclose(values, values[:, :1].repeat(30, axis=1), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("distance", "C"), [("esvm_c0.001", 0.001), ("esvm_c0.01", 0.01), ("esvm", 0.1), ("esvm_c1", 1), ("esvm_c10", 10)]
+)
+def test_exemplar_svms_rank_as_linear_svc(distance, C):
+    targets, train = correlated(3, 6, seed=1), correlated(60, 6)
+    svm = LinearSVC(C=C, tol=1e-8, max_iter=1_000_000, class_weight="balanced", random_state=0)
+    for target, values in zip(targets, distances.DISTANCES[distance](targets, train), strict=True):
+        expected = svm.fit(np.vstack([target, train]), np.arange(61) == 0).decision_function(train)
+        np.testing.assert_array_equal(np.argsort(-values), np.argsort(-expected))
+
+
+def test_length_is_nothing_to_cosine_and_the_exemplar_svm_on_unit_length():
+    targets, train = correlated(3, 12, seed=1), correlated(60, 12)
+    longer = train * np.linspace(0.1, 10, 60)[:, None]
+    for distance in (distances.cosine, distances.esvm_unit):
+        np.testing.assert_allclose(distance(7 * targets, longer), distance(targets, train), atol=1e-9)
 
 
 def test_l2_and_cosine_by_hand():

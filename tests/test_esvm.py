@@ -124,7 +124,7 @@ def test_a_target_may_have_no_loss():
 
 
 def test_features_too_large_for_double_precision():
-    with pytest.raises(ValueError, match="features of norm .* exceed 4.43e.05, the limit of 50 negatives; scale them"):
+    with pytest.raises(ValueError, match="features of norm .* exceed 4.43e.05, the limit of 50 negatives at C=0.1"):
         esvm.decision_values(features(1, 8), 1e6 * features(50, 8))
 
 

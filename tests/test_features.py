@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from lib import augment
-from lib.features import FeatureRecipe, Features, extract, knn_accuracy
-from lib.retrain import Retraining, fit, predict, resident
+from lib.features import FeatureRecipe, Features, extract, knn_accuracy, spread
+from lib.retrain import Retraining, fit, one_thread, predict, resident
 
 MOCO = FeatureRecipe(width=2, epochs=2, batch_size=20, memory_bank=40, output_dim=8, cutout=4)
 
@@ -36,8 +36,8 @@ def test_pixels_are_the_normalised_images(tiny):
 
 def test_supervised_is_the_layer_before_the_last(tiny, quick):
     features = extract(tiny, FeatureRecipe("supervised", seed=4, classifier=quick), progress=False)
-    net = fit(tiny, Retraining(quick, seed=4))
-    logits = predict(net, resident(tiny))
+    with one_thread("cpu"):
+        logits = predict(net := fit(tiny, Retraining(quick, seed=4)), resident(tiny))
     np.testing.assert_allclose(0.2 * features.test @ net.head.weight.detach().numpy().T, logits, atol=1e-5)
     assert features.train.shape == (120, 4)
 
@@ -78,14 +78,22 @@ def test_moco_learns_what_the_classes_share(tiny):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"method": "byol"}, "unknown feature method 'byol'; choose one of moco, supervised, pixels"),
+        ({"method": "clip"}, "unknown feature method 'clip'; choose one of moco, simclr, .*, supervised, pixels"),
         ({"method": "supervised"}, "need a classifier"),
         ({"arch": "vgg"}, "unknown network part 'vgg'"),
         ({"batch_size": 121}, "120 training images are fewer than one batch of 121"),
+        ({"batch_size": 1}, "batch_size=1 leaves nothing to tell an image from"),
         ({"memory_bank": 39}, "a memory bank of 39 cannot hold the 40 keys of one batch"),
+        ({"temperature": 0.0}, "temperature=0.0 must exceed 0"),
+        ({"output_dim": 0}, "output_dim=0 must exceed 0"),
+        ({"momentum": 1.1}, "momentum=1.1 is no weight"),
         ({"crop": 0.0}, "crop=0.0 is no share"),
         ({"cutout": 25}, "cutout=25 exceeds the images' 24 x 24 pixels"),
         ({"peak_lr": 1e30}, "moco features of tiny are not finite.*lower the learning rate"),
+        (
+            {"weight_decay": 10.0, "epochs": 10},
+            "moco features of tiny collapsed.*less than 0.02; lower peak_lr or weight_decay",
+        ),
     ],
 )
 def test_refuses(tiny, changes, message):
@@ -97,6 +105,16 @@ def test_images_of_one_colour_have_no_features(tiny):
     flat = replace(tiny, train_images=np.full_like(tiny.train_images, 7))
     with pytest.raises(ValueError, match="of one colour"):
         extract(flat, FeatureRecipe("pixels"), progress=False)
+
+
+def test_spread_known_answers():
+    """The length of a feature does not count: 0 for one direction, 1 for opposite ones, sqrt(1/2) for two at right
+    angles."""
+    directions = np.array([[1, 0], [3, 0], [-1, 0], [0, 2]], np.float32)
+    assert spread(directions[[0, 1]]) == pytest.approx(0, abs=1e-9)
+    assert spread(directions[[0, 1, 2, 2]]) == pytest.approx(1)
+    assert spread(directions[[0, 3]]) == pytest.approx(0.5**0.5)
+    assert spread(np.zeros((4, 2), np.float32)) == 0
 
 
 def test_knn_known_answers(tiny):

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib import features, profiles, study
+from lib import profiles, study
 from lib.features import FeatureRecipe
 from lib.retrain import Recipe
-from lib.study import METHODS, MISLABEL, REMOVAL, Study
+from lib.study import MISLABEL, REMOVAL, Study
 
 
 @pytest.fixture(scope="module")
@@ -41,15 +41,6 @@ def test_wrong_labels_are_the_strongest_wrong_class(opened):
     labels = opened.dataset.test_labels[opened.targets]
     for logits, label, wrong in zip(opened.base_logits[opened.targets], labels, opened.wrong_labels, strict=True):
         assert wrong != label and logits[wrong] == np.delete(logits, label).max()
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_rankings_stay_in_the_class_without_repetition(opened, method):
-    ranking = opened.ranking(method)
-    assert ranking.shape == (10, 8)
-    labels = opened.dataset.train_labels
-    for ids, target in zip(ranking, opened.targets, strict=True):
-        assert len(set(ids)) == 8 and (labels[ids] == opened.dataset.test_labels[target]).all()
 
 
 def test_the_table_of_supports(opened, supports):
@@ -103,7 +94,7 @@ def test_values_that_do_not_fit_are_refused_before_anything_is_trained(small, ch
 
 
 def test_unknown_methods_devices_and_too_many_targets(opened, small):
-    with pytest.raises(ValueError, match="unknown method 'trak'; choose one of moco_esvm, .*: trak:2"):
+    with pytest.raises(ValueError, match="unknown method 'trak'"):
         opened.supports([(REMOVAL, "trak")])
     with pytest.raises(ValueError, match="unknown device 'tpu'"):
         Study(small, device="tpu")
@@ -111,10 +102,3 @@ def test_unknown_methods_devices_and_too_many_targets(opened, small):
         Study(small, n_jobs=0)
     with pytest.raises(ValueError, match="n_targets=200 is too many: of one class the base models get only"):
         _ = Study(replace(small, n_targets=200)).targets
-
-
-def test_knn_accuracy_table(opened):
-    table = opened.knn_accuracies(["pixels"])
-    pixels = features.extract(opened.dataset, FeatureRecipe("pixels"))
-    assert table.loc[0, "knn_accuracy"] == features.knn_accuracy(pixels, opened.dataset)
-    assert (table.loc[0, "size"], table.loc[0, "n"]) == (784, 200)

@@ -61,3 +61,36 @@ def test_a_torn_record_is_cut_off_and_a_damaged_one_is_an_error(tmp_path):
 def test_a_share_that_is_none(tiny, quick, alpha):
     with pytest.raises(ValueError, match=r"alpha=.* must be at least 0\.167, one batch, and less than 1"):
         Subsets(tiny, quick, alpha)
+
+
+@pytest.fixture
+def files(tmp_path, tiny):
+    """Published masks and margins of five models, in TRAK's layout."""
+    rng = np.random.default_rng(0)
+    masks, of_test = rng.random((5, 120)) < 0.5, rng.normal(size=(5, 30)).astype(np.float32)
+    np.save(tmp_path / "mask.npy", masks)
+    np.save(tmp_path / "val_margins.npy", of_test)
+    return tmp_path / "mask.npy", tmp_path / "val_margins.npy", masks, of_test
+
+
+def test_published_masks_and_margins_are_read_as_they_are(files, tiny):
+    *paths, masks, of_test = files
+    seen, said = subsets.published(*paths, tiny)
+    assert seen.dtype == bool
+    np.testing.assert_array_equal(seen, masks)
+    np.testing.assert_array_equal(said, of_test)
+
+
+@pytest.mark.parametrize(
+    ("which", "content", "message"),
+    [
+        (0, np.ones((5, 121), bool), r"mask.npy has shape \(5, 121\); tiny has 120 training images: \(models, 120\)"),
+        (1, np.ones((5, 29)), r"val_margins.npy has shape \(5, 29\); tiny has 30 test images"),
+        (1, np.ones((4, 30)), "mask.npy is of 5 models, .*val_margins.npy of 4"),
+        (0, np.array([{}]), "mask.npy is no array of numbers"),
+    ],
+)
+def test_published_files_that_do_not_fit_are_refused(files, tiny, which, content, message):
+    np.save(files[which], content, allow_pickle=True)
+    with pytest.raises(ValueError, match=message):
+        subsets.published(files[0], files[1], tiny)

@@ -7,28 +7,42 @@ trainings. A method that trains no ensemble yields once. Settings annotated `int
 numbers not below 0, `device` is "cpu" or "cuda".
 
     scores("trak", dataset, recipe, targets, n_models=20)                      float32 (n_targets, n_train)
-    ensembles("trak", dataset, recipe, targets, sizes=(1, 5, 10, 20))          {size: the same}
+    ensembles("trak", dataset, recipe, targets, sizes=(1, 5, 10, 20))          {size: the same, with its seconds}
 
-Every module of this folder that has a dict METHODS adds to the methods, so that a new method is a new file.
+Every module of this folder that has a dict METHODS adds to the methods, so that a new method is a new file; a dict KEPT
+there says what a network of it has to keep, if not its weights alone.
 """
 
 import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
 import torch
 
 from lib import models
+from lib.baselines import networks
 from lib.data import Dataset
-from lib.retrain import Recipe, Retraining, one_thread, pick_device
+from lib.retrain import Recipe, Retraining, clock, one_thread, pick_device
 from lib.retrain import check as check_retraining
 
 METHODS: dict[str, Callable[..., Iterator[np.ndarray]]] = {}
-for _module in pkgutil.iter_modules(__path__):
-    METHODS |= getattr(importlib.import_module(f"{__name__}.{_module.name}"), "METHODS", {})
+KEPT: dict[str, Callable[[Dataset, Recipe], int]] = {}  # bytes a network, where that is more than its weights
+for _name in [module.name for module in pkgutil.iter_modules(__path__)]:
+    _module = importlib.import_module(f"{__name__}.{_name}")
+    METHODS |= getattr(_module, "METHODS", {})
+    KEPT |= getattr(_module, "KEPT", {})
+
+
+@dataclass(frozen=True)
+class Scored:
+    """scores: (n_targets, n_train) float32. seconds: from the start until they were there (see `lib.retrain.clock`)."""
+
+    scores: np.ndarray
+    seconds: float
 
 
 def scores(method: str, dataset: Dataset, recipe: Recipe, targets: Sequence[int], **settings) -> np.ndarray:
@@ -38,25 +52,44 @@ def scores(method: str, dataset: Dataset, recipe: Recipe, targets: Sequence[int]
     Raises ValueError before anything is trained where an argument does not fit, and after it where the scores are not
     finite or do not distinguish the training images.
     """
+    return scored(method, dataset, recipe, targets, **settings).scores
+
+
+def scored(method: str, dataset: Dataset, recipe: Recipe, targets: Sequence[int], **settings) -> Scored:
+    """As `scores`, with what they cost."""
+    now = clock(settings.get("device", "cpu"))
+    start = now()
     for result in _run(method, dataset, recipe, targets, settings):
         last = result
-    return _sound(method, last)
+    return Scored(_sound(method, last), now() - start)
 
 
 def ensembles(
     method: str, dataset: Dataset, recipe: Recipe, targets: Sequence[int], sizes: Sequence[int], **settings
-) -> dict[int, np.ndarray]:
-    """{size: scores} of the ensembles of the first networks, at the cost of the largest. Otherwise as `scores`.
+) -> dict[int, Scored]:
+    """By size, the scores of the ensembles of the first networks, at the cost of the largest. Otherwise as `scores`.
 
     Raises ValueError also where the method trains no ensemble or a size is below 1.
     """
     if not len(sizes) or min(sizes) < 1:
         raise ValueError(f"sizes={tuple(sizes)} must name ensembles of at least 1 network")
+    now, found = clock(settings.get("device", "cpu")), {}
+    start = now()
     results = _run(method, dataset, recipe, targets, settings | {"n_models": max(sizes)})
-    found = {size: _sound(method, result) for size, result in enumerate(results, start=1) if size in sizes}
+    for size, result in enumerate(results, start=1):
+        if size in sizes:
+            found[size] = Scored(_sound(method, result), now() - start)
     if max(sizes) not in found:
         raise ValueError(f"{method} trains no networks with these settings: it has no ensemble of {max(sizes)}")
     return found
+
+
+def stored_bytes(method: str, dataset: Dataset, recipe: Recipe, n_models: int) -> int:
+    """What has to be kept to attribute further targets: n_models networks, and what goes with them by default.
+
+    Source: Paper App. A.1, which counts Datamodels' networks too, although its weights alone would do.
+    """
+    return n_models * KEPT.get(method, networks.weight_bytes)(dataset, recipe)
 
 
 def _run(method: str, dataset: Dataset, recipe: Recipe, targets: Sequence[int], settings: dict) -> Iterator[np.ndarray]:

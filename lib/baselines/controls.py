@@ -1,4 +1,4 @@
-"""Controls: rankings that know nothing of the target, or only its class."""
+"""A control: a ranking that knows nothing of the target but its class."""
 
 from collections.abc import Iterator
 
@@ -9,11 +9,6 @@ from lib.baselines import networks
 from lib.data import Dataset
 from lib.features import Features
 from lib.retrain import Recipe
-
-
-def random_all(dataset: Dataset, recipe: Recipe, targets: np.ndarray, seed: int = 0) -> Iterator[np.ndarray]:
-    """A random order of all training images, drawn anew for each target."""
-    yield np.random.default_rng(seed).random((len(targets), len(dataset.train_labels)), dtype=np.float32)
 
 
 def typical(
@@ -39,4 +34,4 @@ def typicality(train: np.ndarray, labels: np.ndarray, target_labels: np.ndarray)
     return distances.l2(np.stack([train[labels == label].mean(axis=0) for label in target_labels]), train)
 
 
-METHODS = {"typical": typical, "random_all": random_all}
+METHODS = {"typical": typical}

@@ -20,6 +20,8 @@ from lib.baselines import networks
 from lib.data import Dataset
 from lib.retrain import Recipe
 
+CHECKPOINTS = 5
+
 
 def grad_dot(
     dataset: Dataset, recipe: Recipe, targets: np.ndarray, n_models: int = 5, seed: int = 0, device: str = "cpu"
@@ -47,7 +49,7 @@ def tracin(
     recipe: Recipe,
     targets: np.ndarray,
     n_models: int = 5,
-    n_checkpoints: int = 5,
+    n_checkpoints: int = CHECKPOINTS,
     seed: int = 0,
     device: str = "cpu",
 ) -> Iterator[np.ndarray]:
@@ -106,3 +108,4 @@ def minus_log_odds(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 METHODS = {"grad_dot": grad_dot, "grad_cos": grad_cos, "tracin": tracin}
+KEPT = {"tracin": lambda dataset, recipe: CHECKPOINTS * networks.weight_bytes(dataset, recipe)}

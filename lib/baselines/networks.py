@@ -50,6 +50,11 @@ def n_parameters(dataset: Dataset, recipe: Recipe) -> int:
     return size(models.build(recipe, dataset.train_images.shape[1], len(dataset.class_names), seed=0))
 
 
+def weight_bytes(dataset: Dataset, recipe: Recipe) -> int:
+    """Bytes of a network's weights, in single precision."""
+    return 4 * n_parameters(dataset, recipe)
+
+
 def size(net: nn.Module) -> int:
     return sum(parameter.numel() for parameter in net.parameters())
 

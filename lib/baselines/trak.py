@@ -14,6 +14,7 @@ from lib.baselines import networks
 from lib.data import Dataset
 from lib.retrain import Recipe
 
+PROJECTION_DIM = 1024
 BLOCK_FLOATS = 2**29  # numbers of the projection matrix that are held at once, at most: 2 GiB
 
 
@@ -22,7 +23,7 @@ def trak(
     recipe: Recipe,
     targets: np.ndarray,
     n_models: int = 20,
-    projection_dim: int = 1024,
+    projection_dim: int = PROJECTION_DIM,
     damping: float = 1.0,
     seed: int = 0,
     device: str = "cpu",
@@ -100,4 +101,10 @@ def add_products(
         return np.array(store["out_to_loss"])
 
 
+def kept(dataset: Dataset, recipe: Recipe) -> int:
+    """Bytes of a network and of the projected gradients of all training images."""
+    return networks.weight_bytes(dataset, recipe) + 4 * len(dataset.train_labels) * PROJECTION_DIM
+
+
 METHODS = {"trak": trak}
+KEPT = {"trak": kept}

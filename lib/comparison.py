@@ -1,0 +1,129 @@
+"""All methods in one table: how small are the supports that each finds, what does it predict, and what does it cost?
+
+Supports and margins come from united tests, all methods alike; a ranking of all classes cannot be united and is tested
+target by target.
+"""
+
+import pandas as pd
+
+from lib import paper, stats
+from lib.attribution import RANDOM
+from lib.study import MISLABEL, REMOVAL, Study
+
+OURS = "moco_esvm"
+BY_FEATURES = (OURS, "moco_l2", "supervised_l2", "pixels_l2")
+COMPETING = (
+    "trak",
+    "datamodels",
+    "empirical_influence",
+    "influence_cg",
+    "influence_arnoldi",
+    "tracin",
+    "grad_dot",
+    "grad_cos",
+    "representer",
+    "own_cosine",
+    "own_l2",
+    "knn_shapley",
+)
+CONTROLS = ("typical", RANDOM, f"{RANDOM}:all")
+N_SEEDS = 3  # trainings for each k
+
+
+def methods(study: Study) -> list[str]:
+    """Every method, the competing ones with the largest number of models of the profile."""
+    sizes = study.attribution.sizes
+    named = {name: f"{name}:{sizes(name)[-1]}" for name in (*COMPETING, CONTROLS[0])}
+    return [*BY_FEATURES, *(named[name] for name in COMPETING), named[CONTROLS[0]], *CONTROLS[1:]]
+
+
+def ks(study: Study) -> list[int]:
+    """The fixed k, up to a quarter of k_max: by default an eighth of the class, where united tests show no bias."""
+    return sorted({max(1, study.profile.k_max // share) for share in (16, 8, 4)})
+
+
+def margins(study: Study, names: list[str]) -> pd.DataFrame:
+    """Margins of all targets with the first k images of each ranking removed; see `Study.margins`."""
+    tests = [
+        [(REMOVAL, name, i) for i in group] for name in names for group in study.groups(united=not _everywhere(name))
+    ]
+    return study.margins(tests, [0, *ks(study)], N_SEEDS)
+
+
+def supports(study: Study, names: list[str]) -> pd.DataFrame:
+    """Removal and mislabelling supports; see `Study.supports`."""
+    tables = []
+    for united in (True, False):
+        curves = [(kind, name) for kind in (REMOVAL, MISLABEL) for name in names if _everywhere(name) != united]
+        if curves:
+            tables.append(study.supports(curves, united))
+    return pd.concat(tables, ignore_index=True)
+
+
+def table(study: Study, found: pd.DataFrame) -> pd.DataFrame:
+    """What each method finds and costs, by removal AUC: method, models, removal_auc, mislabel_auc, each with _low and
+    _high, seconds, bytes, n_targets.
+
+    found: of `supports`. models: networks that the method looks into.
+    """
+    areas = stats.summary(found, study.profile.k_max).set_index(["method", "kind"])
+    rows = []
+    for name in found["method"].drop_duplicates():
+        method = study.attribution.parse(name)
+        row = {"method": name, "models": method.models or int(method.features not in (None, "pixels"))}
+        for kind in (REMOVAL, MISLABEL):
+            row |= {f"{kind}_{key}": areas.loc[(name, kind), key] for key in ("auc", "auc_low", "auc_high")}
+        row |= {"seconds": study.attribution.seconds(name), "bytes": study.attribution.stored_bytes(name)}
+        rows.append(row | {"n_targets": areas.loc[(name, REMOVAL), "n"]})
+    return pd.DataFrame(rows).sort_values("removal_auc", ascending=False, ignore_index=True)
+
+
+def margin_drops(at_fixed_k: pd.DataFrame) -> pd.DataFrame:
+    """Mean fall of the margin at the largest k: method, margin_drop, margin_drop_low, margin_drop_high.
+
+    at_fixed_k: of `stats.fixed_k`.
+    """
+    largest = at_fixed_k[at_fixed_k["k"] == at_fixed_k["k"].max()]
+    names = {"drop": "margin_drop", "drop_low": "margin_drop_low", "drop_high": "margin_drop_high"}
+    return largest.rename(columns=names)[["method", *names.values()]]
+
+
+def lds(study: Study, names: list[str]) -> pd.DataFrame:
+    """LDS of each method, that of the features for rankings by features: method, lds, lds_low, lds_high."""
+    scored_as = {name: study.attribution.parse(name).features or name for name in names}
+    scores = stats.lds_summary(study.attribution.lds(list(dict.fromkeys(scored_as.values())))).set_index("method")
+    return scores.loc[list(scored_as.values())].drop(columns="n").assign(method=list(scored_as)).reset_index(drop=True)
+
+
+def at_the_papers_numbers(methods: pd.DataFrame) -> pd.DataFrame:
+    """TRAK and Datamodels with the paper's numbers of models, in proportion: method, seconds, bytes.
+
+    methods: of `table`.
+    """
+    rows = []
+    for name, numbers in paper.FIGURE_1.items():
+        measured = methods[methods["method"].str.startswith(f"{name}:")].iloc[0]
+        for models in numbers:
+            factor = models / measured["models"]
+            costs = {key: factor * measured[key] for key in ("seconds", "bytes")}
+            rows.append({"method": f"{name}:{models}"} | costs)
+    return pd.DataFrame(rows)
+
+
+def against_ours(study: Study, methods: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+    """How many times ours TRAK and Datamodels cost, and whether ours finds smaller supports (see `stats.paired`).
+
+    methods: of `table`. found: of `supports`.
+    """
+    costs = methods.set_index("method")[["seconds", "bytes"]]
+    rows = []
+    for name in costs.index[costs.index.str.match("|".join(paper.FIGURE_1))]:
+        ratios = (costs.loc[name] / costs.loc[OURS]).add_prefix("times_our_")
+        for kind in (REMOVAL, MISLABEL):
+            rows.append(stats.paired(found, kind, OURS, name, study.profile.k_max) | ratios.to_dict())
+    return pd.DataFrame(rows)
+
+
+def _everywhere(name: str) -> bool:
+    """Whether a ranking holds images of all classes."""
+    return name.endswith(":all")

@@ -1,0 +1,136 @@
+"""Methods by name: what a name means, which images it ranks, what is kept of it and what it costs."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib import attribution, features, profiles, study
+from lib.attribution import Method
+from lib.features import FeatureRecipe
+from lib.study import Study
+
+RANKED = ("moco_esvm", "moco_l2", "supervised_l2", "pixels_cosine", "random")
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    """Smoke, with features that cost nothing and few models."""
+    smoke = profiles.load("smoke", n_targets=10, k_max=8, lds_models=4)
+    cheap = replace(smoke, moco=FeatureRecipe("pixels"), supervised=FeatureRecipe("pixels"), subset_models=(10, 12))
+    folder = tmp_path_factory.mktemp("results")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study, "RESULTS", folder)
+        yield Study(cheap, "cpu", n_jobs=2).attribution
+
+
+@pytest.fixture
+def own_class(opened):
+    return opened.dataset.test_labels[opened.targets, None] == opened.dataset.train_labels
+
+
+def test_names(opened):
+    assert opened.parse("moco_esvm") == Method("moco_esvm", "moco", "esvm")
+    assert opened.parse("moco_l2:all") == Method("moco_l2", "moco", "l2", same_class=False)
+    assert opened.parse("random:all") == Method("random", same_class=False)
+    assert opened.parse("trak:2") == Method("trak", models=2)
+    assert opened.parse("trak:1:all") == Method("trak", models=1, same_class=False)
+    assert opened.sizes("datamodels") == (10, 12) and opened.sizes("trak") == (1, 2) and opened.sizes("tracin") == (2,)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "trak",
+        "trak:3",
+        "tracin:1",
+        "trax:2",
+        "moco",
+        "moco_l3",
+        "moko_l2",
+        "moco_l2:2",
+        "random:2",
+        "random:all:all",
+        "",
+    ],
+)
+def test_unknown_names_are_refused_with_those_that_are_known(opened, name):
+    with pytest.raises(ValueError, match=f"unknown method '{name}'; give .*moco.*l2.*trak:2.*:all ranks"):
+        opened.ranking(name)
+
+
+@pytest.mark.parametrize("method", RANKED)
+def test_rankings_stay_in_the_class_without_repetition(opened, own_class, method):
+    ranking = opened.ranking(method)
+    assert ranking.shape == (10, 8)
+    for ids, eligible in zip(ranking, own_class, strict=True):
+        assert len(set(ids)) == 8 and eligible[ids].all()
+
+
+def test_all_classes(opened, own_class):
+    """As within the class where that is best, and with other classes' images among them."""
+    within, everywhere = opened.scores("moco_l2"), opened.scores("moco_l2:all")
+    np.testing.assert_array_equal(np.isfinite(within), own_class)
+    np.testing.assert_array_equal(within[own_class], everywhere[own_class])
+    ranking = opened.ranking("moco_l2:all")
+    np.testing.assert_array_equal(ranking[:, 0], everywhere.argmax(axis=1))
+    assert not np.take_along_axis(own_class, ranking, axis=1).all()
+
+
+def test_a_class_can_be_left_out_of_a_ranking_of_all(opened):
+    labels, rival = opened.dataset.train_labels, (opened.dataset.test_labels[opened.targets] + 1) % 10
+    free, without = opened.ranking("moco_l2:all"), opened.ranking("moco_l2:all", rival)
+    assert not (labels[without] == rival[:, None]).any()
+    for one, other, left_out in zip(free, without, rival, strict=True):
+        kept = [i for i in one if labels[i] != left_out]
+        assert other[: len(kept)].tolist() == kept
+
+
+def test_random_orders_differ_within_classes_and_agree_over_all(opened):
+    within, everywhere = opened.ranking("random"), opened.ranking("random:all")
+    assert len(np.unique(within, axis=0)) == 10 and len(np.unique(everywhere, axis=0)) == 1
+
+
+def test_rankings_by_features_are_kept(opened, monkeypatch):
+    before = opened.ranking("moco_esvm")
+    monkeypatch.setattr(attribution.distances, "scores", lambda *_: pytest.fail("it compared again"))
+    np.testing.assert_array_equal(opened.ranking("moco_esvm"), before)
+
+
+def test_costs(opened):
+    """Models on random subsets cost in proportion to their number; what learns nothing keeps nothing."""
+    assert opened.seconds("moco_l2") > 0 == opened.seconds("random")
+    more, fewer = (opened.seconds(f"empirical_influence:{n}") for n in (12, 10))
+    assert 0 < opened.subset_seconds <= (more - fewer) / 2 + 1e-3 * more
+    assert opened.stored_bytes("moco_l2") == opened.stored_bytes("random") == 0
+    one = opened.stored_bytes("grad_dot:2") // 2
+    assert opened.stored_bytes("empirical_influence:12") == 12 * one
+    assert opened.stored_bytes("tracin:2") == 10 * one
+    assert opened.stored_bytes("trak:1") == one + 4 * 1000 * 1024
+
+
+def test_lds_table(opened):
+    table = opened.lds(["moco", "random", "empirical_influence:12"])
+    assert table["method"].drop_duplicates().tolist() == ["moco", "random", "empirical_influence:12"]
+    assert len(table) == 30 and table["lds"].between(-1, 1).all()
+    smaller = opened.lds(["moco"], alpha=0.25)
+    assert not np.allclose(smaller["lds"], table["lds"][:10])
+
+
+def test_knn_accuracy_table(opened):
+    table = opened.knn_accuracies(["pixels"])
+    pixels = features.extract(opened.dataset, FeatureRecipe("pixels"))
+    assert table.loc[0, "knn_accuracy"] == features.knn_accuracy(pixels, opened.dataset)
+    assert (table.loc[0, "size"], table.loc[0, "n"]) == (784, 200)
+
+
+def test_published_models_take_the_place_of_retrained_ones(opened, tmp_path, monkeypatch):
+    masks, margins = opened.subset_margins(opened.held_out)
+    for name, array in (("masks", masks), ("margins", margins)):
+        np.save(tmp_path / f"{name}.npy", array)
+    monkeypatch.setattr(attribution, "fetch", lambda name: tmp_path / f"{name}.npy")
+    elsewhere = replace(opened, profile=replace(opened.profile, published_lds=("masks", "margins")))
+    expected = opened.lds(["moco"])
+    monkeypatch.setattr(attribution.Attribution, "subset_margins", lambda *_: pytest.fail("it trained"))
+    pd.testing.assert_frame_equal(elsewhere.lds(["moco"]), expected)

@@ -1,0 +1,63 @@
+"""The table of all methods, on a few images: every column from the study's own tables, one row a method."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from lib import comparison, profiles, stats, study
+from lib.features import FeatureRecipe
+from lib.study import Study
+
+NAMES = ["moco_esvm", "pixels_l2", "random", "random:all"]
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    smoke = profiles.load("smoke", n_targets=10, k_max=8, budget=1, lds_models=4)
+    cheap = replace(smoke, moco=FeatureRecipe("pixels"), supervised=FeatureRecipe("pixels"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study, "RESULTS", tmp_path_factory.mktemp("results"))
+        yield Study(cheap, "cpu", n_jobs=2)
+
+
+@pytest.fixture(scope="module")
+def found(opened):
+    return comparison.supports(opened, NAMES)
+
+
+def test_methods_are_known_and_named_once(opened):
+    names = comparison.methods(opened)
+    assert len(set(names)) == len(names) == 19 and names[0] == comparison.OURS
+    assert [opened.attribution.parse(name).models for name in names if "datamodels" in name] == [40]
+
+
+def test_supports_are_united_but_for_rankings_of_all_classes(opened, found):
+    assert found.groupby(["kind", "method"]).size().tolist() == [10] * 8
+    of = found.set_index(["kind", "method"])["keys"]
+    assert len(set(of["removal", "pixels_l2"])) == 1  # ten targets, one inquiry: the same trainings
+    assert len(set(of["mislabel", "random:all"])) > 1
+
+
+def test_the_table(opened, found):
+    margins = comparison.margins(opened, NAMES)
+    assert sorted(margins["k"].unique()) == [0, *comparison.ks(opened)] == [0, 1, 2]
+    at_fixed_k = stats.fixed_k(margins)
+    table = comparison.table(opened, found).merge(comparison.margin_drops(at_fixed_k))
+    table = table.merge(comparison.lds(opened, NAMES))
+    assert set(table["method"]) == set(NAMES) and table["removal_auc"].is_monotonic_decreasing
+    for column in ("removal_auc", "mislabel_auc", "margin_drop", "lds"):
+        assert (table[f"{column}_low"] <= table[column]).all() and (table[column] <= table[f"{column}_high"]).all()
+    areas = stats.summary(found, 8).set_index(["kind", "method"])["auc"]
+    by_name = table.set_index("method")
+    assert by_name.loc["random", "mislabel_auc"] == areas["mislabel", "random"]
+    assert by_name.loc["moco_esvm", "lds"] == by_name.loc["pixels_l2", "lds"]  # the same features here
+
+
+def test_extrapolation_is_in_proportion():
+    measured = pd.DataFrame(
+        {"method": ["trak:20", "datamodels:2000"], "models": [20, 2000], "seconds": [10.0, 40.0], "bytes": [4, 8]}
+    )
+    scaled = comparison.at_the_papers_numbers(measured).set_index("method")
+    assert scaled.loc["trak:100", "seconds"] == 50 and scaled.loc["datamodels:300000", "bytes"] == 1200
+    assert len(scaled) == 6
