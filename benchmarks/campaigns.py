@@ -32,7 +32,7 @@ def busy_row() -> dict:
         for future in [pool.executor.submit(time.sleep, 1) for _ in range(CORES)]:
             future.result()
     with TemporaryDirectory() as folder:
-        ledger = Ledger(Path(folder) / "ledger.jsonl")
+        ledger = Ledger(Path(folder) / "ledger")
         start = time.perf_counter()
         Driver(dataset, recipe, ledger, n_jobs=CORES).supports(questions, budget=3, n_votes=1)
         wall = time.perf_counter() - start

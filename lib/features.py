@@ -5,12 +5,13 @@ of a classifier trained by `lib.retrain`, "pixels" takes the normalised images t
 quality; `lib.study` keeps them under their recipe.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from lightly.utils.benchmarking.knn import knn_predict
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lib import selfsupervised
@@ -37,14 +38,7 @@ def extract(dataset: Dataset, recipe: FeatureRecipe, device: str = "cpu", progre
     """
     check(dataset, recipe)
     with one_thread(device):
-        embed = EXTRACTORS[recipe.method](dataset, recipe, device, progress)
-        images = resident(dataset, device)
-        with torch.no_grad():
-            train, test = (
-                torch.cat([embed(images.normalised(batch)) for batch in split.split(EVAL_BATCH)])
-                for split in (images.train, images.test)
-            )
-    features = Features(train.float().cpu().numpy(), test.float().cpu().numpy())
+        features = embedded(dataset, EXTRACTORS[recipe.method](dataset, recipe, device, progress), device)
     if not (np.isfinite(features.train).all() and np.isfinite(features.test).all()):
         raise ValueError(
             f"{recipe.method} features of {dataset.name} are not finite: the training diverged, or all training images "
@@ -56,6 +50,17 @@ def extract(dataset: Dataset, recipe: FeatureRecipe, device: str = "cpu", progre
             f"images, less than {LEAST_SPREAD}; lower peak_lr or weight_decay, or train by another method"
         )
     return features
+
+
+@torch.no_grad()
+def embedded(dataset: Dataset, embed: Callable[[Tensor], Tensor], device: str = "cpu") -> Features:
+    """Features of every image by `embed`, from images (b, c, h, w) to vectors (b, d)."""
+    images = resident(dataset, device)
+    train, test = (
+        torch.cat([embed(images.normalised(batch)) for batch in split.split(EVAL_BATCH)])
+        for split in (images.train, images.test)
+    )
+    return Features(train.float().cpu().numpy(), test.float().cpu().numpy())
 
 
 def pixels(dataset: Dataset, recipe: FeatureRecipe, device: str, progress: bool):

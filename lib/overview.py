@@ -19,7 +19,7 @@ HEADER = "| Figure | Reproduced? | Ours | Paper's | Cost | Command |\n|---|---|-
 
 def table() -> str:
     """The table as Markdown, a row for each figure whose results are under results/fashion/."""
-    return HEADER + "".join([_figure_2(), _figure_3(), _table_1()])
+    return HEADER + "".join([_figure_1(), _figure_2(), _figure_3(), _table_1()])
 
 
 def reproduced(verdicts: list[str]) -> str:
@@ -36,6 +36,18 @@ def update(text: str) -> str:
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return before + BEGIN + table() + END + after
+
+
+def _figure_1() -> str:
+    scaled = pd.read_csv(RESULTS / PROFILE / "fig01" / "scaled.csv").set_index("method")
+    shown = scaled.loc[[name for name in ("trak:100", "datamodels:300000")]]
+    ours = [
+        f"{label(name)} would take {row['times_our_seconds']:,.1f} times our time, {row['times_our_bytes']:,.0f} times "
+        f"our storage"
+        for name, row in shown.iterrows()
+    ]
+    status = "yes" if (shown[["times_our_seconds", "times_our_bytes"]] > 1).all(axis=None) else "partly"
+    return _row("1: cost", status, "; ".join(ours), "less of both, by far", "fig01", _cost("fig01"))
 
 
 def _figure_2() -> str:

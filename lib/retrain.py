@@ -117,11 +117,14 @@ def check(dataset: Dataset, what: Retraining) -> None:
         )
 
 
-def fit(dataset: Dataset, what: Retraining, device: str = "cpu") -> nn.Module:
+def fit(
+    dataset: Dataset, what: Retraining, device: str = "cpu", watch: Callable[[float, nn.Module], None] | None = None
+) -> nn.Module:
     """Train on the changed training set; returns the network in evaluation mode.
 
-    Random streams: initialisation, order, augmentation, each spawned from the seed. The order is drawn over all ids
-    and then filtered: two retrainings of one seed see what they share in the same order (common random numbers).
+    watch: called before every step with its learning rate and the network. Random streams: initialisation, order,
+    augmentation, each spawned from the seed. The order is drawn over all ids and then filtered: two retrainings of one
+    seed see what they share in the same order (common random numbers).
     """
     recipe, n = what.recipe, len(dataset.train_labels)
     init_seed, order_seed, augment_seed = np.random.SeedSequence(what.seed).generate_state(3).tolist()
@@ -147,6 +150,8 @@ def fit(dataset: Dataset, what: Retraining, device: str = "cpu") -> nn.Module:
         batches = order[keep[order]].split(recipe.batch_size)[:steps_per_epoch]
         for step, ids in enumerate(batches, start=epoch * steps_per_epoch):
             optimiser.param_groups[0]["lr"] = learning_rate((step + 0.5) / steps_per_epoch, recipe)
+            if watch:
+                watch(optimiser.param_groups[0]["lr"], net)
             batch = images.normalised(images.train[ids])
             train_step(net, optimiser, augmented(batch, recipe, augment_rng), labels[ids], recipe)
     return net.eval()

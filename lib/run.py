@@ -111,7 +111,7 @@ def stamp(name: str, values: dict, root: Path = ROOT) -> str:
 
 def is_current(name: str, values: dict, root: Path = ROOT) -> bool:
     """Whether the page was made from the present sources with these values, and its results are still there."""
-    ledger = root / "results" / values.get("profile", "") / "ledger.jsonl"
+    ledger = root / "results" / values.get("profile", "") / "ledger"
     if not page(name, root).exists() or ("profile" in values and not ledger.exists()):
         return False
     made_from = nbformat.read(page(name, root), as_version=4).metadata.get("companion", {})

@@ -8,6 +8,7 @@ two methods' features is the method. Used by `lib.features`.
 import copy
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,11 +57,18 @@ class FeatureRecipe:
     cutout: int = 8  # pixels a side; 0: none
 
 
-def train(dataset: Dataset, recipe: FeatureRecipe, device: str = "cpu", progress: bool = True) -> nn.Module:
+def train(
+    dataset: Dataset,
+    recipe: FeatureRecipe,
+    device: str = "cpu",
+    progress: bool = True,
+    watch: Callable[[int, nn.Module], None] | None = None,
+) -> nn.Module:
     """The backbone after training by `recipe.method`, in evaluation mode: images (b, c, h, w) -> features (b, d).
 
-    Random streams: network, the method's modules, order, views, each spawned from the seed. What `check` refuses is
-    not meant to come here. Source: Paper §3.1, App. A.2.
+    watch: called after every epoch with the number of epochs so far and the backbone. Random streams: network, the
+    method's modules, order, views, each spawned from the seed. What `check` refuses is not meant to come here.
+    Source: Paper §3.1, App. A.2.
     DEPARTURE: ResNet-9 with our own augmentations and schedule, chosen by MoCo's kNN accuracy
     (benchmarks/moco_choice.py) and shared by all methods, where the paper trains ResNet-18 for 800 epochs. SGD for all,
     where the authors of SimCLR, BYOL, Barlow Twins and SwAV use LARS, and those of DINO AdamW.
@@ -85,6 +93,9 @@ def train(dataset: Dataset, recipe: FeatureRecipe, device: str = "cpu", progress
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
+        if watch:
+            watch(epoch + 1, net.trunk.eval())
+            net.trunk.train()
     return net.trunk.eval()
 
 

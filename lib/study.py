@@ -75,7 +75,7 @@ class Study:
 
     @cached_property
     def driver(self) -> Driver:
-        ledger = Ledger(self.folder / "ledger.jsonl")
+        ledger = Ledger(self.folder / "ledger")
         device = pick_device(self.device)
         return Driver(self.dataset, self.profile.recipe, ledger, device, self.n_jobs, self.scheduler)
 

@@ -49,7 +49,7 @@ def campaign(path, n_jobs=1, order=slice(None), scheduler=None):
 
 @pytest.fixture(scope="module")
 def serial(tmp_path_factory):
-    path = tmp_path_factory.mktemp("serial") / "ledger.jsonl"
+    path = tmp_path_factory.mktemp("serial") / "ledger"
     return campaign(path), path
 
 
@@ -129,13 +129,14 @@ def test_logits_of_given_targets(tiny, quick, tmp_path):
 
 
 def test_killed_at_random_instants(serial, tmp_path):
-    path, here = tmp_path / "ledger.jsonl", os.path.dirname(__file__)
+    path, here = tmp_path / "ledger", os.path.dirname(__file__)
+    file = path / "0000.jsonl"
     command = [sys.executable, "-c", SCRIPT, here, str(path)]
     rng = np.random.default_rng(0)
     for _ in range(10):
-        size = path.stat().st_size if path.exists() else 0
+        size = file.stat().st_size if file.exists() else 0
         run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while run.poll() is None and (not path.exists() or path.stat().st_size == size):
+        while run.poll() is None and (not file.exists() or file.stat().st_size == size):
             time.sleep(0.01)
         time.sleep(rng.uniform(0, 0.12))
         run.send_signal(signal.SIGKILL)
@@ -159,7 +160,7 @@ def test_another_run_on_the_same_ledger_may_be_faster(tiny, quick, tmp_path):
     first, second = schedule.most_wanted(5, running=set())
     record = dict.fromkeys(FIELDS, 0) | {"targets": [0], "logits": logits}
     for what in both:  # the other run trains both while the first is under way here
-        Ledger(ledger.path).append(record | {"key": what.key(tiny)})
+        Ledger(ledger.folder).append(record | {"key": what.key(tiny)})
     ledger.append(record | {"key": first})
     schedule.done(first)
     assert schedule.results == {0: "answered"}

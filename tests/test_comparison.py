@@ -56,8 +56,15 @@ def test_the_table(opened, found):
 
 def test_extrapolation_is_in_proportion():
     measured = pd.DataFrame(
-        {"method": ["trak:20", "datamodels:2000"], "models": [20, 2000], "seconds": [10.0, 40.0], "bytes": [4, 8]}
+        {
+            "method": ["trak:20", "datamodels:2000", comparison.OURS],
+            "models": [20, 2000, 1],
+            "seconds": [10.0, 40.0, 25.0],
+            "bytes": [4, 8, 2],
+        }
     )
     scaled = comparison.at_the_papers_numbers(measured).set_index("method")
     assert scaled.loc["trak:100", "seconds"] == 50 and scaled.loc["datamodels:300000", "bytes"] == 1200
+    assert scaled.loc["trak:100", "times_our_seconds"] == 2
+    assert scaled.loc["datamodels:300000", "times_our_bytes"] == 600
     assert len(scaled) == 6

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lib import ledger
 from lib.ledger import Ledger
 
 
@@ -20,61 +21,77 @@ def record(key: str, targets=(3,), value=1.5) -> dict:
 
 
 def test_remembers_across_openings(tmp_path):
-    path = tmp_path / "deep" / "ledger.jsonl"
-    Ledger(path).append(record("a", targets=(3, 5)))
-    again = Ledger(path)
+    folder = tmp_path / "deep" / "ledger"
+    Ledger(folder).append(record("a", targets=(3, 5)))
+    again = Ledger(folder)
     np.testing.assert_array_equal(again.logits("a", 5), [1.5, -1.5])
     assert again.logits("a", 4) is None and again.logits("b", 3) is None
-    assert pd.read_json(path, lines=True)["removed"].tolist() == [2]
+    assert pd.read_json(folder / "0000.jsonl", lines=True)["removed"].tolist() == [2]
 
 
 def test_more_targets_of_a_known_retraining_are_added(tmp_path):
-    ledger = Ledger(tmp_path / "l")
-    ledger.append(record("a", targets=(3,)))
-    ledger.append(record("a", targets=(4,), value=2.0))
-    np.testing.assert_array_equal(ledger.logits("a", 3), [1.5, -1.5])
-    np.testing.assert_array_equal(ledger.logits("a", 4), [2.0, -2.0])
+    known = Ledger(tmp_path / "l")
+    known.append(record("a", targets=(3,)))
+    known.append(record("a", targets=(4,), value=2.0))
+    np.testing.assert_array_equal(known.logits("a", 3), [1.5, -1.5])
+    np.testing.assert_array_equal(known.logits("a", 4), [2.0, -2.0])
 
 
 def test_torn_at_every_byte_of_the_last_record(tmp_path):
-    path = tmp_path / "l"
+    path = tmp_path / "0000.jsonl"
     for key in ("a", "b"):
-        Ledger(path).append(record(key))
+        Ledger(tmp_path).append(record(key))
     whole = path.read_bytes()
     first = whole.index(b"\n") + 1
     for cut in range(first, len(whole)):
         path.write_bytes(whole[:cut])
-        torn = Ledger(path)
+        torn = Ledger(tmp_path)
         assert torn.logits("a", 3) is not None and torn.logits("b", 3) is None
         torn.append(record("c"))
-        mended = Ledger(path)
+        mended = Ledger(tmp_path)
         assert [r["key"] for r in mended.records] == ["a", "c"] == [r["key"] for r in torn.records]
 
 
 def test_only_a_torn_first_record(tmp_path):
-    path = tmp_path / "l"
-    path.write_bytes(b'{"key": "a"')
-    ledger = Ledger(path)
-    assert ledger.records == []
-    ledger.append(record("b"))
-    assert [r["key"] for r in Ledger(path).records] == ["b"]
+    (tmp_path / "0000.jsonl").write_bytes(b'{"key": "a"')
+    opened = Ledger(tmp_path)
+    assert opened.records == []
+    opened.append(record("b"))
+    assert [r["key"] for r in Ledger(tmp_path).records] == ["b"]
 
 
 def test_a_torn_tail_longer_than_one_block(tmp_path):
-    path = tmp_path / "l"
-    Ledger(path).append(record("a"))
-    with open(path, "ab") as file:
+    Ledger(tmp_path).append(record("a"))
+    with open(tmp_path / "0000.jsonl", "ab") as file:
         file.write(b"x" * 200_000)
-    Ledger(path).append(record("b"))
-    assert [r["key"] for r in Ledger(path).records] == ["a", "b"]
+    Ledger(tmp_path).append(record("b"))
+    assert [r["key"] for r in Ledger(tmp_path).records] == ["a", "b"]
+
+
+def test_a_full_file_is_followed_by_another_and_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(ledger, "FULL", 400)
+    writing = Ledger(tmp_path)
+    for number in range(9):
+        writing.append(record(f"k{number}"))
+    files = sorted(tmp_path.glob("*.jsonl"))
+    assert [file.name for file in files] == ["0000.jsonl", "0001.jsonl", "0002.jsonl"]
+    assert all(400 <= file.stat().st_size < 600 for file in files)
+    before = files[0].read_bytes(), files[1].read_bytes()
+    with open(files[2], "ab") as file:
+        file.write(b"torn")
+    Ledger(tmp_path).append(record("k9"))
+    writing.refresh()
+    for opened in (writing, Ledger(tmp_path)):
+        assert [r["key"] for r in opened.records] == [f"k{number}" for number in range(10)]
+    assert before == (files[0].read_bytes(), files[1].read_bytes())
 
 
 def test_damage_in_the_middle_is_an_error_that_names_the_line(tmp_path):
-    path = tmp_path / "l"
-    Ledger(path).append(record("a"))
-    path.write_bytes(b'{"key":"x"}\n' + path.read_bytes())
-    with pytest.raises(ValueError, match="line 1 is damaged"):
-        Ledger(path)
+    path = tmp_path / "0000.jsonl"
+    Ledger(tmp_path).append(record("a"))
+    path.write_bytes(path.read_bytes() + b'{"key":"x"}\n')
+    with pytest.raises(ValueError, match="0000.jsonl, line 2 is damaged"):
+        Ledger(tmp_path)
 
 
 def test_sees_what_another_run_appends(tmp_path):
@@ -87,9 +104,9 @@ def test_sees_what_another_run_appends(tmp_path):
 
 
 def _append_many(path, name):
-    ledger = Ledger(path)
+    opened = Ledger(path)
     for i in range(50):
-        ledger.append(record(f"{name}{i}", targets=tuple(range(30))))
+        opened.append(record(f"{name}{i}", targets=tuple(range(30))))
 
 
 def test_two_runs_at_once_do_not_corrupt_each_other(tmp_path):

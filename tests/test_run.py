@@ -38,7 +38,7 @@ def root(tmp_path) -> Path:
     (tmp_path / "data_manifest.yaml").write_text("{}\n")
     for profile in ("fashion", "smoke"):
         (tmp_path / "results" / profile).mkdir(parents=True)
-        (tmp_path / "results" / profile / "ledger.jsonl").touch()
+        (tmp_path / "results" / profile / "ledger").mkdir()
     write(tmp_path, "fig", "print(profile, n_targets, share, is_quick)")
     return tmp_path
 
@@ -248,5 +248,5 @@ def test_a_page_whose_results_were_deleted_is_stale(root):
     run.main(["fig"], root)
     values = {key: parameter["default"] for key, parameter in run.declared("fig", root).items()}
     assert run.is_current("fig", values, root)
-    (root / "results" / "fashion" / "ledger.jsonl").unlink()
+    (root / "results" / "fashion" / "ledger").rmdir()
     assert not run.is_current("fig", values, root)

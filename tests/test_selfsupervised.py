@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib import models
+from lib import models, selfsupervised
 from lib.features import FeatureRecipe, extract, knn_accuracy
 from lib.retrain import one_thread
 from lib.selfsupervised import METHODS, Momentum
@@ -124,3 +124,13 @@ def test_swav_prototypes_are_directions():
     (prototypes,) = module.prototypes.heads
     torch.testing.assert_close(prototypes.weight.norm(dim=1), torch.ones(128))
     assert not prototypes.bias.any()
+
+
+def test_watching_sees_every_epoch_and_changes_nothing(tiny):
+    seen = []
+    recipe = replace(QUICK, method="byol")
+    watched = selfsupervised.train(tiny, recipe, progress=False, watch=lambda *now: seen.append(now))
+    assert [epoch for epoch, _ in seen] == list(range(1, recipe.epochs + 1))
+    assert all(net is watched for _, net in seen) and not watched.training
+    alone = selfsupervised.train(tiny, recipe, progress=False)
+    assert all(torch.equal(a, b) for a, b in zip(watched.parameters(), alone.parameters(), strict=True))

@@ -69,7 +69,7 @@ def cluster(tmp_path_factory):
 @pytest.mark.filterwarnings("default::ResourceWarning", "default::DeprecationWarning")
 def test_a_cluster_equals_this_machine_even_if_a_worker_is_killed(serial, cluster, tmp_path):  # noqa: F811
     address, (victim, _) = cluster
-    path = tmp_path / "ledger.jsonl"
+    path = tmp_path / "ledger"
     script = f"""
 import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
@@ -79,7 +79,8 @@ for support in campaign(Path({str(path)!r}), scheduler={address!r}):
     print(support)
 """
     run = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
-    while run.poll() is None and (not path.exists() or path.read_bytes().count(b"\n") < 5):
+    file = path / "0000.jsonl"
+    while run.poll() is None and (not file.exists() or file.read_bytes().count(b"\n") < 5):
         time.sleep(0.01)
     victim.send_signal(signal.SIGKILL)
     printed, _ = run.communicate(timeout=120)

@@ -10,17 +10,17 @@ import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import register_module_forward_pre_hook
 from tqdm import tqdm
 
 from lib import models
 from lib.data import Dataset
 from lib.features import Features
-from lib.retrain import EVAL_BATCH, Recipe, Retraining, check, fit, learning_rate, resident
+from lib.retrain import EVAL_BATCH, Recipe, Retraining, check, fit, resident
 
 BATCH = 250  # images whose gradients are held at once, at most
 GRADIENT_FLOATS = 2**28  # numbers in those gradients, at most: 1 GiB
@@ -76,25 +76,18 @@ def trained(dataset: Dataset, what: list[Retraining], device: str) -> Iterator[n
 def trajectory(dataset: Dataset, what: Retraining, n_checkpoints: int, device: str) -> list[tuple[float, nn.Module]]:
     """One training, seen in the middle of each of n_checkpoints equal parts: its learning rate and network there.
 
-    The training is that of `fit`, watched from outside: the network is copied before the step at which it is due.
-    Raises ValueError where the training has fewer steps.
+    The network is copied before the step at which it is due. Raises ValueError where the training has fewer steps.
     """
-    steps_per_epoch = (len(dataset.train_labels) - len(what.removed)) // what.recipe.batch_size
-    n_steps, step, seen = what.recipe.epochs * steps_per_epoch, 0, []
+    n_steps = what.recipe.epochs * ((len(dataset.train_labels) - len(what.removed)) // what.recipe.batch_size)
     if n_checkpoints > n_steps:
         raise ValueError(f"n_checkpoints={n_checkpoints} exceeds the {n_steps} steps of a training; lower it")
-    due = {int((part + 0.5) * n_steps / n_checkpoints) for part in range(n_checkpoints)}
+    due, step, seen = {int((part + 0.5) * n_steps / n_checkpoints) for part in range(n_checkpoints)}, count(), []
 
-    def watch(module: nn.Module, inputs: tuple) -> None:
-        nonlocal step
-        if isinstance(module, tuple(models.ARCHITECTURES.values())):
-            if step in due:
-                net = copy.deepcopy(module).eval().to(memory_format=torch.contiguous_format)
-                seen.append((learning_rate((step + 0.5) / steps_per_epoch, what.recipe), net))
-            step += 1
+    def watch(rate: float, net: nn.Module) -> None:
+        if next(step) in due:
+            seen.append((rate, copy.deepcopy(net).eval().to(memory_format=torch.contiguous_format)))
 
-    with register_module_forward_pre_hook(watch):
-        fit(dataset, what, device)
+    fit(dataset, what, device, watch)
     return seen
 
 
@@ -155,9 +148,9 @@ def batches(net: nn.Module, images: tuple[Tensor, Tensor]) -> Iterator[tuple[Ten
 def running_mean(results: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     """The mean of the first result, of the first two, …"""
     total = 0
-    for count, result in enumerate(results, start=1):
+    for n, result in enumerate(results, start=1):
         total = total + result
-        yield total / count
+        yield total / n
 
 
 @contextmanager

@@ -1,0 +1,199 @@
+"""What the paper claims, each with what was measured here and a verdict by rule; read from the tables of the figures.
+
+The rules: a claim that one method beats another *agrees* where the 95 % interval of their difference, paired by target,
+lies above zero, *disagrees* where below, else it is *undecided*; that two are alike is undecided while the interval
+holds zero, and else disagrees. A share agrees where the paper's lies within the 95 % interval of ours. A ratio of costs
+is compared with 1.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from scipy.stats import binomtest
+
+from lib import stats
+
+Measure = Callable[[Path], dict]  # from the folder of the figures' tables to the columns `measured` to `verdict`
+COLUMNS = ("claim", "section", "paper", "measured", "ours", "low", "high", "n", "profile", "verdict")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the paper claims, where, and what it states; and how it is measured here."""
+
+    claim: str
+    section: str
+    paper: str
+    measure: Measure
+
+
+def difference(table: str, alike: bool = False, **row: str) -> Measure:
+    """The difference of two methods in a table of claims, in the row whose columns begin as given.
+
+    alike: the claim is that they do not differ.
+    """
+
+    def measure(folder: Path) -> dict:
+        found = _row(folder / table, row)
+        verdict = found["verdict"]
+        if alike:
+            verdict = "undecided" if verdict == "undecided" else "disagrees"
+        value = "LDS" if "table1" in table else "AUC"
+        return {"measured": f"difference of {value}", "ours": found["difference"]} | _interval(found, verdict)
+
+    return measure
+
+
+def share(kind: str, share_of_class: float) -> Measure:
+    """The share of targets that flip when so much of their class is changed."""
+
+    def measure(folder: Path) -> dict:
+        found = _row(folder / "fig03" / "paper.csv", {"kind": kind, "share_of_class": str(share_of_class)})
+        verdict = "agrees" if found["low"] <= found["paper"] <= found["high"] else "disagrees"
+        return {"measured": f"share flipped, k {found['k']}", "ours": found["here"]} | _interval(found, verdict)
+
+    return measure
+
+
+def count(outcome: str, paper: float, **row: str) -> Measure:
+    """The share of targets on which our support is smaller than a rival's, or equal; intervals by Clopper-Pearson."""
+
+    def measure(folder: Path) -> dict:
+        found = _row(folder / "fig04" / "claims.csv", row)
+        test = binomtest(int(found[outcome]), int(found["n"]))
+        low, high = test.proportion_ci(stats.CONFIDENCE)
+        interval = {
+            "low": low,
+            "high": high,
+            "n": found["n"],
+            "verdict": "agrees" if low <= paper <= high else "disagrees",
+        }
+        return {"measured": f"share of targets {outcome}", "ours": test.statistic} | interval
+
+    return measure
+
+
+def cost(rival: str, what: str) -> Measure:
+    """How many times ours a rival costs, with as many models as the paper gave it."""
+
+    def measure(folder: Path) -> dict:
+        ratio = _row(folder / "fig01" / "scaled.csv", {"method": rival})[f"times_our_{what}"]
+        return {"measured": f"its {what} over ours", "ours": ratio, "verdict": "agrees" if ratio > 1 else "disagrees"}
+
+    return measure
+
+
+def table(folder: Path, profile: str) -> pd.DataFrame:
+    """Every claim, a row each; see COLUMNS. folder: of the figures' tables, under results/.
+
+    Verdict "not measured": the profile lacks what a claim is about. Raises FileNotFoundError where a figure is missing.
+    """
+    rows = []
+    for claim in CLAIMS:
+        try:
+            measured = claim.measure(folder)
+        except LookupError:
+            measured = {"verdict": "not measured"}
+        rows.append(
+            {"claim": claim.claim, "section": claim.section, "paper": claim.paper, "profile": profile} | measured
+        )
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n": "Int64"})
+
+
+def _row(path: Path, values: dict[str, str]) -> dict:
+    """The first row whose columns begin with the values. Raises LookupError where there is none."""
+    rows = pd.read_csv(path)
+    for column, value in values.items():
+        rows = rows[rows[column].astype(str).str.startswith(value)]
+    return rows.iloc[0].to_dict()
+
+
+def _interval(found: dict, verdict: str) -> dict:
+    return {key: found[key] for key in ("low", "high", "n")} | {"verdict": verdict}
+
+
+OURS = "moco_esvm"
+FIG_2, FIG_3, LDS = "fig02/claims.csv", "fig03/claims.csv", "table1/claims.csv"
+CLAIMS = (
+    Claim(
+        "MoCo's features find smaller removal supports than supervised ones",
+        "§3.1, Fig. 2",
+        "smaller",
+        difference(FIG_2, kind="removal", better="moco_l2", worse="supervised_l2"),
+    ),
+    Claim(
+        "the exemplar SVM finds smaller removal supports than L2",
+        "§3.1, Fig. 2",
+        "smaller",
+        difference(FIG_2, kind="removal", better=OURS, worse="moco_l2"),
+    ),
+    Claim("removing less than 10 % of the class flips", "§4.2, Fig. 3", "23 %", share("removal", 0.1)),
+    Claim("removing up to 25.6 % of the class flips", "§4.2, Fig. 3", "55 %", share("removal", 0.256)),
+    Claim("mislabelling less than 0.6 % of the class flips", "§4.2, Fig. 3", "47 %", share("mislabel", 0.006)),
+    Claim(
+        "ours finds smaller removal supports than TRAK (20)",
+        "§4.2, Fig. 3",
+        "smaller",
+        difference(FIG_3, kind="removal", worse="trak"),
+    ),
+    Claim(
+        "ours finds smaller removal supports than Datamodels (10k)",
+        "§4.2, Fig. 3",
+        "smaller",
+        difference(FIG_3, kind="removal", worse="datamodels"),
+    ),
+    Claim(
+        "ours finds smaller mislabelling supports than TRAK (100)",
+        "§4.2, Fig. 3",
+        "smaller",
+        difference(FIG_3, kind="mislabel", worse="trak"),
+    ),
+    Claim(
+        "ours finds mislabelling supports as small as Datamodels' (300k)",
+        "§4.2, Fig. 3",
+        "nearly the same",
+        difference(FIG_3, alike=True, kind="mislabel", worse="datamodels"),
+    ),
+    Claim(
+        "our removal support is smaller than Datamodels' (50k)",
+        "§4.2, Fig. 4",
+        "16 % of targets",
+        count("smaller", 0.16, kind="removal", worse="datamodels"),
+    ),
+    Claim(
+        "our removal support equals Datamodels' (50k)",
+        "§4.2, Fig. 4",
+        "44 % of targets",
+        count("equal", 0.44, kind="removal", worse="datamodels"),
+    ),
+    Claim(
+        "our removal support equals TRAK's",
+        "§4.2, Fig. 4",
+        "44 % of targets",
+        count("equal", 0.44, kind="removal", worse="trak"),
+    ),
+    Claim(
+        "our mislabelling support is smaller than Datamodels' (300k)",
+        "§4.2, Fig. 4",
+        "32 % of targets",
+        count("smaller", 0.32, kind="mislabel", worse="datamodels"),
+    ),
+    Claim(
+        "our mislabelling support is smaller than TRAK's (100)",
+        "§4.2, Fig. 4",
+        "79 % of targets",
+        count("smaller", 0.79, kind="mislabel", worse="trak"),
+    ),
+    Claim("ours takes less time than TRAK (100)", "§1, Fig. 1", "less", cost("trak:100", "seconds")),
+    Claim("ours takes less time than Datamodels (300k)", "§1, Fig. 1", "less", cost("datamodels:300000", "seconds")),
+    Claim("ours stores less than TRAK (100)", "§1, Fig. 1", "less", cost("trak:100", "bytes")),
+    Claim("ours stores less than Datamodels (300k)", "§1, Fig. 1", "less", cost("datamodels:300000", "bytes")),
+    Claim(
+        "the LDS of ours is that of TRAK (5)",
+        "App. A.5, Table 1",
+        "0.08 and 0.08",
+        difference(LDS, alike=True, better="moco", worse="trak:5"),
+    ),
+)
