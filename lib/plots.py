@@ -84,26 +84,59 @@ def support_cdfs(supports: pd.DataFrame, k_max: int, title: str) -> Figure:
     style()
     kinds = list(supports["kind"].unique())
     figure, axes = plt.subplots(1, len(kinds), figsize=(5.6 * len(kinds), 4.4), sharey=True, squeeze=False)
-    k = np.arange(k_max + 1)
     for axis, kind in zip(axes[0], kinds, strict=True):
         of_kind = stats.usable(supports[supports["kind"] == kind])
         for method, group in of_kind.groupby("method", sort=False):
-            name, colour, dash = look(method)
-            flipped = stats.flipped_by(group, k)
-            low, high = stats.interval(flipped)
-            axis.step(k, flipped.mean(axis=0), where="post", color=colour, linestyle=dash, label=name, linewidth=2)
-            axis.fill_between(k, low, high, step="post", color=colour, alpha=0.12, linewidth=0)
-        axis.set_xscale("symlog", base=2, linthresh=8)
-        ticks = [0, *(2**p for p in range(1, 20) if 2**p <= k_max)]
-        axis.set(xlim=(0, k_max), ylim=(0, 1.02), xticks=ticks, xticklabels=ticks, title=TITLES[kind])
-        axis.set_xlabel(f"training images {CHANGED[kind]}, k")
-        n = of_kind["target"].nunique()
-        axis.text(0.02, 0.97, f"n = {n} targets", transform=axis.transAxes, va="top", fontsize=10)
+            _cdf(axis, group, k_max, *look(method))
+        _of_k(axis, of_kind, k_max)
+        axis.set(title=TITLES[kind], xlabel=f"training images {CHANGED[kind]}, k")
     axes[0][0].set_ylabel("share of targets flipped")
     axes[0][0].legend(loc="upper left", bbox_to_anchor=(0, 0.92), fontsize=9)
     figure.suptitle(title, fontsize=12)
     figure.tight_layout()
     return figure
+
+
+def support_panels(supports: pd.DataFrame, panels: dict[str, list[str]], k_max: int, title: str) -> Figure:
+    """CDF of the support, a panel for each set of features and a line for each of its methods.
+
+    supports: as for `support_cdfs`, of one kind. panels: {features: methods}. The last line of all is in each, grey.
+    """
+    style()
+    figure, axes = plt.subplots(1, len(panels), figsize=(3.1 * len(panels), 3.6), sharey=True, squeeze=False)
+    of = dict(iter(stats.usable(supports).groupby("method")))
+    reference = list(panels.values())[-1][-1]
+    for axis, (features, methods) in zip(axes[0], panels.items(), strict=True):
+        _cdf(axis, of[reference], k_max, label(reference), "0.6", SOLID)
+        for method in methods:
+            distance = method.removeprefix(f"{features}_")
+            _cdf(axis, of[method], k_max, DISTANCES[distance][0], FEATURES[features][1], DISTANCES[distance][1])
+        _of_k(axis, of[reference], k_max)
+        axis.set(title=FEATURES[features][0], xlabel="k")
+        axis.legend(loc="upper left", bbox_to_anchor=(0, 0.92), fontsize=8)
+    axes[0][0].set_ylabel("share of targets flipped")
+    figure.suptitle(title, fontsize=12)
+    figure.tight_layout()
+    return figure
+
+
+def _cdf(axis: Axes, supports: pd.DataFrame, k_max: int, name: str, colour, dash) -> None:
+    """The line and the band of one method."""
+    k = np.arange(k_max + 1)
+    flipped = stats.flipped_by(supports, k)
+    low, high = stats.interval(flipped)
+    axis.step(k, flipped.mean(axis=0), where="post", color=colour, linestyle=dash, label=name, linewidth=2)
+    axis.fill_between(k, low, high, step="post", color=colour, alpha=0.12, linewidth=0)
+
+
+def _of_k(axis: Axes, supports: pd.DataFrame, k_max: int) -> None:
+    """The axes of a CDF: k, linear up to 8 and logarithmic beyond, and how many targets it is of."""
+    axis.set_xscale("symlog", base=2, linthresh=8)
+    ticks = [0, *(2**p for p in range(1, 20) if 2**p <= k_max)]
+    axis.set(xlim=(0, k_max), ylim=(0, 1.02), xticks=ticks, xticklabels=ticks)
+    axis.text(
+        0.02, 0.97, f"n = {supports['target'].nunique()} targets", transform=axis.transAxes, va="top", fontsize=10
+    )
 
 
 def counts(rows: list[dict], title: str) -> Figure:

@@ -34,8 +34,10 @@ class Profile:
     seed: int = 0  # of the choice of targets and of random rankings
 
     def features(self, name: str) -> FeatureRecipe:
-        """The recipe of a set of features; self-supervised methods differ in the method alone."""
-        return getattr(self, name) if name in ("moco", "supervised", "pixels") else replace(self.moco, method=name)
+        """The recipe of a set of features; self-supervised ones differ in the method and its learning rate alone."""
+        if name in ("moco", "supervised", "pixels"):
+            return getattr(self, name)
+        return replace(self.moco, method=name, peak_lr=PEAK_LRS.get(name, self.moco.peak_lr))
 
 
 # DEPARTURE: the laptop recipe trains a ResNet-9 of width 8 with a strided stem for 3 epochs of batches of 64, with
@@ -52,6 +54,7 @@ LAPTOP = Recipe(
     cutout=0,
 )
 MOCO = FeatureRecipe("moco")
+PEAK_LRS = {"byol": 0.1, "simsiam": 0.1, "barlow_twins": 0.3, "swav": 0.3}  # others: MoCo's (benchmarks/zoo_choice.py)
 CLASSIFIER = replace(LAPTOP, width=MOCO.width, epochs=10, warmup_epochs=2.0, flip=True)  # MoCo's network, with labels
 FASHION = Profile(
     name="fashion",

@@ -8,7 +8,7 @@ retrainings in parallel and `lib.ledger` remembers them.
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -78,17 +78,19 @@ class Outcome:
     seconds: float
 
 
-def retrain(dataset: Dataset, what: Retraining, device: str = "cpu") -> Outcome:
+def retrain(dataset: Dataset, what: Retraining, device: str = "cpu", images: "Images | None" = None) -> Outcome:
     """Train once on the changed training set and test. Same arguments on the same machine give the same bits.
 
+    images: where they are read from, in memory by default; `lib.beton.opened` reads them from a file.
     Raises ValueError where the change does not fit the dataset.
     """
     check(dataset, what)
     now = clock(device)
     start = now()
     with one_thread(device):
-        net = fit(dataset, what, device)
-        logits = predict(net, resident(dataset, device))
+        images = images or resident(dataset, device)
+        net = fit(dataset, what, device, images=images)
+        logits = predict(net, images)
     seconds = now() - start
     return Outcome(logits, float((logits.argmax(1) == dataset.test_labels).mean()), seconds)
 
@@ -118,13 +120,17 @@ def check(dataset: Dataset, what: Retraining) -> None:
 
 
 def fit(
-    dataset: Dataset, what: Retraining, device: str = "cpu", watch: Callable[[float, nn.Module], None] | None = None
+    dataset: Dataset,
+    what: Retraining,
+    device: str = "cpu",
+    watch: Callable[[float, nn.Module], None] | None = None,
+    images: "Images | None" = None,
 ) -> nn.Module:
     """Train on the changed training set; returns the network in evaluation mode.
 
-    watch: called before every step with its learning rate and the network. Random streams: initialisation, order,
-    augmentation, each spawned from the seed. The order is drawn over all ids and then filtered: two retrainings of one
-    seed see what they share in the same order (common random numbers).
+    watch: called before every step with its learning rate and the network. images: as in `retrain`. Random streams:
+    initialisation, order, augmentation, each spawned from the seed. The order is drawn over all ids and then filtered:
+    two retrainings of one seed see what they share in the same order (common random numbers).
     """
     recipe, n = what.recipe, len(dataset.train_labels)
     init_seed, order_seed, augment_seed = np.random.SeedSequence(what.seed).generate_state(3).tolist()
@@ -132,10 +138,10 @@ def fit(
     keep[list(what.removed)] = False
     for i, label in what.relabelled:
         labels[i] = label
-    images, labels = resident(dataset, device), labels.to(device)
+    images, labels = images or resident(dataset, device), labels.to(device)
     order_rng = torch.Generator().manual_seed(order_seed)
     augment_rng = torch.Generator(device).manual_seed(augment_seed)
-    net = models.build(recipe, images.train.shape[1], len(dataset.class_names), init_seed).to(device).train()
+    net = models.build(recipe, images.test.shape[1], len(dataset.class_names), init_seed).to(device).train()
     optimiser = torch.optim.SGD(
         net.parameters(),
         lr=recipe.peak_lr,
@@ -147,13 +153,14 @@ def fit(
     steps_per_epoch = int(keep.sum()) // recipe.batch_size
     for epoch in range(recipe.epochs):
         order = torch.randperm(n, generator=order_rng)
-        batches = order[keep[order]].split(recipe.batch_size)[:steps_per_epoch]
-        for step, ids in enumerate(batches, start=epoch * steps_per_epoch):
+        order = order[keep[order]][: steps_per_epoch * recipe.batch_size]
+        batches = images.batches(order, recipe.batch_size, labels)
+        for step, (batch, batch_labels, _) in enumerate(batches, start=epoch * steps_per_epoch):
             optimiser.param_groups[0]["lr"] = learning_rate((step + 0.5) / steps_per_epoch, recipe)
             if watch:
                 watch(optimiser.param_groups[0]["lr"], net)
-            batch = images.normalised(images.train[ids])
-            train_step(net, optimiser, augmented(batch, recipe, augment_rng), labels[ids], recipe)
+            batch = augmented(images.normalised(batch), recipe, augment_rng)
+            train_step(net, optimiser, batch, batch_labels, recipe)
     return net.eval()
 
 
@@ -194,6 +201,14 @@ class Images:
     mean: Tensor
     std: Tensor
 
+    def batches(self, ids: Tensor, size: int, labels: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Training images (b, c, h, w) uint8, labels (b,) and ids (b,) of the given ids in the given order.
+
+        labels: (n,), by id. b = size, but for the last batch, which may be short.
+        """
+        for some in (ids[i : i + size] for i in range(0, len(ids), size)):
+            yield self.train[some], labels[some], some
+
     def normalised(self, images: Tensor) -> Tensor:
         """float32 (b, c, h, w), in which each channel of the training images has mean 0 and standard deviation 1."""
         return (images.float() - self.mean) / self.std
@@ -204,9 +219,14 @@ def resident(dataset: Dataset, device: str = "cpu") -> Images:
     """The images on the device, once a process. On a CPU they share the dataset's memory, memory-mapped or not."""
     arrays = dataset.train_images, dataset.test_images
     train, test = (torch.from_numpy(x if x.flags.writeable else x.copy()).to(device) for x in arrays)
-    with one_thread(device):
-        std, mean = torch.std_mean(train.float(), dim=(0, 2, 3), keepdim=True)
-    return Images(train, test, mean, std)
+    return Images(train, test, *mean_and_std(train))
+
+
+def mean_and_std(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Of each channel, (1, c, 1, 1) float32. images: (n, c, h, w) uint8."""
+    with one_thread(images.device.type):
+        std, mean = torch.std_mean(images.float(), dim=(0, 2, 3), keepdim=True)
+    return mean, std
 
 
 @torch.no_grad()

@@ -1,8 +1,12 @@
 """Profiles: every value can be overridden, and what cannot be meant is refused before any work."""
 
+from dataclasses import replace
+
+import pandas as pd
 import pytest
 
-from lib import profiles
+from lib import profiles, selfsupervised
+from lib.paths import RESULTS
 
 
 def test_names_and_defaults():
@@ -35,3 +39,18 @@ def test_overrides_reach_every_level_and_none_keeps_the_value():
 def test_wrong_values(arguments, message):
     with pytest.raises(ValueError, match=message):
         profiles.load(**arguments)
+
+
+def test_self_supervised_methods_differ_in_method_and_learning_rate_alone():
+    fashion = profiles.load("fashion", moco_epochs=7)
+    assert fashion.features("moco") == fashion.moco and fashion.features("pixels") == fashion.pixels
+    for method in selfsupervised.METHODS:
+        recipe = fashion.features(method)
+        assert recipe == replace(fashion.moco, method=method, peak_lr=recipe.peak_lr)
+
+
+def test_the_learning_rates_are_those_of_best_accuracy_in_the_table_of_the_choice():
+    table = pd.read_csv(RESULTS / "fashion" / "zoo_choice.csv").query("epoch == epoch.max()")
+    best = table.loc[table.groupby("method")["knn_accuracy"].idxmax()].set_index("method")["peak_lr"]
+    assert {method: profiles.FASHION.features(method).peak_lr for method in best.index} == best.to_dict()
+    assert set(best.index) == set(selfsupervised.METHODS)
