@@ -162,7 +162,8 @@ class Attribution:
                 both = self.features(method)
                 scores = lds.signed_inverse_l2(both.test[self.targets], both.train, labels, train_labels)
             else:
-                scores = self._scores(replace(self.parse(method), same_class=self.parse(method).models is None))
+                parsed = self.parse(method)
+                scores = self._scores(replace(parsed, same_class=False) if parsed.models else parsed)
                 scores = np.where(np.isfinite(scores), scores, 0)
             found = lds.lds(scores, masks, margins[:, self.targets])
             tables.append(pd.DataFrame({"method": method, "target": self.targets, "lds": found}))

@@ -7,7 +7,7 @@ target by target.
 import pandas as pd
 
 from lib import paper, stats
-from lib.attribution import RANDOM
+from lib.attribution import RANDOM, SUBSET_METHODS
 from lib.study import MISLABEL, REMOVAL, Study
 
 OURS = "moco_esvm"
@@ -93,6 +93,29 @@ def lds(study: Study, names: list[str]) -> pd.DataFrame:
     scored_as = {name: study.attribution.parse(name).features or name for name in names}
     scores = stats.lds_summary(study.attribution.lds(list(dict.fromkeys(scored_as.values())))).set_index("method")
     return scores.loc[list(scored_as.values())].drop(columns="n").assign(method=list(scored_as)).reset_index(drop=True)
+
+
+def parts(study: Study, methods: pd.DataFrame, found: pd.DataFrame, margins: pd.DataFrame) -> pd.DataFrame:
+    """What the whole comparison costs from nothing, each training counted once: part, core_hours.
+
+    methods: of `table`. found: of `supports`. margins: of the function `margins`.
+    """
+    attribution, profile = study.attribution, study.profile
+    subset_models = (max(profile.subset_models) + profile.lds_models) * attribution.subset_seconds
+    by_name, own = methods.set_index("method")["seconds"], 0.0
+    for name, seconds in by_name.items():
+        method = attribution.parse(name)
+        own += seconds - (method.models * attribution.subset_seconds if method.stem in SUBSET_METHODS else 0)
+    own -= by_name["moco_l2"]  # the same features as those of the exemplar SVM
+    searched, removed = (study.retrainings(table)["seconds"].sum() for table in (found, margins))
+    seconds = {
+        "models on random halves": subset_models,
+        "features, networks and scores": own,
+        "supports": searched,
+        "margins at fixed k": removed,
+    }
+    seconds["all"] = sum(seconds.values())
+    return pd.DataFrame({"part": list(seconds), "core_hours": [value / 3600 for value in seconds.values()]})
 
 
 def at_the_papers_numbers(methods: pd.DataFrame) -> pd.DataFrame:

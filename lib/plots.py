@@ -5,19 +5,21 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from lib import stats
 
 _COLOURS = sns.color_palette("colorblind")
 SOLID, DASHED, DOTTED = "-", "--", ":"
+OLIVE, PLUM = "#7a7a00", "#a8428f"
 FEATURES = {  # name: (label, colour)
     "moco": ("MoCo", _COLOURS[0]),
     "simclr": ("SimCLR", _COLOURS[3]),
     "byol": ("BYOL", _COLOURS[4]),
     "dino": ("DINO", _COLOURS[5]),
-    "simsiam": ("SimSiam", _COLOURS[6]),
-    "barlow_twins": ("Barlow Twins", _COLOURS[8]),
+    "simsiam": ("SimSiam", PLUM),
+    "barlow_twins": ("Barlow Twins", OLIVE),
     "swav": ("SwAV", "0.2"),
     "supervised": ("supervised", _COLOURS[1]),
     "pixels": ("raw pixels", _COLOURS[2]),
@@ -33,11 +35,11 @@ METHODS = {  # name: (label, colour, line style); those of lib.baselines are fol
     "trak": ("TRAK", _COLOURS[3], (0, (3, 1))),
     "datamodels": ("Datamodels", _COLOURS[4], (0, (3, 1, 1, 1))),
     "empirical_influence": ("empirical influence", _COLOURS[5], (0, (1, 1))),
-    "influence_cg": ("influence, conjugate gradients", _COLOURS[6], SOLID),
-    "influence_arnoldi": ("influence, Arnoldi", _COLOURS[6], DASHED),
-    "tracin": ("TracIn", _COLOURS[8], SOLID),
-    "grad_dot": ("gradient dot product", _COLOURS[8], DASHED),
-    "grad_cos": ("gradient cosine", _COLOURS[8], DOTTED),
+    "influence_cg": ("influence, conjugate gradients", PLUM, SOLID),
+    "influence_arnoldi": ("influence, Arnoldi", PLUM, DASHED),
+    "tracin": ("TracIn", OLIVE, SOLID),
+    "grad_dot": ("gradient dot product", OLIVE, DASHED),
+    "grad_cos": ("gradient cosine", OLIVE, DOTTED),
     "representer": ("representer points", "0.2", DASHED),
     "own_cosine": ("own last layer, cosine", "0.2", DOTTED),
     "own_l2": ("own last layer, L2", "0.2", SOLID),
@@ -249,11 +251,11 @@ def fixed_k(rows: pd.DataFrame, references: list[str], title: str) -> Figure:
     for axis in axes.flat[len(methods) :]:
         axis.set_visible(False)
     handles, names = axes.flat[0].get_legend_handles_labels()
-    figure.legend(handles[: len(references)], names[: len(references)], loc="upper center", ncols=3, frameon=False)
+    figure.legend(handles[: len(references)], names[: len(references)], loc="upper right", ncols=2, frameon=False)
     figure.supxlabel("training images removed, k", fontsize=11)
     figure.supylabel("mean fall of the margin", fontsize=11)
-    figure.suptitle(title, fontsize=12, y=1.03)
-    figure.tight_layout(rect=(0, 0, 1, 0.95))
+    figure.suptitle(title, fontsize=12, x=0.02, ha="left")
+    figure.tight_layout()
     return figure
 
 
@@ -263,20 +265,22 @@ def costs(rows: pd.DataFrame, scaled: pd.DataFrame, title: str) -> Figure:
     rows: `comparison.table`. scaled: `comparison.at_the_papers_numbers`.
     """
     style()
-    figure, (cost, quality) = plt.subplots(1, 2, figsize=(13, 5.5))
-    shown = pd.concat([rows[rows["bytes"] > 0].assign(fill="full"), scaled.assign(fill="none")])
-    for row in shown.to_dict("records"):
-        name, colour, _ = look(row["method"])
-        cost.plot(row["seconds"], row["bytes"] / 1e6, "o", color=colour, fillstyle=row["fill"])
-        _name_point(cost, name, row["seconds"], row["bytes"] / 1e6)
-    cost.set(xscale="log", yscale="log", xlabel="core-seconds", ylabel="MB to be kept", title="(a) cost")
+    figure, (cost, quality) = plt.subplots(1, 2, figsize=(13.5, 5))
     for row in rows.to_dict("records"):
-        name, colour, _ = look(row["method"])
-        x, y = (row[f"{kind}_auc"] for kind in ("removal", "mislabel"))
+        name, colour, dash = look(row["method"])
+        marker = {SOLID: "o", DASHED: "s", DOTTED: "^", "-.": "v"}.get(dash, "D")
+        if row["bytes"]:
+            cost.plot(row["seconds"], row["bytes"] / 1e6, marker, color=colour)
         spans = {"xerr": _span(row, "removal_auc"), "yerr": _span(row, "mislabel_auc")}
-        quality.errorbar(x, y, **spans, fmt="o", color=colour, alpha=0.6)
-        _name_point(quality, name, x, y)
+        point = row["removal_auc"], row["mislabel_auc"]
+        quality.errorbar(*point, **spans, fmt=marker, color=colour, ecolor=(*to_rgb(colour), 0.3), label=name)
+    for row in scaled.to_dict("records"):
+        point = row["seconds"], row["bytes"] / 1e6
+        cost.plot(*point, "o", color=look(row["method"])[1], fillstyle="none")
+        cost.annotate(label(row["method"]), point, xytext=(-6, 6), textcoords="offset points", fontsize=8, ha="right")
+    cost.set(xscale="log", yscale="log", xlabel="core-seconds", ylabel="MB to be kept", title="(a) cost")
     quality.set(xlabel="removal AUC", ylabel="mislabelling AUC", title="(b) quality")
+    quality.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8, frameon=False)
     figure.suptitle(title, fontsize=12)
     figure.tight_layout()
     return figure
@@ -285,10 +289,6 @@ def costs(rows: pd.DataFrame, scaled: pd.DataFrame, title: str) -> Figure:
 def _span(row: dict, value: str) -> list[list[float]]:
     """An interval as matplotlib's error bars want it: how far below the value, how far above."""
     return [[row[value] - row[f"{value}_low"]], [row[f"{value}_high"] - row[value]]]
-
-
-def _name_point(axis: Axes, name: str, x: float, y: float) -> None:
-    axis.annotate(name, (x, y), xytext=(5, 4), textcoords="offset points", fontsize=8)
 
 
 def table(rows: pd.DataFrame | list[dict]):

@@ -9,7 +9,7 @@ from lib import comparison, profiles, stats, study
 from lib.features import FeatureRecipe
 from lib.study import Study
 
-NAMES = ["moco_esvm", "pixels_l2", "random", "random:all"]
+NAMES = ["moco_esvm", "moco_l2", "pixels_l2", "random", "random:all"]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_methods_are_known_and_named_once(opened):
 
 
 def test_supports_are_united_but_for_rankings_of_all_classes(opened, found):
-    assert found.groupby(["kind", "method"]).size().tolist() == [10] * 8
+    assert found.groupby(["kind", "method"]).size().tolist() == [10] * 10
     of = found.set_index(["kind", "method"])["keys"]
     assert len(set(of["removal", "pixels_l2"])) == 1  # ten targets, one inquiry: the same trainings
     assert len(set(of["mislabel", "random:all"])) > 1
@@ -52,6 +52,9 @@ def test_the_table(opened, found):
     by_name = table.set_index("method")
     assert by_name.loc["random", "mislabel_auc"] == areas["mislabel", "random"]
     assert by_name.loc["moco_esvm", "lds"] == by_name.loc["pixels_l2", "lds"]  # the same features here
+    parts = comparison.parts(opened, table.assign(seconds=1.0), found, margins).set_index("part")["core_hours"]
+    assert parts["features, networks and scores"] == pytest.approx(4 / 3600)
+    assert parts["all"] == pytest.approx(parts[:-1].sum()) and (parts > 0).all()
 
 
 def test_extrapolation_is_in_proportion():
