@@ -193,12 +193,15 @@ class Attribution:
         return subsets.Subsets(self.dataset, self.profile.recipe, alpha)
 
     def _features(self, name: str) -> dict[str, np.ndarray]:
-        recipe, device = self.profile.features(name), self.driver.device
-        make = self._timed(lambda: asdict(features.extract(self.dataset, recipe, device)))
-        if recipe.method == "pixels":  # nothing is learnt: not worth a file
-            return make()
+        recipe = self.profile.features(name)
+
+        def extract() -> dict[str, np.ndarray]:
+            return asdict(features.extract(self.dataset, recipe, self.driver.device))
+
+        if recipe.method == "pixels":  # nothing is learnt: not worth a file, and costs next to nothing
+            return extract() | {"seconds": np.array(0.0)}
         identity = {"dataset": self.dataset.checksum, "recipe": asdict(recipe)}
-        return record.arrays(self.folder / "features", name, identity, make)
+        return record.arrays(self.folder / "features", name, identity, self._timed(extract))
 
     def _ranking(self, method: Method) -> np.ndarray:
         return distances.ranking(self._scores(method), self.profile.k_max)
