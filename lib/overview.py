@@ -86,7 +86,7 @@ def _table_1() -> str:
     shown = rows[rows["method"].isin(["moco", "trak:5", "trak:20", "datamodels:2000"])]
     ours = [f"{label(r.method)} {r.lds:.2f} [{r.lds_low:.2f}, {r.lds_high:.2f}]" for r in shown.itertuples()]
     status = f"{claims['verdict'].iloc[0]} that ours is above {label('trak:5')}"
-    numbers = [f"{label(f'{name}:{n}')} {lds:.2f}" for name, n, lds in paper.table_1().itertuples(index=False)]
+    numbers = [f"{label(name)} ({n}) {lds:.2f}" for name, n, lds in paper.table_1().itertuples(index=False)]
     profile = PROFILES[PROFILE]
     cost = f"{max(profile.subset_models) + profile.lds_models} models on halves, {max(profile.ensembles)} for TRAK"
     return _row(
