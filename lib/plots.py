@@ -306,4 +306,5 @@ def table(rows: pd.DataFrame | list[dict]):
             shown[column] = [f"{value:.3f} [{low:.3f}, {high:.3f}]" for value, low, high in triples]
             shown = shown.drop(columns=bounds)
     shown.columns = [column.replace("_", " ") for column in shown]
-    return shown.style.hide(axis="index").format(precision=3, na_rep="–")
+    apart = {"selector": "td, th", "props": "padding: 0.15rem 0.6rem"}
+    return shown.style.hide(axis="index").format(precision=3, na_rep="–").set_table_styles([apart])

@@ -14,14 +14,17 @@ def write(folder, name: str, **columns) -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdict", "alike"), [("agrees", "disagrees"), ("disagrees", "disagrees"), ("undecided",) * 2]
+    ("verdict", "not_better", "alike"),
+    [("agrees", "disagrees", "disagrees"), ("disagrees", "agrees", "disagrees"), ("undecided",) * 3],
 )
-def test_differences_keep_their_verdict_and_alike_is_never_proved(tmp_path, verdict, alike):
+def test_differences_keep_or_turn_their_verdict_and_alike_is_never_proved(tmp_path, verdict, not_better, alike):
     row = {"kind": ["removal"], "worse": ["trak:20"], "difference": [0.2], "low": [0.1], "high": [0.3], "n": [9]}
     write(tmp_path, "fig03/claims.csv", **row, verdict=[verdict])
     found = claims.difference(claims.FIG_3, kind="removal", worse="trak")(tmp_path)
     assert found == {"measured": "difference of AUC", "ours": 0.2, "low": 0.1, "high": 0.3, "n": 9, "verdict": verdict}
-    assert claims.difference(claims.FIG_3, alike=True, kind="removal", worse="trak")(tmp_path)["verdict"] == alike
+    for claimed, expected in (("not better", not_better), ("alike", alike)):
+        measure = claims.difference(claims.FIG_3, claimed, kind="removal", worse="trak")
+        assert measure(tmp_path)["verdict"] == expected
 
 
 @pytest.mark.parametrize(("paper", "verdict"), [(0.2, "agrees"), (0.1, "agrees"), (0.05, "disagrees")])
