@@ -54,7 +54,8 @@ def pool(dataset: Dataset, n_jobs: int = -1, scheduler: str | None = None) -> It
 
 @contextmanager
 def _cluster(dataset: Dataset, scheduler: str) -> Iterator[Pool]:
-    from distributed import Client  # takes a second to import, and only clusters need it
+    import dask  # these take a second to import, and only clusters need them
+    from distributed import Client
 
     try:
         client = Client(scheduler, timeout=CONNECT, set_as_default=False)
@@ -66,7 +67,9 @@ def _cluster(dataset: Dataset, scheduler: str) -> Iterator[Pool]:
     with client:
         if not client.nthreads():
             raise ConnectionError(f"the scheduler at {scheduler} has no workers; start `dask worker {scheduler}`")
-        shared = client.scatter(dataset, broadcast=True)
+        # The result of a task, not scattered: what is lost with a killed worker is then made again on another.
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"}):
+            shared = client.submit(itself, dataset, pure=False)
         # At least one, so that work waits at the scheduler while workers come and go.
         yield Pool(client.get_executor(pure=False), shared, lambda: max(1, sum(client.nthreads().values())))
 
@@ -98,6 +101,10 @@ class Inline(Executor):
         except Exception as error:
             future.set_exception(error)
         return future
+
+
+def itself(dataset: Dataset) -> Dataset:
+    return dataset
 
 
 def opened(shared: Dataset | Path) -> Dataset:
