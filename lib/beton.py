@@ -43,7 +43,7 @@ def write(dataset: Dataset, path: Path | str, jpeg: int | None = None) -> None:
     """Write the training images, labels and ids, unless the file is there and holds them.
 
     jpeg: quality, 1 to 100; None keeps every pixel as it is. Grey images are stored as three equal channels. In one
-    process, thousands of raw images a second, whatever the size of the dataset, which may be memory-mapped.
+    process; the dataset may be memory-mapped.
     Raises ValueError where the file holds something else or is damaged.
     """
     path = Path(path)
@@ -104,7 +104,7 @@ def _encode(dataset: Dataset, path: Path, jpeg: int | None) -> None:
 
 
 def verified(dataset: Dataset, path: Path) -> dict:
-    """What the file's NAME.json says. Reads the whole file, about 1 GB a second.
+    """What the file's NAME.json says. Reads the whole file.
 
     Raises FileNotFoundError where there is no whole file, ValueError where it is another dataset's or damaged.
     """
@@ -128,7 +128,7 @@ def verified(dataset: Dataset, path: Path) -> dict:
 def opened(dataset: Dataset, path: Path | str, device: str = "cpu") -> "Beton":
     """The file as the training images, with the test images on the device. Raises what `verified` raises.
 
-    The first batch compiles for about a second; open a file once a process. On a CPU one thread decodes, since FFCV
+    The first batch compiles; open a file once a process. On a CPU one thread decodes, since FFCV
     gives torch as many threads as decode, and the bits of a training depend on those; on CUDA all cores do.
     """
     content = verified(dataset, Path(path))

@@ -14,9 +14,9 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from lib import stats
+from lib.comparison import OURS
 
 Measure = Callable[[Path], dict]  # from the folder of the figures' tables to the columns `measured` to `verdict`
-OURS = "moco_esvm"
 FIG_2, FIG_3, FIG_8, LDS = "fig02/claims.csv", "fig03/claims.csv", "fig08/claims.csv", "table1/claims.csv"
 COLUMNS = ("claim", "section", "paper", "measured", "ours", "low", "high", "n", "profile", "verdict")
 
@@ -58,8 +58,8 @@ def share(kind: str, share_of_class: float) -> Measure:
 
     def measure(folder: Path) -> dict:
         found = _row(folder / "fig03" / "paper.csv", {"kind": kind, "share_of_class": str(share_of_class)})
-        verdict = "agrees" if found["low"] <= found["paper"] <= found["high"] else "disagrees"
-        return {"measured": f"share flipped, k {found['k']}", "ours": found["here"]} | _interval(found, verdict)
+        found_share = _interval(found, _holds(found["paper"], found["low"], found["high"]))
+        return {"measured": f"share flipped, k {found['k']}", "ours": found["here"]} | found_share
 
     return measure
 
@@ -71,12 +71,7 @@ def count(outcome: str, paper: float, **row: str) -> Measure:
         found = _row(folder / "fig04" / "claims.csv", row)
         test = binomtest(int(found[outcome]), int(found["n"]))
         low, high = test.proportion_ci(stats.CONFIDENCE)
-        interval = {
-            "low": low,
-            "high": high,
-            "n": found["n"],
-            "verdict": "agrees" if low <= paper <= high else "disagrees",
-        }
+        interval = {"low": low, "high": high, "n": found["n"], "verdict": _holds(paper, low, high)}
         return {"measured": f"share of targets {outcome}", "ours": test.statistic} | interval
 
     return measure
@@ -115,6 +110,10 @@ def _row(path: Path, values: dict[str, str]) -> dict:
     for column, value in values.items():
         rows = rows[rows[column].astype(str).str.startswith(value)]
     return rows.iloc[0].to_dict()
+
+
+def _holds(paper: float, low: float, high: float) -> str:
+    return "agrees" if low <= paper <= high else "disagrees"
 
 
 def _interval(found: dict, verdict: str) -> dict:
@@ -211,12 +210,11 @@ CLAIMS = (
     ),
     *(
         Claim(
-            f"with {name} features, the exemplar SVM finds smaller {word} supports than L2",
-            f"App. A.2, Fig. {figure}",
+            f"with {name} features, the exemplar SVM finds smaller removal supports than L2",
+            "App. A.2, Fig. 8",
             "smaller",
-            difference(f"fig{figure:02d}/claims.csv", kind=kind, better=f"{features}_esvm", worse=f"{features}_l2"),
+            difference(FIG_8, kind="removal", better=f"{features}_esvm", worse=f"{features}_l2"),
         )
-        for figure, kind, word in ((8, "removal", "removal"),)
         for features, name in (
             ("byol", "BYOL's"),
             ("simclr", "SimCLR's"),

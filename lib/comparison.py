@@ -4,6 +4,9 @@ Supports and margins come from united tests, all methods alike; a ranking of all
 target by target.
 """
 
+from itertools import combinations
+
+import numpy as np
 import pandas as pd
 
 from lib import paper, stats
@@ -25,16 +28,15 @@ COMPETING = (
     "own_cosine",
     "own_l2",
     "knn_shapley",
+    "typical",
 )
-CONTROLS = ("typical", RANDOM, f"{RANDOM}:all")
 N_SEEDS = 3  # trainings for each k
 
 
 def methods(study: Study) -> list[str]:
     """Every method, the competing ones with the largest number of models of the profile."""
-    sizes = study.attribution.sizes
-    named = {name: f"{name}:{sizes(name)[-1]}" for name in (*COMPETING, CONTROLS[0])}
-    return [*BY_FEATURES, *(named[name] for name in COMPETING), named[CONTROLS[0]], *CONTROLS[1:]]
+    competing = [f"{name}:{study.attribution.sizes(name)[-1]}" for name in COMPETING]
+    return [*BY_FEATURES, *competing, RANDOM, f"{RANDOM}:all"]
 
 
 def ks(study: Study) -> list[int]:
@@ -93,6 +95,24 @@ def lds(study: Study, names: list[str]) -> pd.DataFrame:
     scored_as = {name: study.attribution.parse(name).features or name for name in names}
     scores = stats.lds_summary(study.attribution.lds(list(dict.fromkeys(scored_as.values())))).set_index("method")
     return scores.loc[list(scored_as.values())].drop(columns="n").assign(method=list(scored_as)).reset_index(drop=True)
+
+
+def shared(study: Study, names: list[str]) -> pd.DataFrame:
+    """Mean share of common images among the first k of two targets of one class, k the largest of `ks`.
+
+    Columns: method, k, shared, most shared first.
+    """
+    k, pairs = ks(study)[-1], _pairs(study.dataset.test_labels[study.targets])
+    rows = []
+    for name in names:
+        first = study.attribution.ranking(name)[:, :k]
+        common = [len(np.intersect1d(first[i], first[j])) / k for i, j in pairs]
+        rows.append({"method": name, "k": k, "shared": np.mean(common)})
+    return pd.DataFrame(rows).sort_values("shared", ascending=False, ignore_index=True)
+
+
+def _pairs(labels: np.ndarray) -> list[tuple[int, int]]:
+    return [(i, j) for i, j in combinations(range(len(labels)), 2) if labels[i] == labels[j]]
 
 
 def parts(study: Study, methods: pd.DataFrame, found: pd.DataFrame, margins: pd.DataFrame) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 Those of `lib.selfsupervised` ("moco", "simclr", ...) learn without labels, "supervised" takes the layer before the last
 of a classifier trained by `lib.retrain`, "pixels" takes the normalised images themselves. `knn_accuracy` checks their
-quality; `lib.study` keeps them under their recipe.
+quality; `lib.attribution` keeps them under their recipe.
 """
 
 from collections.abc import Callable

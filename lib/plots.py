@@ -105,10 +105,14 @@ def support_panels(supports: pd.DataFrame, panels: dict[str, list[str]], k_max: 
     supports: as for `support_cdfs`, of one kind. panels: {features: methods}. The last line of all is in each, grey.
     """
     style()
-    figure, axes = plt.subplots(1, len(panels), figsize=(3.1 * len(panels), 3.6), sharey=True, squeeze=False)
+    n_columns = min(3, len(panels))
+    shape = -(-len(panels) // n_columns), n_columns
+    figure, axes = plt.subplots(*shape, figsize=(3.8 * shape[1], 3.6 * shape[0]), sharey=True, squeeze=False)
     of = dict(iter(stats.usable(supports).groupby("method")))
     reference = list(panels.values())[-1][-1]
-    for axis, (features, methods) in zip(axes[0], panels.items(), strict=True):
+    for axis in axes.flat[len(panels) :]:
+        axis.set_visible(False)
+    for axis, (features, methods) in zip(axes.flat, panels.items(), strict=False):
         _cdf(axis, of[reference], k_max, label(reference), "0.6", SOLID)
         for method in methods:
             distance = method.removeprefix(f"{features}_")
@@ -116,7 +120,7 @@ def support_panels(supports: pd.DataFrame, panels: dict[str, list[str]], k_max: 
         _of_k(axis, of[reference], k_max)
         axis.set(title=FEATURES[features][0], xlabel="k")
         axis.legend(loc="upper left", bbox_to_anchor=(0, 0.92), fontsize=8)
-    axes[0][0].set_ylabel("share of targets flipped")
+    figure.supylabel("share of targets flipped", fontsize=11)
     figure.suptitle(title, fontsize=12)
     figure.tight_layout()
     return figure
@@ -185,7 +189,7 @@ def most_similar(images: np.ndarray, target: np.ndarray, rankings: dict[str, np.
 
 
 def lds_strips(scores: pd.DataFrame, title: str) -> Figure:
-    """LDS of each target as a point, and their mean, a row for each method. scores: from `Study.lds`."""
+    """LDS of each target as a point, and their mean, a row for each method. scores: from `Attribution.lds`."""
     style()
     methods = list(scores["method"].drop_duplicates())
     figure, axis = plt.subplots(figsize=(8, 0.45 * len(methods) + 1.5))

@@ -34,7 +34,7 @@ class FeatureRecipe:
     """How features are made. All fields but the first three belong to the methods of `lib.selfsupervised`.
 
     The defaults were chosen for "moco" by kNN accuracy on training images held out of the embedded Fashion-MNIST subset
-    (benchmarks/moco_choice.py). Cost there: about ten minutes of one core.
+    (benchmarks/moco_choice.py). What it costs there is on the page of Figure 1.
     """
 
     method: str = "moco"  # or another of METHODS, "supervised", "pixels"

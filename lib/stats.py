@@ -123,7 +123,7 @@ def _mean(name: str, values: np.ndarray | pd.Series) -> dict:
 
 
 def lds_summary(scores: pd.DataFrame) -> pd.DataFrame:
-    """Mean LDS of each method over targets: method, n, lds, lds_low, lds_high. scores: from `Study.lds`."""
+    """Mean LDS of each method over targets: method, n, lds, lds_low, lds_high. scores: from `Attribution.lds`."""
     groups = scores.groupby("method", sort=False)["lds"]
     return pd.DataFrame({"method": method, "n": len(values)} | _mean("lds", values) for method, values in groups)
 

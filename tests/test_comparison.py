@@ -57,6 +57,16 @@ def test_the_table(opened, found):
     assert parts["all"] == pytest.approx(parts[:-1].sum()) and (parts > 0).all()
 
 
+def test_shared_images_of_two_targets_of_a_class(opened):
+    names = ["random", "random:all"]  # an order each, and one for all
+    two = comparison.shared(replace_targets(opened, 20), names).set_index("method")["shared"]
+    assert two["random:all"] == 1 and two["random"] < 0.5
+
+
+def replace_targets(opened: Study, n: int) -> Study:
+    return Study(replace(opened.profile, n_targets=n), "cpu", n_jobs=2)
+
+
 def test_extrapolation_is_in_proportion():
     measured = pd.DataFrame(
         {
