@@ -100,19 +100,17 @@ def lds(study: Study, names: list[str]) -> pd.DataFrame:
 def shared(study: Study, names: list[str]) -> pd.DataFrame:
     """Mean share of common images among the first k of two targets of one class, k the largest of `ks`.
 
-    Columns: method, k, shared, most shared first.
+    Columns: method, k, shared, most shared first; no row where each target is alone in its class.
     """
-    k, pairs = ks(study)[-1], _pairs(study.dataset.test_labels[study.targets])
+    k, labels = ks(study)[-1], study.dataset.test_labels[study.targets]
+    pairs = [(i, j) for i, j in combinations(range(len(labels)), 2) if labels[i] == labels[j]]
     rows = []
-    for name in names:
+    for name in names if pairs else ():
         first = study.attribution.ranking(name)[:, :k]
         common = [len(np.intersect1d(first[i], first[j])) / k for i, j in pairs]
         rows.append({"method": name, "k": k, "shared": np.mean(common)})
-    return pd.DataFrame(rows).sort_values("shared", ascending=False, ignore_index=True)
-
-
-def _pairs(labels: np.ndarray) -> list[tuple[int, int]]:
-    return [(i, j) for i, j in combinations(range(len(labels)), 2) if labels[i] == labels[j]]
+    table = pd.DataFrame(rows, columns=["method", "k", "shared"])
+    return table.sort_values("shared", ascending=False, ignore_index=True)
 
 
 def parts(study: Study, methods: pd.DataFrame, found: pd.DataFrame, margins: pd.DataFrame) -> pd.DataFrame:

@@ -29,6 +29,7 @@ METHODS = {  # name: (label, colour, line style); those of lib.baselines are fol
     "moco_esvm": ("MoCo, exemplar SVM (ours)", _COLOURS[0], SOLID),
     "moco_l2": ("MoCo, L2", _COLOURS[9], DASHED),
     "supervised_l2": ("supervised, L2", _COLOURS[1], "-."),
+    "pixels": ("raw pixels", _COLOURS[2], SOLID),
     "pixels_l2": ("raw pixels, L2", _COLOURS[2], DOTTED),
     "random": ("random in the class", _COLOURS[7], (0, (5, 1, 1, 1, 1, 1))),
     "random:all": ("random, all classes", "0.7", DOTTED),

@@ -1,7 +1,9 @@
 """The table of all methods, on a few images: every column from the study's own tables, one row a method."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -57,14 +59,17 @@ def test_the_table(opened, found):
     assert parts["all"] == pytest.approx(parts[:-1].sum()) and (parts > 0).all()
 
 
-def test_shared_images_of_two_targets_of_a_class(opened):
-    names = ["random", "random:all"]  # an order each, and one for all
-    two = comparison.shared(replace_targets(opened, 20), names).set_index("method")["shared"]
-    assert two["random:all"] == 1 and two["random"] < 0.5
-
-
-def replace_targets(opened: Study, n: int) -> Study:
-    return Study(replace(opened.profile, n_targets=n), "cpu", n_jobs=2)
+def test_images_that_two_targets_of_a_class_share(opened):
+    """Targets 0 and 2 are of one class: of their first two images, one is common; k is a quarter of k_max = 8."""
+    rankings = {"a": np.array([[1, 2, 3], [7, 8, 9], [4, 1, 2]]), "b": np.array([[1, 2, 3], [7, 8, 9], [2, 1, 5]])}
+    study = SimpleNamespace(
+        profile=opened.profile,
+        dataset=SimpleNamespace(test_labels=np.array([0, 5, 0, 1])),
+        targets=np.array([0, 1, 2]),
+        attribution=SimpleNamespace(ranking=rankings.get),
+    )
+    assert comparison.shared(study, ["a", "b"]).to_numpy().tolist() == [["b", 2, 1.0], ["a", 2, 0.5]]
+    assert comparison.shared(opened, NAMES).empty  # one target a class
 
 
 def test_extrapolation_is_in_proportion():
