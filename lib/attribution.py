@@ -1,13 +1,14 @@
 """Every attribution method by its name: what it scores, how it ranks, what that cost; all kept under results/.
 
-A name is NAME[:MODELS][:all], where NAME is features and a distance ("moco_esvm", "pixels_l2"), "random", or a
-competing method of `lib.baselines`, followed by its number of models ("trak:20"). A ranking stays within the target's
-class unless the name ends in ":all".
+A name is NAME[:MODELS][@NETWORK][:all], where NAME is features and a distance ("moco_esvm", "pixels_l2"), "random", or
+a competing method of `lib.baselines`, followed by its number of models ("trak:20"): networks under study, or other
+networks of the profile ("trak:20@vit"). A ranking stays within the target's class unless the name ends in ":all".
 
 DEPARTURE: the competing methods rank the target's class alone too, so that all methods choose from the same images; the
 paper lets TRAK and Datamodels choose from all classes of CIFAR-10.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -23,6 +24,7 @@ from lib.manifest import fetch
 from lib.profiles import Profile
 from lib.retrain import clock
 
+NAME = re.compile(r"([^:@]+)(?::(\d+))?(?:@(\w+))?(:all)?")
 FEATURES = (*selfsupervised.METHODS, "supervised", "pixels")
 RANDOM = "random"
 HALF = 0.5  # of the training images: what the models on random subsets see that methods are fitted to
@@ -31,12 +33,13 @@ SUBSET_METHODS = ("datamodels", "empirical_influence")  # of lib.baselines: read
 
 @dataclass(frozen=True)
 class Method:
-    """A parsed name. features, distance: None for "random" and competing methods. models: of a competing method."""
+    """A parsed name. features, distance: None for "random" and competing methods, which alone have models."""
 
     stem: str
     features: str | None = None
     distance: str | None = None
     models: int | None = None
+    network: str | None = None  # None: the network under study
     same_class: bool = True
 
 
@@ -51,22 +54,24 @@ class Attribution:
     driver: Driver
 
     def parse(self, name: str) -> Method:
-        """ValueError where there is no such method, or not with that number of models."""
-        stem, *options = name.removesuffix(":all").split(":")
-        same_class = not name.endswith(":all")
-        for feature in FEATURES:
+        """ValueError where there is no such method, or not with that number of models or that network."""
+        parsed = NAME.fullmatch(name)
+        stem, models, network, everywhere = parsed.groups() if parsed else (None,) * 4
+        plain = parsed and not (models or network)
+        for feature in FEATURES if plain else ():
             distance = stem.removeprefix(f"{feature}_")
-            if not options and distance != stem and distance in distances.DISTANCES:
-                return Method(stem, feature, distance, same_class=same_class)
-        if not options and stem == RANDOM:
-            return Method(stem, same_class=same_class)
-        if stem in self._competitors and options in [[str(size)] for size in self.sizes(stem)]:
-            return Method(stem, models=int(options[0]), same_class=same_class)
+            if distance != stem and distance in distances.DISTANCES:
+                return Method(stem, feature, distance, same_class=not everywhere)
+        if plain and stem == RANDOM:
+            return Method(stem, same_class=not everywhere)
+        if stem in self._competitors and models in map(str, self.on(network).sizes(stem)):
+            return Method(stem, models=int(models), network=network, same_class=not everywhere)
         competitors = ", ".join(f"{known}:{self.sizes(known)[-1]}" for known in self._competitors)
         raise ValueError(
             f"unknown method {name!r}; give features and a distance ({', '.join(FEATURES)}; "
             f"{', '.join(distances.DISTANCES)}) like moco_esvm, or {RANDOM}, or a competing method with its number of "
-            f"models ({competitors}); behind it, :all ranks the images of all classes"
+            f"models ({competitors}), behind it @ and another network of the profile if it is to look into that; last, "
+            f":all ranks the images of all classes"
         )
 
     def sizes(self, competitor: str) -> tuple[int, ...]:
@@ -100,8 +105,9 @@ class Attribution:
             return float(self._features(method.features)["seconds"] + self._compared(method)["seconds"])
         if not method.models:
             return 0.0
-        reading = float(self._competing(method.stem)[f"{method.models}_seconds"])
-        return reading + (method.models * self.subset_seconds if method.stem in SUBSET_METHODS else 0)
+        reading = float(self._competing(method)[f"{method.models}_seconds"])
+        training = self.on(method.network).subset_seconds if method.stem in SUBSET_METHODS else 0
+        return reading + method.models * training
 
     def stored_bytes(self, name: str) -> int:
         """What has to be kept to attribute further targets; see `lib.baselines.stored_bytes`."""
@@ -112,7 +118,15 @@ class Attribution:
             recipe = self.profile.features(method.features)
             network = recipe.classifier or recipe
             return 0 if recipe.method == "pixels" else baselines.networks.weight_bytes(self.dataset, network)
-        return baselines.stored_bytes(method.stem, self.dataset, self.profile.recipe, method.models or 0)
+        recipe = self.profile.network(method.network)
+        return baselines.stored_bytes(method.stem, self.dataset, recipe, method.models or 0)
+
+    def on(self, network: str | None) -> "Attribution":
+        """The same, where the competing methods look into another network of the profile; None: the one under study."""
+        if network is None:
+            return self
+        recipe, ensembles = self.profile.network(network), self.profile.transfer_ensembles
+        return replace(self, profile=replace(self.profile, recipe=recipe, ensembles=ensembles))
 
     def features(self, name: str) -> features.Features:
         """Features of the whole dataset, by one of FEATURES."""
@@ -213,7 +227,7 @@ class Attribution:
             test = both.test[self.targets]
             return distances.scores(method.distance, test, both.train, labels, train_labels, method.same_class)
         if method.models:
-            found = self._competing(method.stem)[str(method.models)]
+            found = self._competing(method)[str(method.models)]
         else:
             found = np.random.default_rng(self.profile.seed).random((len(labels), len(train_labels)), dtype=np.float32)
             if not method.same_class:  # one order for all targets: what does not depend on them can share its trainings
@@ -235,11 +249,13 @@ class Attribution:
         rank = self._timed(lambda: {"targets": self.targets, "ranking": self._ranking(method)})
         return record.arrays(self.folder / "rankings", name, identity, rank)
 
-    def _competing(self, name: str) -> dict[str, np.ndarray]:
+    def _competing(self, method: Method) -> dict[str, np.ndarray]:
         """Scores (n_targets, n_train) of all classes for each number of models, "20", and the seconds, "20_seconds"."""
         from lib import baselines
 
-        profile, sizes, device = self.profile, self.sizes(name), self.driver.device
+        if method.network:
+            return self.on(method.network)._competing(replace(method, network=None))
+        profile, name, sizes, device = self.profile, method.stem, self.sizes(method.stem), self.driver.device
         identity = {
             "dataset": self.dataset.checksum,
             "method": name,

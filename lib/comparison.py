@@ -30,7 +30,7 @@ COMPETING = (
     "knn_shapley",
     "typical",
 )
-N_SEEDS = 3  # trainings for each k
+N_SEEDS = 3  # trainings for each k, if not said otherwise
 
 
 def methods(study: Study) -> list[str]:
@@ -44,12 +44,18 @@ def ks(study: Study) -> list[int]:
     return sorted({max(1, study.profile.k_max // share) for share in (16, 8, 4)})
 
 
-def margins(study: Study, names: list[str]) -> pd.DataFrame:
+def margins(study: Study, names: list[str], n_seeds: int = N_SEEDS) -> pd.DataFrame:
     """Margins of all targets with the first k images of each ranking removed; see `Study.margins`."""
-    tests = [
-        [(REMOVAL, name, i) for i in group] for name in names for group in study.groups(united=not _everywhere(name))
-    ]
-    return study.margins(tests, [0, *ks(study)], N_SEEDS)
+    return study.margins(_removals(study, names), [0, *ks(study)], n_seeds)
+
+
+def across_networks(study: Study, names: list[str]) -> pd.DataFrame:
+    """Fall of the margin of each network of the profile at the largest of `ks`: network, then as `stats.fixed_k`."""
+    tests, tables = _removals(study, names), []
+    for recipe in (study.profile.recipe, *study.profile.transfer):
+        found = study.margins(tests, [0, ks(study)[-1]], N_SEEDS, recipe)
+        tables.append(stats.fixed_k(found).assign(network=recipe.arch))
+    return pd.concat(tables, ignore_index=True)
 
 
 def supports(study: Study, names: list[str]) -> pd.DataFrame:
@@ -150,6 +156,31 @@ def at_the_papers_numbers(methods: pd.DataFrame) -> pd.DataFrame:
             ratios = {f"times_our_{key}": cost / ours[key] for key, cost in costs.items()}
             rows.append({"method": f"{name}:{models}"} | costs | ratios)
     return pd.DataFrame(rows)
+
+
+def transfer_losses(supports: pd.DataFrame, network: str, k_max: int) -> pd.DataFrame:
+    """What each ranking's AUC loses where another network than `network` is trained, paired by target.
+
+    supports: of `Study.supports`, with a column network. Columns: network, method, n, loss and beyond_random (the loss
+    less that of the random ranking, on the same targets), both with _low and _high.
+    """
+    usable = stats.usable(supports)
+    areas = usable.assign(area=stats.area(usable, k_max)).pivot(
+        index="target", columns=["network", "method"], values="area"
+    )
+    rows = []
+    for other in supports["network"].drop_duplicates()[lambda names: names != network]:
+        losses = (areas[network] - areas[other]).dropna()
+        for method in losses:
+            beyond = losses[method] - losses[RANDOM]
+            row = {"network": other, "method": method, "n": len(losses)}
+            rows.append(row | stats.mean("loss", losses[method]) | stats.mean("beyond_random", beyond))
+    return pd.DataFrame(rows)
+
+
+def _removals(study: Study, names: list[str]) -> list[list]:
+    """Tests that remove what each ranking names: united, but for rankings of all classes."""
+    return [[(REMOVAL, name, i) for i in group] for name in names for group in study.groups(not _everywhere(name))]
 
 
 def _everywhere(name: str) -> bool:

@@ -6,6 +6,7 @@ Used by `lib.retrain` (the model under study) and `lib.selfsupervised` (the back
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torchvision.models import VisionTransformer
 from torchvision.models.mobilenetv2 import InvertedResidual
 from torchvision.models.resnet import BasicBlock
@@ -134,7 +135,10 @@ class ResNet18(Network):
 
 
 class PatchTransformer(VisionTransformer):
-    """torchvision's, with an error that says which images it takes."""
+    """torchvision's, with an error that says which images it takes.
+
+    Its attention is computed step by step, the form that torch.func differentiates for many images at once.
+    """
 
     def forward(self, x: Tensor) -> Tensor:  # (b, c, h, w) -> (b, hidden_dim)
         height, width = x.shape[-2:]
@@ -144,7 +148,8 @@ class PatchTransformer(VisionTransformer):
                 f"images of {height} x {width} pixels do not fit a vit with patches of {self.patch_size}; "
                 f"choose stem {known}, or another network"
             )
-        return super().forward(x)
+        with sdpa_kernel(SDPBackend.MATH):
+            return super().forward(x)
 
 
 class ViT(Network):

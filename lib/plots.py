@@ -24,7 +24,20 @@ FEATURES = {  # name: (label, colour)
     "supervised": ("supervised", _COLOURS[1]),
     "pixels": ("raw pixels", _COLOURS[2]),
 }
-DISTANCES = {"esvm": ("exemplar SVM", SOLID), "l2": ("L2", DASHED), "cosine": ("cosine", DOTTED)}
+DISTANCES = {
+    "esvm": ("exemplar SVM", SOLID),
+    "l2": ("L2", DASHED),
+    "cosine": ("cosine", DOTTED),
+    "esvm_c0.001": ("exemplar SVM, C 0.001", SOLID),
+    "esvm_c0.01": ("exemplar SVM, C 0.01", SOLID),
+    "esvm_c1": ("exemplar SVM, C 1", SOLID),
+    "esvm_c10": ("exemplar SVM, C 10", SOLID),
+    "esvm_unit": ("exemplar SVM, unit length", SOLID),
+    "mahalanobis": ("Mahalanobis", "-."),
+    "ridge": ("exemplar ridge", "-."),
+    "lda": ("exemplar LDA", "-."),
+    "k_reciprocal": ("k-reciprocal", "-."),
+}
 METHODS = {  # name: (label, colour, line style); those of lib.baselines are followed by their number of models
     "moco_esvm": ("MoCo, exemplar SVM (ours)", _COLOURS[0], SOLID),
     "moco_l2": ("MoCo, L2", _COLOURS[9], DASHED),
@@ -47,7 +60,14 @@ METHODS = {  # name: (label, colour, line style); those of lib.baselines are fol
     "knn_shapley": ("KNN-Shapley", "0.2", "-."),
     "typical": ("most typical of the class", _COLOURS[7], SOLID),
 }
-TITLES = {"removal": "Removal", "mislabel": "Mislabelling"}
+NETWORKS = {
+    "resnet9": "ResNet-9",
+    "mobilenetv2": "MobileNetV2",
+    "mobilenetv2_shallow": "MobileNetV2, shallow",
+    "resnet18": "ResNet-18",
+    "vit": "ViT",
+}
+TITLES = NETWORKS | {"removal": "Removal", "mislabel": "Mislabelling"}
 CHANGED = {"removal": "removed", "mislabel": "mislabelled"}
 
 
@@ -59,10 +79,16 @@ def style() -> None:
 
 def look(method: str) -> tuple:
     """Label, colour and line style of a method; "trak:20" is TRAK with 20 models, in TRAK's colour."""
+    if "@" in method:
+        plain, _, network = method.partition("@")
+        shown, colour, dash = look(plain)
+        return f"{shown} of {NETWORKS[network]}", colour, dash
     if method in METHODS:
         return METHODS[method]
     if method in FEATURES:
         return f"{FEATURES[method][0]} features", FEATURES[method][1], SOLID
+    if method in DISTANCES:
+        return DISTANCES[method][0], "0.2", DISTANCES[method][1]
     stem, *options = method.split(":")
     if stem in METHODS:
         shown, colour, dash = METHODS[stem]
@@ -79,22 +105,24 @@ def label(method: str) -> str:
     return look(method)[0]
 
 
-def support_cdfs(supports: pd.DataFrame, k_max: int, title: str) -> Figure:
+def support_cdfs(supports: pd.DataFrame, k_max: int, title: str, panels: str = "kind") -> Figure:
     """CDF of the support, a panel for each kind and a line for each method, with a bootstrap band over targets.
 
-    supports: the table of `lib.study.Study.supports`. The axis is linear up to 8 and logarithmic beyond.
+    supports: the table of `lib.study.Study.supports`. panels: the column that has a panel for each of its values, for
+    tables of one kind that have another. The axis is linear up to 8 and logarithmic beyond.
     """
     style()
-    kinds = list(supports["kind"].unique())
-    figure, axes = plt.subplots(1, len(kinds), figsize=(5.6 * len(kinds), 4.4), sharey=True, squeeze=False)
-    for axis, kind in zip(axes[0], kinds, strict=True):
-        of_kind = stats.usable(supports[supports["kind"] == kind])
-        for method, group in of_kind.groupby("method", sort=False):
+    names = list(supports[panels].unique())
+    figure, axes = plt.subplots(1, len(names), figsize=(max(4.4, 11.2 / len(names)) * len(names), 4.4), sharey=True)
+    for axis, name in zip(np.atleast_1d(axes), names, strict=True):
+        shown = stats.usable(supports[supports[panels] == name])
+        for method, group in shown.groupby("method", sort=False):
             _cdf(axis, group, k_max, *look(method))
-        _of_k(axis, of_kind, k_max)
-        axis.set(title=TITLES[kind], xlabel=f"training images {CHANGED[kind]}, k")
-    axes[0][0].set_ylabel("share of targets flipped")
-    axes[0][0].legend(loc="upper left", bbox_to_anchor=(0, 0.92), fontsize=9)
+        _of_k(axis, shown, k_max)
+        axis.set(title=TITLES[name], xlabel=f"training images {CHANGED[shown['kind'].iloc[0]]}, k")
+    first = np.atleast_1d(axes)[0]
+    first.set_ylabel("share of targets flipped")
+    first.legend(loc="upper left", bbox_to_anchor=(0, 0.92), fontsize=9)
     figure.suptitle(title, fontsize=12)
     figure.tight_layout()
     return figure
@@ -167,6 +195,26 @@ def counts(rows: list[dict], title: str) -> Figure:
     np.atleast_1d(axes)[0].invert_yaxis()
     np.atleast_1d(axes)[-1].legend(loc="upper left", bbox_to_anchor=(1, 1), title="our support is", frameon=False)
     figure.suptitle(title, fontsize=11)
+    figure.tight_layout()
+    return figure
+
+
+def heat_map(values: pd.DataFrame, colour: pd.DataFrame, title: str, label: str) -> Figure:
+    """A table as a picture: `value`, and its interval below it, in each cell.
+
+    values: rows with columns row, column, value, low, high, in the order to be shown. colour: what each cell is
+    coloured by, (rows, columns) with their names.
+    """
+    style()
+    rows, columns = (list(values[key].drop_duplicates()) for key in ("row", "column"))
+    texts = [f"{v:.2f}\n[{low:.2f}, {high:.2f}]" for v, low, high in values[["value", "low", "high"]].to_numpy()]
+    cells = values.assign(text=texts).pivot(index="row", columns="column", values="text").loc[rows, columns]
+    figure, axis = plt.subplots(figsize=(1.05 * len(columns) + 2, 0.55 * len(rows) + 1.5))
+    shades = colour.loc[rows, columns].astype(float)
+    options = {"cmap": "vlag", "center": 0} if (shades.to_numpy() < 0).any() else {"cmap": "rocket_r"}
+    sns.heatmap(shades, annot=cells, fmt="", ax=axis, annot_kws={"fontsize": 7}, cbar_kws={"label": label}, **options)
+    axis.set(xlabel="", ylabel="", title=title)
+    axis.tick_params(axis="x", rotation=30)
     figure.tight_layout()
     return figure
 
@@ -260,6 +308,31 @@ def fixed_k(rows: pd.DataFrame, references: list[str], title: str) -> Figure:
     figure.supxlabel("training images removed, k", fontsize=11)
     figure.supylabel("mean fall of the margin", fontsize=11)
     figure.suptitle(title, fontsize=12, x=0.02, ha="left")
+    figure.tight_layout()
+    return figure
+
+
+def margin_curves(margins: pd.DataFrame, title: str) -> Figure:
+    """Margin against k, a panel a target, a dot where most seeds are wrong. margins: of `Study.margins`."""
+    style()
+    targets = list(margins["target"].drop_duplicates())
+    n_columns = min(5, len(targets))
+    shape = -(-len(targets) // n_columns), n_columns
+    figure, axes = plt.subplots(*shape, figsize=(2.6 * shape[1], 2.3 * shape[0]), sharex=True, squeeze=False)
+    for axis, target in zip(axes.flat, targets, strict=False):
+        of_target = margins[margins["target"] == target]
+        by_k = of_target.groupby("k")["margin"]
+        wrong = (of_target["margin"] <= 0).groupby(of_target["k"]).mean() >= 0.5
+        axis.plot(of_target["k"], of_target["margin"], ".", color=_COLOURS[0], alpha=0.3)
+        axis.plot(by_k.mean(), color=_COLOURS[0], linewidth=1.2)
+        axis.plot(by_k.mean()[wrong], "o", color=_COLOURS[3], markersize=5)
+        axis.axhline(0, color="0.6", linestyle=DOTTED)
+        axis.set_title(f"target {target}", fontsize=10)
+    for axis in axes.flat[len(targets) :]:
+        axis.set_visible(False)
+    figure.supxlabel("training images removed, k", fontsize=11)
+    figure.supylabel("margin", fontsize=11)
+    figure.suptitle(title, fontsize=12)
     figure.tight_layout()
     return figure
 

@@ -30,6 +30,8 @@ class Profile:
     ensembles: tuple[int, ...]  # networks of a competing method that looks into networks; the paper's TRAK: 10, 20, 100
     subset_models: tuple[int, ...]  # models on random halves for Datamodels; the paper: 10 000, 50 000, 300 000
     lds_models: int  # further models on random halves, for the LDS
+    transfer: tuple[Recipe, ...] = ()  # other networks, by their `arch`, that rankings are tested on, or made with
+    transfer_ensembles: tuple[int, ...] = ()  # as `ensembles`, where a competing method looks into one of them
     published_lds: tuple[str, str] | None = None  # entries of the manifest read instead: masks and margins of others
     seed: int = 0  # of the choice of targets and of random rankings
 
@@ -38,6 +40,15 @@ class Profile:
         if name in ("moco", "supervised", "pixels"):
             return getattr(self, name)
         return replace(self.moco, method=name, peak_lr=PEAK_LRS.get(name, self.moco.peak_lr))
+
+    def network(self, arch: str | None) -> Recipe:
+        """The recipe of the network under study (None), or of one of `transfer`. ValueError where there is no such."""
+        others = {recipe.arch: recipe for recipe in self.transfer}
+        if arch is not None and arch not in others:
+            raise ValueError(
+                f"profile {self.name} has no other network {arch!r}; it has: {', '.join(others) or 'none'}"
+            )
+        return self.recipe if arch is None else others[arch]
 
 
 # DEPARTURE: the laptop recipe trains a ResNet-9 of width 8 with a strided stem for 3 epochs of batches of 64, with
@@ -56,6 +67,10 @@ LAPTOP = Recipe(
 MOCO = FeatureRecipe("moco")
 PEAK_LRS = {"byol": 0.1, "simsiam": 0.1, "barlow_twins": 0.3, "swav": 0.3}  # others: MoCo's (benchmarks/zoo_choice.py)
 CLASSIFIER = replace(LAPTOP, width=MOCO.width, epochs=10, warmup_epochs=2.0, flip=True)  # MoCo's network, with labels
+TRANSFER = (  # benchmarks/transfer_choice.py
+    replace(LAPTOP, arch="mobilenetv2_shallow", peak_lr=0.1),
+    replace(LAPTOP, arch="vit", stem="patch7", width=32, epochs=6, peak_lr=0.1),
+)
 FASHION = Profile(
     name="fashion",
     dataset="fashion_mnist",
@@ -73,6 +88,8 @@ FASHION = Profile(
     ensembles=(1, 5, 10, 20),
     subset_models=(250, 500, 1000, 2000),
     lds_models=300,
+    transfer=TRANSFER,
+    transfer_ensembles=(5,),
 )
 SMOKE = replace(
     FASHION,
@@ -90,6 +107,8 @@ SMOKE = replace(
     ensembles=(1, 2),
     subset_models=(20, 40),
     lds_models=20,
+    transfer=tuple(replace(recipe, epochs=2, batch_size=40) for recipe in TRANSFER),
+    transfer_ensembles=(2,),
 )
 PROFILES = {profile.name: profile for profile in (SMOKE, FASHION)}
 NAMES = tuple(PROFILES)

@@ -48,6 +48,28 @@ class Recipe:
     def hash(self) -> str:
         return short_hash(asdict(self))
 
+    def class_weights(self, labels: Tensor, n_classes: int) -> Tensor | None:
+        """What an image of each class weighs in the loss, (n_classes,); None: all the same. labels: of the training."""
+        return None
+
+
+@dataclass(frozen=True)
+class BalancedRecipe(Recipe):
+    """A loss in which each class weighs the same, however many images of it are left.
+
+    Source: our choice, to tell apart what an image says from how many of its class there are.
+    """
+
+    balanced: bool = True  # never False: it sets these trainings apart in the ledger
+
+    def class_weights(self, labels: Tensor, n_classes: int) -> Tensor:
+        return len(labels) / (n_classes * torch.bincount(labels, minlength=n_classes).clamp(min=1))
+
+
+def balanced(recipe: Recipe) -> BalancedRecipe:
+    """The same training with a class-balanced loss."""
+    return BalancedRecipe(**asdict(recipe))
+
 
 def short_hash(content) -> str:
     """Sixteen hexadecimal digits of the SHA-256 of `content` as canonical JSON."""
@@ -151,6 +173,7 @@ def fit(
         fused=True,
     )
     steps_per_epoch = int(keep.sum()) // recipe.batch_size
+    weights = recipe.class_weights(labels[keep.to(device)], len(dataset.class_names))
     for epoch in range(recipe.epochs):
         order = torch.randperm(n, generator=order_rng)
         order = order[keep[order]][: steps_per_epoch * recipe.batch_size]
@@ -160,15 +183,22 @@ def fit(
             if watch:
                 watch(optimiser.param_groups[0]["lr"], net)
             batch = augmented(images.normalised(batch), recipe, augment_rng)
-            train_step(net, optimiser, batch, batch_labels, recipe)
+            train_step(net, optimiser, batch, batch_labels, recipe, weights)
     return net.eval()
 
 
-def train_step(net: nn.Module, optimiser: torch.optim.Optimizer, images: Tensor, labels: Tensor, recipe: Recipe):
-    """One step of gradient descent. images: (b, c, h, w). labels: (b,)."""
+def train_step(
+    net: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    images: Tensor,
+    labels: Tensor,
+    recipe: Recipe,
+    weights: Tensor | None = None,
+):
+    """One step of gradient descent. images: (b, c, h, w). labels: (b,). weights: of `Recipe.class_weights`."""
     with torch.autocast(images.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
         logits = net(images.contiguous(memory_format=torch.channels_last))
-        loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+        loss = F.cross_entropy(logits, labels, weights, label_smoothing=recipe.label_smoothing)
     optimiser.zero_grad()
     loss.backward()
     optimiser.step()

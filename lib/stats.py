@@ -6,7 +6,7 @@ Targets that are wrong before anything is changed have no support; they are coun
 
 import numpy as np
 import pandas as pd
-from scipy.stats import bootstrap
+from scipy.stats import binomtest, bootstrap
 
 from lib.support import WRONG_AT_ZERO
 
@@ -66,8 +66,8 @@ def summary(supports: pd.DataFrame, k_max: int) -> pd.DataFrame:
         median = targets["size"].astype(float).fillna(np.inf).median()
         rows.append(
             {"kind": kind, "method": method, "n": len(targets), "excluded": len(group) - len(targets)}
-            | _mean("flipped", flips)
-            | _mean("auc", areas)
+            | mean("flipped", flips)
+            | mean("auc", areas)
             | {"median": median if np.isfinite(median) else np.nan, "trainings": group["trainings"].sum()}
         )
     return pd.DataFrame(rows)
@@ -107,25 +107,70 @@ def fixed_k(margins: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for (kind, method), group in margins.groupby(["kind", "method"], sort=False):
-        by_k = group.assign(wrong=group["margin"] <= 0).groupby(["target", "k"])[["margin", "wrong"]].mean().unstack()
-        by_k = by_k[by_k["wrong", 0] < 0.5]
-        for k in by_k["margin"].columns[1:]:
-            drop, flipped = by_k["margin", 0] - by_k["margin", k], by_k["wrong", k] >= 0.5
-            row = {"kind": kind, "method": method, "k": k, "n": len(by_k)}
-            rows.append(row | _mean("drop", drop) | _mean("flipped", flipped))
+        means = by_k(group)
+        for k in means["margin"].columns[1:]:
+            drop, flipped = means["margin", 0] - means["margin", k], means["wrong", k] >= 0.5
+            row = {"kind": kind, "method": method, "k": k, "n": len(means)}
+            rows.append(row | mean("drop", drop) | mean("flipped", flipped))
     return pd.DataFrame(rows)
 
 
-def _mean(name: str, values: np.ndarray | pd.Series) -> dict:
-    """The mean of a value over targets, and its interval."""
+def mean_falls(margins: pd.DataFrame) -> pd.DataFrame:
+    """The height of each target's removal curve: its fall of the margin, averaged over k. (targets, methods).
+
+    margins: as for `fixed_k`, of one kind.
+    """
+    falls = {}
+    for method, group in margins.groupby("method", sort=False):
+        means = by_k(group)["margin"]
+        falls[method] = means[0] - means.drop(columns=0).mean(axis=1)
+    return pd.DataFrame(falls)
+
+
+def by_k(margins: pd.DataFrame) -> pd.DataFrame:
+    """Mean margin and share of wrong answers, (targets right at k = 0, k): columns ("margin", k) and ("wrong", k)."""
+    means = margins.assign(wrong=margins["margin"] <= 0).groupby(["target", "k"])[["margin", "wrong"]].mean().unstack()
+    return means[means["wrong", 0] < 0.5]
+
+
+def mean(name: str, values: np.ndarray | pd.Series) -> dict:
+    """The mean of a value over targets, and its interval: NAME, NAME_low, NAME_high."""
     low, high = map(float, interval(values))
     return {name: float(values.mean()), f"{name}_low": low, f"{name}_high": high}
+
+
+def share(yes: pd.Series | np.ndarray) -> dict:
+    """The share of `yes`, (n,) bool, with its exact interval (Clopper and Pearson's): share, low, high, n."""
+    if not len(yes):
+        return {"share": np.nan, "low": np.nan, "high": np.nan, "n": 0}
+    test = binomtest(int(np.sum(yes)), len(yes))
+    low, high = test.proportion_ci(CONFIDENCE)
+    return {"share": test.statistic, "low": low, "high": high, "n": len(yes)}
+
+
+def differences(values: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """Is each method's value larger than that of the reference? Paired by target; the largest mean first.
+
+    values: (targets, methods). Columns: method, n, mean, difference, low, high, verdict.
+    """
+    rows = [
+        {"method": method, "n": len(values), "mean": values[method].mean()}
+        | _difference(values[method], values[reference])
+        for method in values.mean().sort_values(ascending=False).index
+        if method != reference
+    ]
+    return pd.DataFrame(rows)
+
+
+def _difference(first: pd.Series, second: pd.Series) -> dict:
+    low, high = map(float, interval(first - second))
+    return {"difference": (first - second).mean(), "low": low, "high": high, "verdict": verdict(low, high)}
 
 
 def lds_summary(scores: pd.DataFrame) -> pd.DataFrame:
     """Mean LDS of each method over targets: method, n, lds, lds_low, lds_high. scores: from `Attribution.lds`."""
     groups = scores.groupby("method", sort=False)["lds"]
-    return pd.DataFrame({"method": method, "n": len(values)} | _mean("lds", values) for method, values in groups)
+    return pd.DataFrame({"method": method, "n": len(values)} | mean("lds", values) for method, values in groups)
 
 
 def lds_paired(scores: pd.DataFrame, better: str) -> pd.DataFrame:
@@ -136,10 +181,8 @@ def lds_paired(scores: pd.DataFrame, better: str) -> pd.DataFrame:
     by_target = scores.pivot(index="target", columns="method", values="lds")
     rows = []
     for worse in scores["method"].drop_duplicates()[lambda names: names != better]:
-        difference = by_target[better] - by_target[worse]
-        low, high = map(float, interval(difference))
-        row = {"better": better, "worse": worse, "n": len(difference), "difference": difference.mean()}
-        rows.append(row | {"low": low, "high": high, "verdict": verdict(low, high)})
+        row = {"better": better, "worse": worse, "n": len(by_target)}
+        rows.append(row | _difference(by_target[better], by_target[worse]))
     return pd.DataFrame(rows)
 
 

@@ -5,7 +5,7 @@
 A notebook opens a study and asks it for supports; what was computed before is read, not repeated.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from lib.campaign import Driver, Group, Question, retrainings
 from lib.ledger import FIELDS, Ledger
 from lib.paths import RESULTS
 from lib.profiles import PROFILES, Profile
-from lib.retrain import Retraining, margins, pick_device, short_hash
+from lib.retrain import Recipe, Retraining, margins, pick_device, short_hash
 from lib.support import UnitedProbe
 
 REMOVAL, MISLABEL = "removal", "mislabel"
@@ -125,16 +125,19 @@ class Study:
             return [[i] for i in range(len(labels))]
         return np.stack([np.flatnonzero(labels == label) for label in np.unique(labels)]).T.tolist()
 
-    def supports(self, curves: list[tuple[str, str]], united: bool = False) -> pd.DataFrame:
+    def supports(
+        self, curves: list[tuple[str, str]], united: bool = False, recipe: Recipe | None = None
+    ) -> pd.DataFrame:
         """The support of every target for each (kind, method), one row each, from one campaign.
 
-        united: test one target of every class with the same trainings (see `lib.support.united`).
+        united: test one target of every class with the same trainings (see `lib.support.united`). recipe: of the models
+        that are tested, the profile's by default; targets and wrong labels are the profile's in any case.
         Columns: kind ("removal", "mislabel"), method, target (test id), label, wrong_label, size (missing if not
         found), reason, low, high, votes ("k:right-wrong", in the order of the search), trainings, keys (the ledger's).
         """
         tests = [[(kind, method, i) for i in group] for kind, method in curves for group in self.groups(united)]
-        profile = self.profile
-        answers = self.driver.supports(self._questions(tests), profile.budget, profile.n_votes)
+        profile, driver = self.profile, replace(self.driver, recipe=recipe or self.profile.recipe)
+        answers = driver.supports(self._questions(tests), profile.budget, profile.n_votes)
         rows = {
             changed: self._row(*changed)
             | asdict(found)
@@ -145,17 +148,20 @@ class Study:
         ordered = [rows[kind, method, i] for kind, method in curves for i in range(len(self.targets))]
         return pd.DataFrame(ordered).astype({"size": "Int64", "low": "Int64", "high": "Int64"})
 
-    def margins(self, tests: list[list[Changed]], ks: list[int], n_seeds: int) -> pd.DataFrame:
+    def margins(
+        self, tests: list[list[Changed]], ks: list[int], n_seeds: int, recipe: Recipe | None = None
+    ) -> pd.DataFrame:
         """Margins at fixed k: of every target of every test, when the first k of all of the test's rankings change.
 
+        recipe: as in `supports`.
         Columns: test (its number), kind, method, target, label, wrong_label, k, seed, margin, keys (the ledger's).
         """
-        groups = self._questions(tests)
+        groups, recipe = self._questions(tests), recipe or self.profile.recipe
         tried = [
             (number, k, what)
             for number, group in enumerate(groups)
             for k in ks
-            for what in retrainings(group, self.profile.recipe, UnitedProbe((k,) * len(group), range(n_seeds), 1))
+            for what in retrainings(group, recipe, UnitedProbe((k,) * len(group), range(n_seeds), 1))
         ]
         readings = [(what, [question.target for question in groups[number]]) for number, _, what in tried]
         rows = []

@@ -39,6 +39,17 @@ def test_names(opened):
     assert opened.sizes("datamodels") == (10, 12) and opened.sizes("trak") == (1, 2) and opened.sizes("tracin") == (2,)
 
 
+def test_another_network_of_the_profile(opened):
+    """The same scores as those of a profile with that network; what a method costs is that network's."""
+    assert opened.parse("grad_dot:2@vit:all") == Method("grad_dot", models=2, network="vit", same_class=False)
+    elsewhere = replace(opened, profile=replace(opened.profile, recipe=opened.profile.network("vit")))
+    np.testing.assert_array_equal(opened.scores("grad_dot:2@vit"), elsewhere.scores("grad_dot:2"))
+    assert not np.array_equal(opened.scores("grad_dot:2@vit"), opened.scores("grad_dot:2"))
+    assert opened.stored_bytes("grad_dot:2@vit") == elsewhere.stored_bytes("grad_dot:2")
+    with pytest.raises(ValueError, match="profile smoke has no other network 'vgg'; it has: mobilenetv2_shallow, vit"):
+        opened.ranking("grad_dot:2@vgg")
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -51,6 +62,9 @@ def test_names(opened):
         "moko_l2",
         "moco_l2:2",
         "random:2",
+        "random@vit",
+        "moco_l2@vit",
+        "trak@vit",
         "random:all:all",
         "",
     ],

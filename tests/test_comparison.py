@@ -72,6 +72,32 @@ def test_images_that_two_targets_of_a_class_share(opened):
     assert comparison.shared(opened, NAMES).empty  # one target a class
 
 
+def test_across_networks(opened):
+    """At the largest k alone, and for the network under study the same trainings as everywhere."""
+    falls = comparison.across_networks(opened, ["pixels_l2", "random"])
+    networks = [opened.profile.recipe.arch, *(recipe.arch for recipe in opened.profile.transfer)]
+    assert falls["network"].drop_duplicates().tolist() == networks
+    assert falls.groupby("network").size().tolist() == [2] * 3 and set(falls["k"]) == {2}
+    own = stats.fixed_k(comparison.margins(opened, ["pixels_l2", "random"])).query("k == 2")
+    assert falls["drop"][:2].tolist() == own["drop"].tolist()
+
+
+def test_transfer_losses_by_hand():
+    """Ours loses 0.1 and 0.3 of its AUC, random removal 0.1 each; target 2 is wrong on the other network at once."""
+    sizes = {("a", "ours"): (10, 20, 5), ("a", "random"): (80, 60, 90)}
+    sizes |= {("b", "ours"): (20, 50, 0), ("b", "random"): (90, 70, 0)}
+    rows = [
+        {"network": network, "method": method, "target": target, "size": size}
+        | {"reason": "found" if size else "wrong at k = 0"}
+        for (network, method), column in sizes.items()
+        for target, size in enumerate(column)
+    ]
+    losses = comparison.transfer_losses(pd.DataFrame(rows), "a", k_max=100)
+    assert losses["network"].tolist() == ["b", "b"] and losses["n"].tolist() == [2, 2]
+    assert losses["loss"].tolist() == pytest.approx([0.2, 0.1])
+    assert losses["beyond_random"].tolist() == pytest.approx([0.1, 0])
+
+
 def test_extrapolation_is_in_proportion():
     measured = pd.DataFrame(
         {

@@ -10,6 +10,7 @@ from lib import augment, models
 from lib.retrain import (
     Recipe,
     Retraining,
+    balanced,
     fit,
     learning_rate,
     margins,
@@ -73,6 +74,19 @@ def test_learns_the_classes_and_flips_when_they_are_relabelled(tiny, quick):
     swap = tuple((i, 1) for i in range(40)) + tuple((i, 0) for i in range(40, 80))
     logits = retrain(tiny, Retraining(recipe, 0, relabelled=swap)).logits
     assert (logits[:10].argmax(1) == 1).mean() > 0.8 and (logits[10:20].argmax(1) == 0).mean() > 0.8
+
+
+def test_a_balanced_loss_weighs_classes_not_images(tiny, quick):
+    """Without any change all classes weigh the same; with a class thinned, its few images make up for it."""
+    recipe = balanced(quick)
+    labels = torch.tensor([0, 0, 0, 1])
+    assert (
+        recipe.class_weights(labels, 2).tolist() == pytest.approx([2 / 3, 2]) and quick.class_weights(labels, 2) is None
+    )
+    thinned = tuple(np.flatnonzero(tiny.train_labels == 0)[2:].tolist())
+    plain, weighed = (retrain(tiny, Retraining(r, 0, thinned)).logits[:, 0].mean() for r in (quick, recipe))
+    assert weighed > plain
+    assert Retraining(recipe, 0).key(tiny) != Retraining(quick, 0).key(tiny)
 
 
 def test_key_names_the_arguments(tiny, quick):

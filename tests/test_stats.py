@@ -89,3 +89,33 @@ def test_beside_the_papers_numbers_by_hand():
     assert rows.loc["< 50", "here"] == 0.25 and rows.loc["≤ 128", "here"] == 0.75 and rows.loc["< 3", "here"] == 0.25
     assert rows.loc["< 50", "paper"] == 0.23 and rows.loc["< 50", "share_of_class"] == 0.1
     assert (rows["n"] == 4).all()
+
+
+def at_fixed_k(margins: dict[str, list[list[float]]]) -> pd.DataFrame:
+    """margins[method][target]: at k = 0, 1, 2."""
+    rows = [
+        {"kind": "removal", "method": method, "target": target, "k": k, "seed": 0, "margin": margin}
+        for method, targets in margins.items()
+        for target, of_target in enumerate(targets)
+        for k, margin in enumerate(of_target)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_mean_falls_are_over_k_and_leave_out_what_is_wrong_at_once():
+    falls = stats.mean_falls(at_fixed_k({"a": [[5, 4, 1], [1, 1, 1], [-1, -2, -3]], "b": [[5, 5, 5], [1, 0, -1]]}))
+    assert falls["a"].tolist() == [2.5, 0] and falls["b"].tolist() == [0, 1.5]
+
+
+def test_differences_are_paired_and_sorted():
+    values = pd.DataFrame({"a": [1.0, 5.0], "b": [2.0, 6.0], "c": [0.0, 5.0]})
+    rows = stats.differences(values, "a")
+    assert rows["method"].tolist() == ["b", "c"] and rows["mean"].tolist() == [4.0, 2.5]
+    assert rows["difference"].tolist() == [1.0, -0.5] and rows["verdict"].tolist() == ["agrees", "undecided"]
+
+
+def test_share_has_the_exact_interval():
+    none = stats.share(np.zeros(10, bool))
+    assert (none["share"], none["low"], none["n"]) == (0, 0, 10)
+    assert none["high"] == pytest.approx(1 - 0.025 ** (1 / 10))  # Clopper and Pearson's, in closed form
+    assert np.isnan(stats.share(np.array([], bool))["share"])

@@ -75,6 +75,16 @@ def test_overridden_values_have_outputs_of_their_own(opened, small):
     assert plain.name == "fig03" and changed.name.startswith("fig03-") and plain.parent == changed.parent
 
 
+def test_another_recipe_is_tested_on_the_same_questions(opened, supports):
+    recipe = opened.profile.network("vit")
+    table = opened.supports([(REMOVAL, "pixels_l2")], recipe=recipe)
+    same = ["kind", "method", "target", "label", "wrong_label"]
+    assert table[same].equals(supports.loc[:9, same])
+    assert opened.retrainings(table)["recipe"].unique().tolist() == [recipe.hash]
+    fixed = opened.margins([[(REMOVAL, "pixels_l2", 0)]], [0, 8], 1, recipe)
+    assert set(opened.retrainings(fixed)["recipe"]) == {recipe.hash}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
