@@ -274,11 +274,11 @@ CLAIMS = (
     *(
         Claim(
             f"MoCo's features find smaller {word} supports than {name}",
-            "§3.1, App. A.2",
+            f"§3.1, Fig. {number}",
             "smaller",
             difference(figure, kind=kind, better=OURS, worse=f"{features}_esvm"),
         )
-        for kind, word, figure in (("removal", "removal", FIG_8), ("mislabel", "mislabelling", FIG_9))
+        for kind, word, figure, number in (("removal", "removal", FIG_8, 8), ("mislabel", "mislabelling", FIG_9, 9))
         for features, name in FEATURES[1:-1]
     ),
     *(
