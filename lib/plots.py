@@ -79,6 +79,8 @@ def style() -> None:
 
 def look(method: str) -> tuple:
     """Label, colour and line style of a method; "trak:20" is TRAK with 20 models, in TRAK's colour."""
+    if method.endswith(":all"):
+        return f"{label(method.removesuffix(':all'))}, all classes", "0.35", DASHED
     if "@" in method:
         plain, _, network = method.partition("@")
         shown, colour, dash = look(plain)
@@ -97,7 +99,7 @@ def look(method: str) -> tuple:
         distance = stem.removeprefix(f"{feature}_")
         (name, colour), (by, dash) = FEATURES[feature], DISTANCES[distance]
         shown = f"{name}, {by}"
-    return shown + "".join(f" ({'all classes' if option == 'all' else option})" for option in options), colour, dash
+    return shown + "".join(f" ({option})" for option in options), colour, dash
 
 
 def label(method: str) -> str:
