@@ -79,14 +79,14 @@ def style() -> None:
 
 def look(method: str) -> tuple:
     """Label, colour and line style of a method; "trak:20" is TRAK with 20 models, in TRAK's colour."""
+    if method in METHODS:
+        return METHODS[method]
     if method.endswith(":all"):
         return f"{label(method.removesuffix(':all'))}, all classes", "0.35", DASHED
     if "@" in method:
         plain, _, network = method.partition("@")
         shown, colour, dash = look(plain)
         return f"{shown} of {NETWORKS[network]}", colour, dash
-    if method in METHODS:
-        return METHODS[method]
     if method in FEATURES:
         return f"{FEATURES[method][0]} features", FEATURES[method][1], SOLID
     if method in DISTANCES:
