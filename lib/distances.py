@@ -78,12 +78,6 @@ def scores(
     return result
 
 
-def random_scores(target_labels: np.ndarray, train_labels: np.ndarray, seed: int) -> np.ndarray:
-    """The control: a random order of the target's class, drawn anew for each target. Shapes as in `scores`."""
-    draws = np.random.default_rng(seed).random((len(target_labels), len(train_labels)), dtype=np.float32)
-    return np.where(target_labels[:, None] == train_labels, draws, -np.inf).astype(np.float32)
-
-
 def ranking(scores: np.ndarray, k_max: int) -> np.ndarray:
     """The k_max most supportive training ids of each target, first the highest score; ties by id.
 

@@ -88,14 +88,6 @@ def test_other_classes_are_not_eligible_unless_asked():
     assert np.isfinite(distances.scores("l2", target, train, np.array([1]), labels, same_class=False)).all()
 
 
-def test_random_stays_in_the_class_and_differs_between_targets():
-    labels = np.repeat([0, 1], 50)
-    scores = distances.random_scores(np.array([0, 0, 1]), labels, seed=0)
-    np.testing.assert_array_equal(np.isfinite(scores), labels == np.array([[0], [0], [1]]))
-    assert (scores[0] != scores[1]).any()
-    np.testing.assert_array_equal(scores, distances.random_scores(np.array([0, 0, 1]), labels, seed=0))
-
-
 def test_ranking_breaks_ties_by_id_and_is_bounded():
     scores = np.array([[1.0, 3.0, 3.0, -np.inf, 2.0]])
     np.testing.assert_array_equal(distances.ranking(scores, 4), [[1, 2, 4, 0]])
