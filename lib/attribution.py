@@ -31,6 +31,13 @@ HALF = 0.5  # of the training images: what the models on random subsets see that
 SUBSET_METHODS = ("datamodels", "empirical_influence")  # of lib.baselines: read from the models on random subsets
 
 
+def sizes(profile: Profile, competitor: str) -> tuple[int, ...]:
+    """The numbers of models that a competing method is computed for."""
+    if competitor in SUBSET_METHODS:
+        return profile.subset_models
+    return profile.ensembles if competitor == "trak" else profile.ensembles[-1:]
+
+
 @dataclass(frozen=True)
 class Method:
     """A parsed name. features, distance: None for "random" and competing methods, which alone have models."""
@@ -75,10 +82,8 @@ class Attribution:
         )
 
     def sizes(self, competitor: str) -> tuple[int, ...]:
-        """The numbers of models that a competing method is computed for."""
-        if competitor in SUBSET_METHODS:
-            return self.profile.subset_models
-        return self.profile.ensembles if competitor == "trak" else self.profile.ensembles[-1:]
+        """See the function `sizes`."""
+        return sizes(self.profile, competitor)
 
     def ranking(self, name: str, without: np.ndarray | None = None) -> np.ndarray:
         """The k_max most supportive train ids (n_targets, k_max) of each target.
@@ -115,11 +120,9 @@ class Attribution:
 
         method = self.parse(name)
         if method.features:
-            recipe = self.profile.features(method.features)
-            network = recipe.classifier or recipe
-            return 0 if recipe.method == "pixels" else baselines.networks.weight_bytes(self.dataset, network)
-        recipe = self.profile.network(method.network)
-        return baselines.stored_bytes(method.stem, self.dataset, recipe, method.models or 0)
+            return features.stored_bytes(self.dataset, self.profile.features(method.features))
+        recipe, settings = self.profile.network(method.network), self.profile.trak if method.stem == "trak" else {}
+        return baselines.stored_bytes(method.stem, self.dataset, recipe, method.models or 0, **settings)
 
     def on(self, network: str | None) -> "Attribution":
         """The same, where the competing methods look into another network of the profile; None: the one under study."""
@@ -256,6 +259,7 @@ class Attribution:
         if method.network:
             return self.on(method.network)._competing(replace(method, network=None))
         profile, name, sizes, device = self.profile, method.stem, self.sizes(method.stem), self.driver.device
+        published = profile.published_subsets if name in SUBSET_METHODS else None
         identity = {
             "dataset": self.dataset.checksum,
             "method": name,
@@ -263,15 +267,26 @@ class Attribution:
             "sizes": sizes,
             "targets": self.targets.tolist(),
         }
+        if name == "trak" and profile.trak:
+            identity["settings"] = profile.trak
+        if published:
+            identity["published"] = [*published, profile.published_datamodels]
 
         def score() -> dict[str, np.ndarray]:
             arguments = name, self.dataset, profile.recipe, self.targets
-            if name in SUBSET_METHODS:
+            if published:
+                settings = {"published": tuple(map(fetch, published)), "device": device}
+                found = {n: baselines.scored(*arguments, n_models=n, **settings) for n in sizes[:-1]}
+                if name == "datamodels" and profile.published_datamodels:
+                    settings["weights"] = fetch(profile.published_datamodels)
+                found[sizes[-1]] = baselines.scored(*arguments, n_models=sizes[-1], **settings)
+            elif name in SUBSET_METHODS:
                 self.subset_margins(range(max(sizes)))  # trained here, where the processes or the cluster are known
                 settings = {"folder": self.folder / "subsets", "device": device}
                 found = {n: baselines.scored(*arguments, n_models=n, **settings) for n in sizes}
             else:
-                found = baselines.ensembles(*arguments, sizes=sizes, device=device)
+                settings = profile.trak if name == "trak" else {}
+                found = baselines.ensembles(*arguments, sizes=sizes, device=device, **settings)
             seconds = {f"{size}_seconds": np.array(scored.seconds) for size, scored in found.items()}
             return {str(size): scored.scores for size, scored in found.items()} | seconds
 

@@ -1,8 +1,8 @@
 """Random augmentations of whole batches held as tensors: one parameter draw an image, no Python loop over images.
 
 Inputs are normalised images (b, c, h, w), so that 0 is the mean colour and every fill is the mean. All randomness comes
-from the generator passed in. Used by `lib.retrain` (the paper's flip, translation, cutout) and `lib.selfsupervised`
-(views).
+from the generator passed in. Used by `lib.retrain` (the paper's flip, translation, cutout, resized crop) and
+`lib.selfsupervised` (views).
 """
 
 import torch
@@ -39,10 +39,29 @@ def crop(x: Tensor, smallest: float, rng: Generator) -> Tensor:
     """Zoom into one square window an image, `smallest` to 1 of its area, and resize it back bilinearly."""
     area, right, down = torch.rand(3, len(x), generator=rng, device=x.device)
     side = (smallest + (1 - smallest) * area).sqrt()
-    reach = 1 - side  # how far the window's centre can move, in units of half an image
-    zero = torch.zeros_like(side)
-    rows = [torch.stack([side, zero, reach * (2 * right - 1)], 1), torch.stack([zero, side, reach * (2 * down - 1)], 1)]
-    grid = F.affine_grid(torch.stack(rows, 1), x.shape, align_corners=False)
+    return _zoomed(x, side, side, right, down, x.shape[2:])
+
+
+def resized_crop(x: Tensor, size: int, smallest: float, rng: Generator) -> Tensor:
+    """Resize one window an image bilinearly to (b, c, size, size); a window is wholly inside its image.
+
+    It has `smallest` to 1 of the area, and is 3/4 to 4/3 as wide as high. Source: torchvision's RandomResizedCrop,
+    which draws a window anew that is longer than the image; here its length is cut off.
+    """
+    area, shape, right, down = torch.rand(4, len(x), generator=rng, device=x.device)
+    area, ratio = smallest + (1 - smallest) * area, (4 / 3) ** (2 * shape - 1)
+    width, height = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
+    return _zoomed(x, width, height, right, down, (size, size))
+
+
+def _zoomed(x: Tensor, width: Tensor, height: Tensor, right: Tensor, down: Tensor, size: tuple[int, int]) -> Tensor:
+    """One window an image, resized to `size`. width, height: shares of the image's; right, down: 0 to 1; (b,) each."""
+    zero = torch.zeros_like(width)
+    rows = [
+        torch.stack([width, zero, (1 - width) * (2 * right - 1)], 1),  # the centre can move by half of what is left
+        torch.stack([zero, height, (1 - height) * (2 * down - 1)], 1),
+    ]
+    grid = F.affine_grid(torch.stack(rows, 1), (*x.shape[:2], *size), align_corners=False)
     return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from lib import paper, stats
-from lib.attribution import RANDOM, SUBSET_METHODS
+from lib.attribution import RANDOM, SUBSET_METHODS, sizes
+from lib.profiles import Profile
 from lib.study import MISLABEL, REMOVAL, Study
 
 OURS = "moco_esvm"
@@ -33,38 +34,41 @@ COMPETING = (
 N_SEEDS = 3  # trainings for each k, if not said otherwise
 
 
-def methods(study: Study) -> list[str]:
+def methods(profile: Profile) -> list[str]:
     """Every method, the competing ones with the largest number of models of the profile."""
-    competing = [f"{name}:{study.attribution.sizes(name)[-1]}" for name in COMPETING]
+    competing = [f"{name}:{sizes(profile, name)[-1]}" for name in COMPETING]
     return [*BY_FEATURES, *competing, RANDOM, f"{RANDOM}:all"]
 
 
-def ks(study: Study) -> list[int]:
+def ks(profile: Profile) -> list[int]:
     """The fixed k, up to a quarter of k_max: by default an eighth of the class, where united tests show no bias."""
-    return sorted({max(1, study.profile.k_max // share) for share in (16, 8, 4)})
+    return sorted({max(1, profile.k_max // share) for share in (16, 8, 4)})
+
+
+def tested(names: list[str], kinds: tuple[str, ...] = (REMOVAL, MISLABEL)) -> tuple[list, list]:
+    """Every (kind, method), those that are tested target by target apart: (united, separate)."""
+    curves = [(kind, name) for kind in kinds for name in names]
+    return [c for c in curves if not _everywhere(c[1])], [c for c in curves if _everywhere(c[1])]
 
 
 def margins(study: Study, names: list[str], n_seeds: int = N_SEEDS) -> pd.DataFrame:
     """Margins of all targets with the first k images of each ranking removed; see `Study.margins`."""
-    return study.margins(_removals(study, names), [0, *ks(study)], n_seeds)
+    return study.margins(_removals(study, names), [0, *ks(study.profile)], n_seeds)
 
 
 def across_networks(study: Study, names: list[str]) -> pd.DataFrame:
     """Fall of the margin of each network of the profile at the largest of `ks`: network, then as `stats.fixed_k`."""
     tests, tables = _removals(study, names), []
     for recipe in (study.profile.recipe, *study.profile.transfer):
-        found = study.margins(tests, [0, ks(study)[-1]], N_SEEDS, recipe)
+        found = study.margins(tests, [0, ks(study.profile)[-1]], N_SEEDS, recipe)
         tables.append(stats.fixed_k(found).assign(network=recipe.arch))
     return pd.concat(tables, ignore_index=True)
 
 
 def supports(study: Study, names: list[str]) -> pd.DataFrame:
     """Removal and mislabelling supports; see `Study.supports`."""
-    tables = []
-    for united in (True, False):
-        curves = [(kind, name) for kind in (REMOVAL, MISLABEL) for name in names if _everywhere(name) != united]
-        if curves:
-            tables.append(study.supports(curves, united))
+    united, separate = tested(names)
+    tables = [study.supports(curves, curves is united) for curves in (united, separate) if curves]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -108,7 +112,7 @@ def shared(study: Study, names: list[str]) -> pd.DataFrame:
 
     Columns: method, k, shared, most shared first; no row where each target is alone in its class.
     """
-    k, labels = ks(study)[-1], study.dataset.test_labels[study.targets]
+    k, labels = ks(study.profile)[-1], study.dataset.test_labels[study.targets]
     pairs = [(i, j) for i, j in combinations(range(len(labels)), 2) if labels[i] == labels[j]]
     rows = []
     for name in names if pairs else ():

@@ -55,25 +55,39 @@ class Dataset:
 def load(name: str, mirror: Path | str | None = None, manifest: Path | str = MANIFEST) -> Dataset:
     """Load a dataset of the manifest.
 
-    Raises what `lib.manifest.fetch` raises, and ValueError where the content is no dataset.
+    Raises what `lib.manifest.fetch` raises, and ValueError where the content is no dataset or not the declared one.
     """
     entry = find(name, manifest)
     if entry.kind not in READERS:
         raise ValueError(f"{name} is of kind {entry.kind}; datasets are of one of the kinds {', '.join(READERS)}")
     images, labels, n_train, class_names = READERS[entry.kind](fetch(name, mirror, manifest), entry)
+    found = {
+        "images": (n_train, len(images) - n_train),
+        "shape": images.shape[1:],
+        "n_classes": len(class_names),
+    }
+    for key, value in found.items():
+        if getattr(entry, key) not in (None, value):
+            raise ValueError(f"{name} has {key} {value}, the manifest expects {getattr(entry, key)}; correct the entry")
     return Dataset(name, images[:n_train], labels[:n_train], images[n_train:], labels[n_train:], class_names)
 
 
-def subset(dataset: Dataset, train_per_class: int | None, test_per_class: int | None) -> Dataset:
-    """The first images of each class, in their order: a dataset of its own, with ids and a checksum of its own.
+def subset(
+    dataset: Dataset, train_per_class: int | None, test_per_class: int | None, n_classes: int | None = None
+) -> Dataset:
+    """The first images of each of the first classes, in their order: a dataset with ids and a checksum of its own.
 
-    None takes all images of a split. Raises ValueError where a class has fewer.
+    None takes all images of a split, or all classes. Raises ValueError where there are fewer.
     """
+    known = len(dataset.class_names)
+    if n_classes is not None and not 2 <= n_classes <= known:
+        raise ValueError(f"{n_classes} classes are not in {dataset.name}; give 2 to {known}")
+    n_classes = n_classes or known
 
     def first(labels: np.ndarray, per_class: int | None, split: str) -> np.ndarray:
         if per_class is None:
-            return np.arange(len(labels))
-        counts = np.bincount(labels, minlength=len(dataset.class_names))
+            return np.flatnonzero(labels < n_classes)
+        counts = np.bincount(labels, minlength=known)[:n_classes]
         if not 1 <= per_class <= counts.min():
             raise ValueError(f"{per_class} {split} images a class are not in {dataset.name}; give 1 to {counts.min()}")
         return np.sort(np.concatenate([np.flatnonzero(labels == c)[:per_class] for c in range(len(counts))]))
@@ -86,7 +100,7 @@ def subset(dataset: Dataset, train_per_class: int | None, test_per_class: int | 
         dataset.train_labels[train],
         dataset.test_images[test],
         dataset.test_labels[test],
-        dataset.class_names,
+        dataset.class_names[:n_classes],
     )
 
 

@@ -1,7 +1,8 @@
 """Feature extractors: each maps all images of a dataset to vectors (n, d), in which `lib.distances` then compares.
 
 Those of `lib.selfsupervised` ("moco", "simclr", ...) learn without labels, "supervised" takes the layer before the last
-of a classifier trained by `lib.retrain`, "pixels" takes the normalised images themselves. `knn_accuracy` checks their
+of a classifier trained by `lib.retrain`, "pixels" takes the normalised images themselves, and the name of published
+weights (`lib.weights`) those. `knn_accuracy` checks their
 quality; `lib.attribution` keeps them under their recipe.
 """
 
@@ -14,11 +15,12 @@ from lightly.utils.benchmarking.knn import knn_predict
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib import selfsupervised
+from lib import models, selfsupervised, weights
 from lib.data import Dataset
 from lib.retrain import EVAL_BATCH, Retraining, fit, one_thread, resident
 from lib.selfsupervised import FeatureRecipe
 
+PUBLISHED_BATCH = 50  # images of 224 x 224 pixels
 LEAST_SPREAD = 0.02  # of features of length 1; those of a network without training spread by more than 0.3
 
 
@@ -38,7 +40,10 @@ def extract(dataset: Dataset, recipe: FeatureRecipe, device: str = "cpu", progre
     """
     check(dataset, recipe)
     with one_thread(device):
-        features = embedded(dataset, EXTRACTORS[recipe.method](dataset, recipe, device, progress), device)
+        if recipe.method in EXTRACTORS:
+            features = embedded(dataset, EXTRACTORS[recipe.method](dataset, recipe, device, progress), device)
+        else:
+            features = published(dataset, weights.load(recipe.method), device)
     if not (np.isfinite(features.train).all() and np.isfinite(features.test).all()):
         raise ValueError(
             f"{recipe.method} features of {dataset.name} are not finite: the training diverged, or all training images "
@@ -63,6 +68,22 @@ def embedded(dataset: Dataset, embed: Callable[[Tensor], Tensor], device: str = 
     return Features(train.float().cpu().numpy(), test.float().cpu().numpy())
 
 
+@torch.no_grad()
+def published(dataset: Dataset, net: nn.Module, device: str = "cpu") -> Features:
+    """Features of every image by a network with published weights: resized, and normalised as it was trained.
+
+    DEPARTURE: the whole image is resized to 224 pixels a side; the network's authors cut that out of the middle of 256.
+    """
+    net, images = net.to(device), resident(dataset, device)
+
+    def embed(batch: Tensor) -> Tensor:  # (b, c, h, w) uint8 -> (b, d)
+        size = (weights.SIDE, weights.SIDE)
+        return net(F.interpolate(weights.normalised(batch), size, mode="bilinear", antialias=True))
+
+    train, test = (torch.cat([embed(b) for b in split.split(PUBLISHED_BATCH)]) for split in (images.train, images.test))
+    return Features(train.cpu().numpy(), test.cpu().numpy())
+
+
 def pixels(dataset: Dataset, recipe: FeatureRecipe, device: str, progress: bool):
     """The image itself as its feature: no learning, the baseline that learnt features have to beat."""
     return nn.Flatten()
@@ -78,12 +99,24 @@ EXTRACTORS = dict.fromkeys(selfsupervised.METHODS, selfsupervised.train) | {"sup
 
 def check(dataset: Dataset, recipe: FeatureRecipe) -> None:
     """Refuse an unknown method, or a recipe that does not fit its method or the dataset."""
-    if recipe.method not in EXTRACTORS:
-        raise ValueError(f"unknown feature method {recipe.method!r}; choose one of {', '.join(EXTRACTORS)}")
+    known = [*EXTRACTORS, *weights.names()]
+    if recipe.method not in known:
+        raise ValueError(f"unknown feature method {recipe.method!r}; choose one of {', '.join(known)}")
     if recipe.method in selfsupervised.METHODS:
         selfsupervised.check(dataset, recipe)
     if recipe.method == "supervised" and recipe.classifier is None:
         raise ValueError("supervised features need a classifier to train: give FeatureRecipe(classifier=Recipe(...))")
+
+
+def stored_bytes(dataset: Dataset, recipe: FeatureRecipe) -> int:
+    """Bytes of the weights that make the features of further images, in single precision."""
+    if recipe.method == "pixels":
+        return 0
+    if recipe.method not in EXTRACTORS:
+        return weights.BYTES
+    network = recipe.classifier or recipe
+    net = models.build(network, dataset.train_images.shape[1], len(dataset.class_names), seed=0)
+    return 4 * sum(parameter.numel() for parameter in net.parameters())
 
 
 def spread(features: np.ndarray) -> float:

@@ -31,6 +31,11 @@ def is_list(kind: type):
     return lambda value: isinstance(value, list) and all(isinstance(item, kind) for item in value)
 
 
+def is_counts(length: int):
+    """A test for lists of so many whole numbers above 0."""
+    return lambda value: is_list(int)(value) and len(value) == length and min(value) > 0
+
+
 FORMS = {  # of the keys for which a slip would pass unnoticed: whether a value fits, and what is expected
     "path": (is_text(".+"), "a string"),
     "file": (is_text(r"\w[\w.-]*"), "a name without folders"),
@@ -39,7 +44,10 @@ FORMS = {  # of the keys for which a slip would pass unnoticed: whether a value 
     "urls": (is_list(str), "a list"),
     "used_by": (is_list(str), "a list"),
     "classes": (is_list(str), "a list of strings"),
-    "size": (lambda value: is_list(int)(value) and len(value) == 2 and min(value) > 0, "[height, width] in pixels"),
+    "size": (is_counts(2), "[height, width] in pixels"),
+    "images": (is_counts(2), "[training images, test images]"),
+    "shape": (is_counts(3), "[channels, height, width]"),
+    "n_classes": (lambda value: isinstance(value, int) and value > 1, "a whole number of at least 2"),
 }
 
 
@@ -62,6 +70,9 @@ class Entry:
     manual: str = "Put it where the manifest's `path` says, or change `path`."
     classes: tuple[str, ...] = ()
     size: tuple[int, int] | None = None
+    images: tuple[int, int] | None = None
+    shape: tuple[int, int, int] | None = None
+    n_classes: int | None = None
 
 
 def entries(manifest: Path | str = MANIFEST) -> dict[str, Entry]:
@@ -121,14 +132,23 @@ def fetch(name: str, mirror: Path | str | None = None, manifest: Path | str = MA
         return verified(path, entry) if entry.sha256 or entry.md5 else path
     if not entry.file:
         raise FileNotFoundError(f"{name} is several files and is not fetched as one. {entry.manual}")
+    folders = places(mirror)
+    for folder in folders.values():
+        if (folder / entry.file).is_file():
+            return verified(folder / entry.file, entry)
+    return verified(download(entry, folders["cache"]), entry)
+
+
+def places(mirror: Path | str | None = None) -> dict[str, Path]:
+    """The folders that a file is looked for in, in their order, by name: "mirror", where there is one, and "cache".
+
+    Raises FileNotFoundError where the mirror is not a folder.
+    """
     mirror = mirror or os.environ.get("DATA_MIRROR")
     cache = Path(os.environ.get("COMPANION_CACHE") or pooch.os_cache("data-attribution-companion"))
     if mirror and not Path(mirror).is_dir():
         raise FileNotFoundError(f"the mirror {mirror} is not a folder; correct DATA_MIRROR or unset it")
-    for folder in [Path(mirror), cache] if mirror else [cache]:
-        if (folder / entry.file).is_file():
-            return verified(folder / entry.file, entry)
-    return verified(download(entry, cache), entry)
+    return {"mirror": Path(mirror), "cache": cache} if mirror else {"cache": cache}
 
 
 def download(entry: Entry, cache: Path) -> Path:

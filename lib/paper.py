@@ -10,20 +10,26 @@ from lib import stats
 
 @dataclass(frozen=True)
 class Statement:
-    """Share of CIFAR-10 targets that flip when fewer than (inclusive: at most) k of a class's 5000 images change."""
+    """Share of targets that flip when fewer than (inclusive: at most) k of the class_size images of a class change."""
 
     kind: str  # "removal" or "mislabel"
     k: int
     shares: dict[str, float]  # method: share
     source: str
     inclusive: bool = False
+    class_size: int = 5000  # CIFAR-10
 
 
-CLASS_SIZE = 5000  # CIFAR-10
+# Of the profiles of the paper's own sizes: dataset, and test accuracy of the unmodified model (Paper §4.1).
+SETUPS = {"paper": ("CIFAR-10", "above 92 %"), "paper_imagenet": ("ImageNet", "67 %")}
 FIGURE_3 = (
     Statement("removal", 500, {"ours": 0.23, "Datamodels (10k)": 0.23, "TRAK (20)": 0.16}, "§4.2"),
     Statement("removal", 1280, {"ours": 0.55, "Datamodels (10k)": 0.31, "TRAK (20)": 0.28}, "§4.2", inclusive=True),
     Statement("mislabel", 30, {"ours": 0.47, "Datamodels (300k)": 0.50, "TRAK (100)": 0.20}, "§4.2"),
+)
+FIGURE_5 = (  # of 30 targets; on average, a class of ImageNet has 1281 training images
+    Statement("removal", 16, {"ours": 4 / 30}, "§4.3", class_size=1281),
+    Statement("removal", 130, {"ours": 16 / 30}, "§4.3", class_size=1281),
 )
 FIGURE_1 = {"trak": (10, 20, 100), "datamodels": (10_000, 50_000, 300_000)}  # numbers of models
 TABLE_1 = {  # LDS on CIFAR-10, by method and number of models: Paper App. A.5
@@ -39,17 +45,19 @@ def table_1() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["method", "models", "lds"])
 
 
-def beside(supports: pd.DataFrame, method: str, class_size: int) -> pd.DataFrame:
-    """The statements of Figure 3 beside our share of flipped targets at the same share of the class, where computed.
+def beside(
+    supports: pd.DataFrame, method: str, class_size: int, statements: tuple[Statement, ...] = FIGURE_3
+) -> pd.DataFrame:
+    """The statements of a figure beside our share of flipped targets at the same share of the class, where computed.
 
     Columns: kind, share_of_class, k, here, low, high, n, then the paper's ours, rivals and source.
     """
     rows = []
-    for statement in FIGURE_3:
+    for statement in statements:
         ours = supports[(supports["kind"] == statement.kind) & (supports["method"] == method)]
         if ours.empty:
             continue
-        k = statement.k * class_size // CLASS_SIZE
+        k = statement.k * class_size // statement.class_size
         at_most = k if statement.inclusive else k - 1
         flipped = stats.flipped_by(stats.usable(ours), np.array([at_most]))[:, 0]
         low, high = stats.interval(flipped)
@@ -57,7 +65,7 @@ def beside(supports: pd.DataFrame, method: str, class_size: int) -> pd.DataFrame
         rows.append(
             {
                 "kind": statement.kind,
-                "share_of_class": statement.k / CLASS_SIZE,
+                "share_of_class": round(statement.k / statement.class_size, 4),
                 "k": f"{'≤' if statement.inclusive else '<'} {k}",
                 "here": flipped.mean(),
                 "low": float(low),

@@ -4,10 +4,15 @@ A notebook's parameters name a profile and may override every single value of it
 and for test or kNN accuracy, before any attribution was looked at.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
+
+import numpy as np
 
 from lib.features import FeatureRecipe
-from lib.retrain import Recipe
+from lib.manifest import find
+from lib.retrain import Recipe, ResizingRecipe
+
+PEAK_LRS = {"byol": 0.1, "simsiam": 0.1, "barlow_twins": 0.3, "swav": 0.3}  # others: MoCo's (benchmarks/zoo_choice.py)
 
 
 @dataclass(frozen=True)
@@ -33,13 +38,19 @@ class Profile:
     transfer: tuple[Recipe, ...] = ()  # other networks, by their `arch`, that rankings are tested on, or made with
     transfer_ensembles: tuple[int, ...] = ()  # as `ensembles`, where a competing method looks into one of them
     published_lds: tuple[str, str] | None = None  # entries of the manifest read instead: masks and margins of others
+    published_subsets: tuple[str, str] | None = None  # likewise, of the models that Datamodels are fitted to
+    published_datamodels: str | None = None  # entry of the manifest: Datamodels of the largest of subset_models
+    trak: dict[str, float] = field(default_factory=dict)  # TRAK's settings, where they are not its defaults
+    peak_lrs: dict[str, float] = field(default_factory=PEAK_LRS.copy)  # of self-supervised methods, if not MoCo's
+    n_classes: int | None = None  # the first ones; None: all
+    paper: str = "paper"  # the profile of the paper's own sizes, which this one scales down
     seed: int = 0  # of the choice of targets and of random rankings
 
     def features(self, name: str) -> FeatureRecipe:
         """The recipe of a set of features; self-supervised ones differ in the method and its learning rate alone."""
         if name in ("moco", "supervised", "pixels"):
             return getattr(self, name)
-        return replace(self.moco, method=name, peak_lr=PEAK_LRS.get(name, self.moco.peak_lr))
+        return replace(self.moco, method=name, peak_lr=self.peak_lrs.get(name, self.moco.peak_lr))
 
     def network(self, arch: str | None) -> Recipe:
         """The recipe of the network under study (None), or of one of `transfer`. ValueError where there is no such."""
@@ -65,7 +76,6 @@ LAPTOP = Recipe(
     cutout=0,
 )
 MOCO = FeatureRecipe("moco")
-PEAK_LRS = {"byol": 0.1, "simsiam": 0.1, "barlow_twins": 0.3, "swav": 0.3}  # others: MoCo's (benchmarks/zoo_choice.py)
 CLASSIFIER = replace(LAPTOP, width=MOCO.width, epochs=10, warmup_epochs=2.0, flip=True)  # MoCo's network, with labels
 TRANSFER = (  # benchmarks/transfer_choice.py
     replace(LAPTOP, arch="mobilenetv2_shallow", peak_lr=0.1),
@@ -110,7 +120,98 @@ SMOKE = replace(
     transfer=tuple(replace(recipe, epochs=2, batch_size=40) for recipe in TRANSFER),
     transfer_ensembles=(2,),
 )
-PROFILES = {profile.name: profile for profile in (SMOKE, FASHION)}
+# The paper's CIFAR-10 at a fifth of its images: k_max is the same share of a class.
+# DEPARTURE: width and length by accuracy and cost on held-out images (benchmarks/cifar_choice.py).
+COLOUR = Recipe(
+    width=16, stem="conv5s2", epochs=8, warmup_epochs=1.6, batch_size=128, nesterov=True, translate=2, cutout=0
+)
+CIFAR10 = replace(
+    FASHION,
+    name="cifar10",
+    dataset="cifar10_jpeg",
+    train_per_class=1000,
+    test_per_class=200,
+    recipe=COLOUR,
+    moco=replace(MOCO, crop=0.3, cutout=0),
+    supervised=FeatureRecipe("supervised", classifier=replace(COLOUR, width=MOCO.width, epochs=10, warmup_epochs=2.0)),
+    n_targets=100,
+    subset_models=(250, 500, 1000),
+    lds_models=200,
+)
+# The paper's ImageNet at a quarter of its pixels: 160, 192 and 256 a side become 40, 48 and 64.
+TINY = ResizingRecipe(width=16, batch_size=128, sizes=(40, 48), smallest_crop=0.25)
+IMAGENET = replace(
+    CIFAR10,
+    name="imagenet",
+    dataset="tiny_imagenet_40",
+    n_classes=10,
+    train_per_class=None,
+    test_per_class=None,
+    recipe=TINY,
+    moco=replace(CIFAR10.moco, arch="resnet18", stem="conv7s2pool"),
+    supervised=FeatureRecipe("supervised", classifier=replace(TINY, width=MOCO.width)),
+    n_targets=30,
+    k_max=384,  # 77 % of a class, as the paper's 1000 of 1281
+    n_votes=1,
+    ensembles=(1, 4),
+    subset_models=(100, 200),
+    lds_models=100,
+    paper="paper_imagenet",
+)
+# The paper's own sizes. By the authors' code and README: mixed precision, 10 base models on CIFAR-10, 4 on ImageNet.
+RESNET18 = {"arch": "resnet18", "stem": "conv3"}
+PAPER = Profile(
+    name="paper",
+    dataset="cifar10",  # published masks and rankings count its training images
+    train_per_class=None,
+    test_per_class=None,
+    recipe=Recipe(precision="bfloat16"),
+    moco=FeatureRecipe(
+        **RESNET18,
+        width=64,
+        epochs=800,
+        batch_size=512,
+        peak_lr=0.24,  # this and what follows: the authors' code, which is lightly's benchmark
+        memory_bank=4096,
+        output_dim=128,
+        crop=0.08,
+        cutout=0,
+    ),
+    supervised=FeatureRecipe("supervised", classifier=Recipe(**RESNET18, precision="bfloat16")),
+    pixels=FeatureRecipe("pixels"),
+    n_targets=100,
+    n_base=10,
+    k_max=1280,
+    budget=7,
+    n_votes=5,
+    ensembles=(5, 10, 20, 100),
+    subset_models=(10_000, 50_000, 300_000),
+    lds_models=10_000,
+    published_lds=("trak_cifar10_masks", "trak_cifar10_margins"),
+    published_subsets=("datamodels_cifar10_masks", "datamodels_cifar10_margins"),
+    published_datamodels="datamodels_cifar10_weights",
+    trak={"projection_dim": 20_480, "damping": 0.0},
+    peak_lrs={},
+)
+PAPER_IMAGENET = replace(
+    PAPER,
+    name="paper_imagenet",
+    dataset="imagenet",
+    recipe=ResizingRecipe(precision="bfloat16"),
+    moco=FeatureRecipe("moco_v2_rn50_800ep"),
+    supervised=FeatureRecipe("supervised", classifier=ResizingRecipe(precision="bfloat16")),
+    n_targets=30,
+    n_base=4,
+    k_max=1000,
+    n_votes=1,
+    ensembles=(1, 4),
+    published_lds=None,
+    published_subsets=None,
+    published_datamodels=None,
+    trak={"projection_dim": 4096, "damping": 0.0},
+    paper="paper_imagenet",
+)
+PROFILES = {profile.name: profile for profile in (SMOKE, FASHION, CIFAR10, IMAGENET, PAPER, PAPER_IMAGENET)}
 NAMES = tuple(PROFILES)
 
 
@@ -131,18 +232,50 @@ def load(name: str, **overrides) -> Profile:
 
 
 COUNTS = ("n_targets", "n_base", "k_max", "budget", "n_votes", "lds_models")
-SCALARS = {"train_per_class", "test_per_class", "seed", *COUNTS}
+SCALARS = {"dataset", "n_classes", "train_per_class", "test_per_class", "seed", *COUNTS}
 
 
 def _override(profile: Profile, key: str, value) -> Profile:
     prefix, _, rest = key.partition("_")
     if key in SCALARS:
         return replace(profile, **{key: value})
-    if key in {field.name for field in fields(Recipe)}:
+    if key in {known.name for known in fields(profile.recipe)}:
         return replace(profile, recipe=replace(profile.recipe, **{key: value}))
-    if prefix == "moco" and rest in {field.name for field in fields(FeatureRecipe)}:
+    if prefix == "moco" and rest in {known.name for known in fields(FeatureRecipe)}:
         return replace(profile, moco=replace(profile.moco, **{rest: value}))
     raise ValueError(f"unknown value {key!r} of a profile; see the fields of Profile, Recipe and FeatureRecipe")
+
+
+def class_sizes(profile: Profile) -> tuple[int, int, int]:
+    """How many classes, and training and test images of each, by the manifest; on average where classes differ.
+
+    Raises ValueError where the manifest does not say, or has fewer than the profile takes.
+    """
+    entry = find(profile.dataset)
+    if not (entry.images and entry.shape and entry.n_classes):
+        raise ValueError(f"manifest entry {entry.name} lacks images, shape or n_classes; add them to count with them")
+    there = [entry.n_classes, *(n // entry.n_classes for n in entry.images)]
+    asked = {key: getattr(profile, key) for key in ("n_classes", "train_per_class", "test_per_class")}
+    for (key, value), limit in zip(asked.items(), there, strict=True):
+        if value is not None and value > limit:
+            raise ValueError(f"{key}={value} exceeds the {limit} of {entry.name}; lower it")
+    return tuple(value or limit for value, limit in zip(asked.values(), there, strict=True))
+
+
+def check_sizes(profile: Profile, train: np.ndarray, test: np.ndarray) -> None:
+    """Refuse k_max or n_targets that do not fit the images of each class, train and test: (n_classes,) int.
+
+    Targets are as many of each class; or there are fewer than classes, each of a class of its own.
+    """
+    n_classes = len(train)
+    n_chosen = min(profile.n_targets, n_classes)
+    if profile.k_max > (largest := int(np.sort(train)[-n_chosen])):
+        raise ValueError(f"k_max={profile.k_max} exceeds the {largest} training images of a class; lower k_max")
+    if profile.n_targets > n_classes and (profile.n_targets % n_classes or profile.n_targets > test.min() * n_classes):
+        raise ValueError(
+            f"n_targets={profile.n_targets} must be a multiple of the {n_classes} classes, "
+            f"at most {test.min() * n_classes}"
+        )
 
 
 def _check(profile: Profile) -> None:

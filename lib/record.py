@@ -18,7 +18,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from lib.paper import SETUPS
 from lib.paths import RESULTS
+from lib.profiles import PROFILES, Profile, class_sizes
 from lib.retrain import short_hash
 
 NO_KEYS = pd.DataFrame({"keys": []})
@@ -61,22 +63,31 @@ def arrays(folder: Path, name: str, identity: dict, make: Callable[[], dict[str,
     return stored
 
 
+def outputs(folder: Path, profile: Profile, name: str) -> Path:
+    """Where the tables of figure `name` go: a folder of its own where values of the profile are overridden."""
+    changed = profile != PROFILES[profile.name]
+    return folder / (f"{name}-{short_hash(asdict(profile))}" if changed else name)
+
+
 def status(study, tables: list[pd.DataFrame], wall_seconds: float) -> str:
     """One paragraph of Markdown for the head of a page: profile, device, cost, distance to the paper.
 
     tables: those of supports or margins that the page shows.
     """
-    profile, dataset = study.profile, study.dataset
+    profile, dataset, paper = study.profile, study.dataset, PROFILES[study.profile.paper]
+    title, accuracy = SETUPS[paper.name]
     trained = study.retrainings(pd.concat(tables))
     class_size = np.bincount(dataset.train_labels).min()
     recipe = profile.recipe
     overridden = "" if study.outputs("x").name == "x" else ", with values overridden"
     return (
         f"**Profile** `{profile.name}`{overridden}: {dataset.name}, {len(dataset.train_labels)} training images. "
-        f"**Scaled down** from the paper's CIFAR-10 setup: {profile.n_targets} targets (paper 100), "
-        f"k up to {profile.k_max} of {class_size} in a class (1280 of 5000), {profile.budget} bisection steps (7), "
-        f"{profile.n_votes} votes (5), {recipe.arch} of width {recipe.width} for {recipe.epochs} epochs (64, 24), "
-        f"mean test accuracy {trained['test_accuracy'].mean():.1%} over all retrainings (above 92 %, unmodified). "
+        f"{'**At the size** of' if profile == paper else '**Scaled down** from'} the paper's {title} setup: "
+        f"{profile.n_targets} targets (paper {paper.n_targets}), k up to {profile.k_max} of {class_size} in a class "
+        f"({paper.k_max} of {class_sizes(paper)[1]}), {profile.budget} bisection steps ({paper.budget}), "
+        f"{profile.n_votes} votes ({paper.n_votes}), {recipe.arch} of width {recipe.width} for {recipe.epochs} epochs "
+        f"({paper.recipe.width}, {paper.recipe.epochs}), mean test accuracy {trained['test_accuracy'].mean():.1%} over "
+        f"all retrainings ({accuracy}, unmodified). "
         f"**Device** {study.driver.device}. **Wall time** of this page: {wall_seconds:.0f} s. **Behind it**: "
         f"{len(trained)} distinct retrainings, {trained['seconds'].sum() / 3600:.2f} core-hours "
         f"({', '.join(sorted(trained['machine'].unique()))})."

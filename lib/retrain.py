@@ -71,6 +71,29 @@ def balanced(recipe: Recipe) -> BalancedRecipe:
     return BalancedRecipe(**asdict(recipe))
 
 
+@dataclass(frozen=True)
+class ResizingRecipe(Recipe):
+    """Training on random resized crops whose resolution rises. The defaults are the paper's for ImageNet (Paper §4.1).
+
+    Images of test keep their size. What the paper does not say, the area of a crop, is that of FFCV's ImageNet training
+    and torchvision.
+    """
+
+    arch: str = "resnet18"
+    stem: str = "conv7s2pool"
+    epochs: int = 16
+    batch_size: int = 1024
+    translate: int = 0
+    cutout: int = 0
+    sizes: tuple[int, int] = (160, 192)  # pixels a side: at first, and in the last epochs
+    last_epochs: int = 5
+    smallest_crop: float = 0.08  # share of the image's area
+
+    def size(self, epoch: int) -> int:
+        """Pixels a side in that epoch, counted from 0."""
+        return self.sizes[epoch >= self.epochs - self.last_epochs]
+
+
 def short_hash(content) -> str:
     """Sixteen hexadecimal digits of the SHA-256 of `content` as canonical JSON."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
@@ -133,6 +156,10 @@ def check(dataset: Dataset, what: Retraining) -> None:
             raise ValueError(f"label {label} does not exist: {dataset.name} has labels 0 to {n_classes - 1}")
         if label == dataset.train_labels[i]:
             raise ValueError(f"train id {i} has label {label} already; relabelling it changes nothing, choose another")
+    if isinstance(what.recipe, ResizingRecipe) and not 0 < what.recipe.smallest_crop <= 1:
+        raise ValueError(
+            f"smallest_crop={what.recipe.smallest_crop} is no share of the area; give more than 0 and at most 1"
+        )
     left = n - len(what.removed)
     if left < what.recipe.batch_size:
         raise ValueError(
@@ -182,7 +209,7 @@ def fit(
             optimiser.param_groups[0]["lr"] = learning_rate((step + 0.5) / steps_per_epoch, recipe)
             if watch:
                 watch(optimiser.param_groups[0]["lr"], net)
-            batch = augmented(images.normalised(batch), recipe, augment_rng)
+            batch = augmented(images.normalised(batch), recipe, epoch, augment_rng)
             train_step(net, optimiser, batch, batch_labels, recipe, weights)
     return net.eval()
 
@@ -204,8 +231,10 @@ def train_step(
     optimiser.step()
 
 
-def augmented(images: Tensor, recipe: Recipe, rng: torch.Generator) -> Tensor:
+def augmented(images: Tensor, recipe: Recipe, epoch: int, rng: torch.Generator) -> Tensor:
     """The paper's augmentations, as far as the recipe switches them on. images: (b, c, h, w), normalised."""
+    if isinstance(recipe, ResizingRecipe):
+        images = augment.resized_crop(images, recipe.size(epoch), recipe.smallest_crop, rng)
     if recipe.flip:
         images = augment.flip(images, rng)
     if recipe.translate:

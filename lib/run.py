@@ -39,12 +39,13 @@ def _finite(text: str) -> float:
     return value
 
 
-TYPES: dict[str, Callable] = {
-    "int": int,
-    "float": _finite,
-    "bool": {"True": True, "False": False}.__getitem__,
-    "str": str,
-}
+def _truth(text: str) -> bool:
+    return {"true": True, "false": False}[text.lower()]
+
+
+TYPES: dict[str, Callable] = {"int": int, "float": _finite, "bool": _truth, "str": str}
+# Of every notebook that has a profile, beside its own parameters: it says what would be computed, and computes nothing.
+DRY_RUN = {"dry_run": {"type": "bool", "default": False, "help": "whether to count what would be computed instead"}}
 
 
 def names(root: Path = ROOT) -> list[str]:
@@ -151,11 +152,38 @@ def _cause(error: Exception) -> str:
     return f"cell {error.exec_count} raised {error.ename}: {error.evalue.splitlines()[0] if error.evalue else ''}"
 
 
+def dry_run(name: str, values: dict, root: Path = ROOT) -> str:
+    """What the notebook would compute (see `lib.plan`): its cells up to the one tagged `plan` are run, here.
+
+    Raises ValueError where a value does not fit, or no cell has the tag.
+    """
+    cells = [cell for cell in nbformat.read(source(name, root), as_version=4).cells if cell.cell_type == "code"]
+    tags = [cell.metadata.get("tags", []) for cell in cells]
+    if not any("plan" in some for some in tags):
+        raise ValueError(f"{name} has no cell tagged plan: say there what it computes, see the developers' guide")
+    namespace = {}
+    for cell, some in zip(cells, tags, strict=True):
+        exec(compile(cell.source, f"{name}, cell {cell.id}", "exec"), namespace)
+        if "parameters" in some:
+            namespace |= values
+        if "plan" in some:
+            break
+    from lib import plan  # here, since a run that computes does not need it
+
+    return plan.text(namespace["values"], **{key: namespace[key] for key in plan.NAMES if key in namespace})
+
+
 def run(name: str, given: dict[str, str], only_if_stale: bool = False, root: Path = ROOT) -> None:
-    """Check the parameters, run the notebook, say so in two lines. Errors: those of `parse` and `execute`."""
+    """Check the parameters, run the notebook, say so in two lines; or print what it would compute, for a dry run.
+
+    Errors: those of `parse`, `execute` and `dry_run`.
+    """
     known = declared(name, root)
     defaults = {key: parameter["default"] for key, parameter in known.items()}
-    values = defaults | parse(name, given, known)
+    values = defaults | parse(name, given, known | (DRY_RUN if "profile" in known else {}))
+    if values.pop("dry_run", False):
+        print(dry_run(name, values, root))
+        return
     if only_if_stale and is_current(name, values, root):
         print(f"{name} is up to date")
         return

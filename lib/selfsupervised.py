@@ -37,7 +37,7 @@ class FeatureRecipe:
     (benchmarks/moco_choice.py). What it costs there is on the page of Figure 1.
     """
 
-    method: str = "moco"  # or another of METHODS, "supervised", "pixels"
+    method: str = "moco"  # or another of METHODS, "supervised", "pixels", the manifest's name of published weights
     seed: int = 0
     classifier: Recipe | None = None  # of "supervised": how its network is trained
     arch: str = "resnet9"

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib import data, features, models
+from lib import data, features, models, record
 from lib.attribution import Attribution
 from lib.campaign import Driver, Group, Question, retrainings
 from lib.ledger import FIELDS, Ledger
 from lib.paths import RESULTS
-from lib.profiles import PROFILES, Profile
-from lib.retrain import Recipe, Retraining, margins, pick_device, short_hash
+from lib.profiles import Profile, check_sizes
+from lib.retrain import Recipe, Retraining, margins, pick_device
 from lib.support import UnitedProbe
 
 REMOVAL, MISLABEL = "removal", "mislabel"
@@ -41,15 +41,7 @@ class Study:
 
     def __post_init__(self):
         profile, dataset = self.profile, self.dataset
-        n_classes = len(dataset.class_names)
-        train, test = (np.bincount(labels).min() for labels in (dataset.train_labels, dataset.test_labels))
-        if profile.k_max > train:
-            raise ValueError(f"k_max={profile.k_max} exceeds the {train} training images of a class; lower k_max")
-        if profile.n_targets % n_classes or profile.n_targets > test * n_classes:
-            raise ValueError(
-                f"n_targets={profile.n_targets} must be a multiple of the {n_classes} classes, "
-                f"at most {test * n_classes}"
-            )
+        check_sizes(profile, *map(np.bincount, (dataset.train_labels, dataset.test_labels)))
         if self.n_jobs == 0:
             raise ValueError("n_jobs=0 is no number of processes; give 1 or more, or -1 for one a core")
         pick_device(self.device)
@@ -62,16 +54,15 @@ class Study:
         return RESULTS / self.profile.name
 
     def outputs(self, name: str) -> Path:
-        """Where the tables of figure `name` go: a folder of its own where values of the profile are overridden."""
-        changed = self.profile != PROFILES[self.profile.name]
-        return self.folder / (f"{name}-{short_hash(asdict(self.profile))}" if changed else name)
+        """Where the tables of figure `name` go; see `lib.record.outputs`."""
+        return record.outputs(self.folder, self.profile, name)
 
     @cached_property
     def dataset(self) -> data.Dataset:
         whole, profile = data.load(self.profile.dataset), self.profile
-        if profile.train_per_class is None and profile.test_per_class is None:
+        if profile.train_per_class is profile.test_per_class is profile.n_classes is None:
             return whole
-        return data.subset(whole, profile.train_per_class, profile.test_per_class)
+        return data.subset(whole, profile.train_per_class, profile.test_per_class, profile.n_classes)
 
     @cached_property
     def driver(self) -> Driver:
@@ -90,20 +81,25 @@ class Study:
     def targets(self) -> np.ndarray:
         """Test ids (n_targets,), ascending: at random and balanced among those that the base models get right.
 
+        Fewer targets than classes are each of a class of its own, at random among those with k_max training images.
+
         DEPARTURE: the paper draws its CIFAR-10 targets from all test images. Its rule for ImageNet (Paper §4.1), used
         here throughout, spends no training on targets that are wrong before anything is removed.
         """
         labels, n_classes = self.dataset.test_labels, len(self.dataset.class_names)
         right = margins(self.base_logits, labels) > 0
-        per_class = self.profile.n_targets // n_classes
-        available = np.bincount(labels[right], minlength=n_classes).min()
+        rng, classes = np.random.default_rng(self.profile.seed), np.arange(n_classes)
+        if self.profile.n_targets < n_classes:
+            large = np.bincount(self.dataset.train_labels) >= self.profile.k_max
+            classes = rng.permutation(classes[large])[: self.profile.n_targets]
+        per_class = self.profile.n_targets // len(classes)
+        available = np.bincount(labels[right], minlength=n_classes)[classes].min()
         if per_class > available:
             raise ValueError(
                 f"n_targets={self.profile.n_targets} is too many: of one class the base models get only {available} "
-                f"test images right; lower n_targets to {available * n_classes} or train better models"
+                f"test images right; lower n_targets to {available * len(classes)} or train better models"
             )
-        rng = np.random.default_rng(self.profile.seed)
-        chosen = [rng.permutation(np.flatnonzero(right & (labels == c)))[:per_class] for c in range(n_classes)]
+        chosen = [rng.permutation(np.flatnonzero(right & (labels == c)))[:per_class] for c in classes]
         return np.sort(np.concatenate(chosen))
 
     @cached_property

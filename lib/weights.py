@@ -1,7 +1,7 @@
 """Backbones with published weights: a ResNet-50 trained on ImageNet, whose features Figure 5 compares.
 
-`load` is the one way in. `lib.manifest` says which files there are and fetches them; here they are read, as weights
-alone: code inside a file is never run.
+`load` is the one way in; a FeatureRecipe whose method is the name of a manifest's entry takes it. `lib.manifest` says
+which files there are and fetches them; here they are read, as weights alone: code inside a file is never run.
 """
 
 from pathlib import Path
@@ -11,11 +11,14 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import resnet50
 
-from lib.manifest import MANIFEST, fetch, find
+from lib.manifest import MANIFEST, entries, fetch, find
 
 # Of red, green and blue between 0 and 1. Source: main_lincls.py of facebookresearch/moco; torchvision's and lightly's
 # are the same.
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+N_FEATURES = 2048
+SIDE = 224  # pixels a side of the images that they were trained on
+BYTES = 4 * 23_508_032  # of the weights of a ResNet-50 without its head, in single precision
 LAYOUTS = {  # how the keys of the backbone begin; what begins otherwise is of the training, as a second encoder
     "facebookresearch/moco": "module.encoder_q.",  # source: its main_lincls.py
     "lightly": "backbone.",  # source: lightly-ai/lightly issue 1475, and its benchmarks/imagenet/resnet50
@@ -23,6 +26,11 @@ LAYOUTS = {  # how the keys of the backbone begin; what begins otherwise is of t
 }
 # Left out: the last layer of a classifier and of MoCo v1, or the two of MoCo v2.
 HEAD = {"fc.weight", "fc.bias", "fc.0.weight", "fc.0.bias", "fc.2.weight", "fc.2.bias"}
+
+
+def names(manifest: Path | str = MANIFEST) -> list[str]:
+    """The manifest's entries that are weights."""
+    return [entry.name for entry in entries(manifest).values() if entry.kind == "weights"]
 
 
 def load(name: str, mirror: Path | str | None = None, manifest: Path | str = MANIFEST) -> nn.Module:

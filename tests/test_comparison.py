@@ -29,7 +29,7 @@ def found(opened):
 
 
 def test_methods_are_known_and_named_once(opened):
-    names = comparison.methods(opened)
+    names = comparison.methods(opened.profile)
     assert len(set(names)) == len(names) == 19 and names[0] == comparison.OURS
     assert [opened.attribution.parse(name).models for name in names if "datamodels" in name] == [40]
 
@@ -43,7 +43,7 @@ def test_supports_are_united_but_for_rankings_of_all_classes(opened, found):
 
 def test_the_table(opened, found):
     margins = comparison.margins(opened, NAMES)
-    assert sorted(margins["k"].unique()) == [0, *comparison.ks(opened)] == [0, 1, 2]
+    assert sorted(margins["k"].unique()) == [0, *comparison.ks(opened.profile)] == [0, 1, 2]
     at_fixed_k = stats.fixed_k(margins)
     table = comparison.table(opened, found).merge(comparison.margin_drops(at_fixed_k))
     table = table.merge(comparison.lds(opened, NAMES))

@@ -213,6 +213,20 @@ def test_folder_is_read_in_canonical_order(pictures):
     assert dataset.test_images[:, 0, 0, 0].tolist() == [30, 40]
 
 
+@pytest.mark.parametrize(
+    ("declared", "found"),
+    [
+        ({"images": [3, 3]}, r"images \(3, 2\)"),
+        ({"shape": [1, 4, 6]}, r"shape \(3, 4, 6\)"),
+        ({"n_classes": 3}, "n_classes 2"),
+    ],
+)
+def test_what_the_manifest_counts_is_compared_with_what_is_there(pictures, declared, found):
+    load_folder(pictures, images=[3, 2], shape=[3, 4, 6], n_classes=2)
+    with pytest.raises(ValueError, match=f"mine has {found}, the manifest expects .*; correct the entry"):
+        load_folder(pictures, **declared)
+
+
 def test_zip_of_a_folder_is_the_same_dataset(pictures):
     folder, archive = load_folder(pictures), load_folder(zipped(pictures))
     assert folder.checksum == archive.checksum and folder.class_names == archive.class_names
@@ -572,6 +586,12 @@ def test_own_path_that_does_not_exist(tmp_path):
         ({"kind": "movie", "path": "x"}, "kind is 'movie'"),
         ({"kind": "folder", "path": "x", "sise": [1, 1]}, "key 'sise' is unknown; the keys are kind, title, path"),
         ({"kind": "embedded", "path": "x"}, "lacks classes"),
+        (
+            {"kind": "folder", "path": "x", "images": [5]},
+            r"images is \[5\]; it has to be \[training images, test images",
+        ),
+        ({"kind": "folder", "path": "x", "shape": [3, 0, 8]}, r"it has to be \[channels, height, width\]"),
+        ({"kind": "folder", "path": "x", "n_classes": 1}, "n_classes is 1; it has to be a whole number of at least 2"),
         ({"kind": "folder", "path": "x", "size": 32}, r"size is 32; it has to be \[height, width\]"),
         ({"kind": "folder", "path": "x", "size": [32, 0]}, r"size is \[32, 0\]"),
         ({"kind": "embedded", "path": "x", "classes": ["a"], "size": [1, 1]}, "size is for kind folder only"),
@@ -633,3 +653,12 @@ def test_subset_is_the_first_images_of_each_class_and_a_dataset_of_its_own(tiny)
 def test_subset_larger_than_a_class_is_refused(tiny, train, test, split):
     with pytest.raises(ValueError, match=f"{split} images a class are not in tiny; give 1 to"):
         data.subset(tiny, train, test)
+
+
+def test_subset_of_the_first_classes(tiny):
+    part = data.subset(tiny, None, 2, 2)
+    assert part.class_names == tiny.class_names[:2]
+    assert np.bincount(part.train_labels).tolist() == [40, 40] and np.bincount(part.test_labels).tolist() == [2, 2]
+    np.testing.assert_array_equal(part.train_images, tiny.train_images[:80])
+    with pytest.raises(ValueError, match="4 classes are not in tiny; give 2 to 3"):
+        data.subset(tiny, None, None, 4)

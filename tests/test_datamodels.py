@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from lib import baselines
 from lib.baselines import datamodels
@@ -52,3 +53,56 @@ def test_too_few_models_are_refused_before_any_is_trained(tiny, quick, tmp_path)
     with pytest.raises(ValueError, match="n_models=9 must be at least 10: one in 10 chooses the penalty"):
         baselines.scores("datamodels", tiny, quick, [0], n_models=9, folder=tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def published(tiny, tmp_path):
+    """Masks and margins of 12 models of others on `tiny`; Datamodels of all its test images, and their weights."""
+    rng = np.random.default_rng(0)
+    masks, weights = rng.random((12, 120)) < 0.5, rng.normal(size=(120, 30)) * (rng.random((120, 30)) < 0.1)
+    np.save(tmp_path / "masks.npy", masks)
+    np.save(tmp_path / "margins.npy", (masks @ weights).astype(np.float16))
+    torch.save({"weight": torch.tensor(weights), "bias": torch.zeros(30), "lam": torch.zeros(30)}, tmp_path / "w.pt")
+    return {"published": (tmp_path / "masks.npy", tmp_path / "margins.npy")}, tmp_path / "w.pt", weights
+
+
+def test_published_models_are_read_instead_of_trained(tiny, quick, published, monkeypatch):
+    monkeypatch.setattr(datamodels.subsets, "train", None)
+    settings, _, _ = published
+    masks, margins = (np.load(path) for path in settings["published"])
+    found = baselines.scores("empirical_influence", tiny, quick, [3, 12], n_models=10, **settings)
+    expected = datamodels.empirical_influence(masks[:10], margins[:10, [3, 12]].astype(float))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert baselines.scores("datamodels", tiny, quick, [3], n_models=12, **settings).shape == (1, 120)
+    with pytest.raises(ValueError, match=r"n_models=13 exceeds the 12 of .*masks.npy; lower it"):
+        baselines.scores("datamodels", tiny, quick, [3], n_models=13, **settings)
+
+
+def test_published_weights_are_the_scores_and_their_zeros_are_ordered(tiny, quick, published):
+    settings, path, weights = published
+    found = baselines.scores("datamodels", tiny, quick, [3, 12], n_models=12, weights=path, **settings)
+    for row, expected in zip(found, weights[:, [3, 12]].T, strict=True):
+        large = expected != 0
+        np.testing.assert_allclose(row[large], expected[large], rtol=0.01)
+        assert np.unique(row[~large]).size > 20 and np.abs(row[~large]).max() < np.abs(expected[large]).min()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"weight": torch.zeros(3, 4)}, r"w.pt has weights \(3, 4\); tiny has \(120, 30\)"),
+        ([1], "w.pt holds no Datamodels"),
+    ],
+)
+def test_published_weights_that_do_not_fit(tiny, quick, published, content, message):
+    settings, path, _ = published
+    torch.save(content, path)
+    with pytest.raises(ValueError, match=message):
+        baselines.scores("datamodels", tiny, quick, [3], n_models=12, weights=path, **settings)
+
+
+def test_many_masks_are_taken_in_parts(linear, monkeypatch):
+    masks, margins, _ = linear
+    whole = datamodels.empirical_influence(masks, margins)
+    monkeypatch.setattr(datamodels, "CHUNK", 70)
+    np.testing.assert_allclose(datamodels.empirical_influence(masks, margins), whole)

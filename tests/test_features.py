@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import torchvision
 
-from lib import augment
+from lib import augment, features, weights
 from lib.features import FeatureRecipe, Features, extract, knn_accuracy, spread
 from lib.retrain import Retraining, fit, one_thread, predict, resident
 
@@ -171,3 +172,28 @@ def test_augmentations_draw_for_each_image_and_from_the_generator(change):
     views = change(x, rng())
     assert views.shape == x.shape and all((views[0] != other).any() for other in views[1:])
     assert torch.equal(views, change(x, rng())) and not torch.equal(views, change(x, rng(1)))
+
+
+def test_published_weights_are_features_by_their_name_in_the_manifest(tiny, monkeypatch):
+    """Of grey images too: each is shown in three equal channels, 224 pixels a side."""
+    seen = []
+
+    class Published(torch.nn.Module):
+        def forward(self, x):
+            seen.append(x)
+            return x.mean((2, 3))
+
+    monkeypatch.setattr(weights, "load", lambda name: Published() if name == "moco_v2_rn50_800ep" else None)
+    recipe = FeatureRecipe("moco_v2_rn50_800ep")
+    found = extract(tiny, recipe)
+    assert found.train.shape == (120, 3) and found.test.shape == (30, 3) and seen[0].shape[1:] == (3, 224, 224)
+    expected = tiny.train_images.mean((1, 2, 3)) / 255
+    np.testing.assert_allclose(found.train[:, 1], (expected - 0.456) / 0.224, atol=2e-3)
+    assert features.stored_bytes(tiny, recipe) == weights.BYTES
+
+
+def test_the_size_of_the_published_backbone():
+    with torch.device("meta"):
+        net = torchvision.models.resnet50()
+    numbers = sum(p.numel() for name, p in net.named_parameters() if not name.startswith("fc."))
+    assert 4 * numbers == weights.BYTES and net.fc.in_features == weights.N_FEATURES

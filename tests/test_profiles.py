@@ -2,15 +2,18 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from lib import profiles, selfsupervised
-from lib.paths import RESULTS
+from lib import paper, profiles, selfsupervised
+from lib.manifest import find
+from lib.paths import RESULTS, ROOT
+from lib.retrain import Recipe, ResizingRecipe
 
 
 def test_names_and_defaults():
-    assert profiles.NAMES == ("smoke", "fashion")
+    assert profiles.NAMES == ("smoke", "fashion", "cifar10", "imagenet", "paper", "paper_imagenet")
     assert all(profiles.load(name).name == name for name in profiles.NAMES)
     fashion = profiles.load("fashion")
     assert (fashion.n_targets, fashion.k_max, fashion.budget, fashion.n_votes) == (50, 256, 7, 3)
@@ -26,7 +29,7 @@ def test_overrides_reach_every_level_and_none_keeps_the_value():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "huge"}, "unknown profile 'huge'; choose one of smoke, fashion"),
+        ({"name": "huge"}, "unknown profile 'huge'; choose one of smoke, fashion, cifar10"),
         ({"name": "smoke", "n_target": 3}, "unknown value 'n_target' of a profile"),
         ({"name": "smoke", "moco_size": 3}, "unknown value 'moco_size'"),
         ({"name": "smoke", "k_max": 0}, "k_max=0 must be a whole number of at least 1"),
@@ -54,3 +57,50 @@ def test_the_learning_rates_are_those_of_best_accuracy_in_the_table_of_the_choic
     best = table.loc[table.groupby("method")["knn_accuracy"].idxmax()].set_index("method")["peak_lr"]
     assert {method: profiles.FASHION.features(method).peak_lr for method in best.index} == best.to_dict()
     assert set(best.index) == set(selfsupervised.METHODS)
+
+
+def test_the_papers_sizes_are_those_that_the_paper_states():
+    """Paper §4.1, App. A.1 and A.4, Table 1."""
+    cifar, imagenet = profiles.load("paper"), profiles.load("paper_imagenet")
+    assert (cifar.n_targets, cifar.k_max, cifar.budget, cifar.n_votes) == (100, 1280, 7, 5)
+    assert (imagenet.n_targets, imagenet.k_max, imagenet.budget, imagenet.n_votes) == (30, 1000, 7, 1)
+    assert replace(cifar.recipe, precision="float32") == Recipe()
+    assert replace(imagenet.recipe, precision="float32") == ResizingRecipe()
+    assert (imagenet.recipe.sizes, imagenet.recipe.last_epochs, imagenet.recipe.epochs) == ((160, 192), 5, 16)
+    assert imagenet.recipe.batch_size == 1024 and imagenet.recipe.peak_lr == cifar.recipe.peak_lr == 0.5
+    assert (cifar.moco.arch, cifar.moco.epochs, imagenet.moco.method) == ("resnet18", 800, "moco_v2_rn50_800ep")
+    assert set(paper.FIGURE_1["trak"]) | set(paper.TABLE_1["trak"]) == set(cifar.ensembles)
+    assert cifar.subset_models == paper.FIGURE_1["datamodels"] and imagenet.ensembles == (1, 4)
+    assert (cifar.trak["projection_dim"], imagenet.trak["projection_dim"]) == (20_480, 4096)
+
+
+def test_profiles_scale_the_paper_down_in_proportion():
+    for name in ("cifar10", "imagenet"):
+        small = profiles.load(name)
+        large = profiles.load(small.paper)
+        shares = [profile.k_max / profiles.class_sizes(profile)[1] for profile in (small, large)]
+        assert shares[0] == pytest.approx(shares[1], rel=0.02) and small.budget == large.budget
+        assert small.n_targets == large.n_targets and find(small.dataset).shape
+    assert [4 * size for size in profiles.load("imagenet").recipe.sizes] == [160, 192]
+
+
+def test_every_profile_is_in_the_guide():
+    text = (ROOT / "book" / "reproduce.md").read_text(encoding="utf-8")
+    assert [name for name in profiles.NAMES if f"| `{name}` |" not in text] == []
+
+
+def test_sizes_by_the_manifest():
+    assert profiles.class_sizes(profiles.load("smoke")) == (10, 100, 20)
+    assert profiles.class_sizes(profiles.load("imagenet")) == (10, 500, 50)
+    assert profiles.class_sizes(profiles.load("paper_imagenet")) == (1000, 1281, 50)
+    with pytest.raises(ValueError, match="train_per_class=501 exceeds the 500 of fashion_mnist; lower it"):
+        profiles.class_sizes(profiles.load("fashion", train_per_class=501))
+    with pytest.raises(ValueError, match="trak_cifar10_masks lacks images, shape or n_classes"):
+        profiles.class_sizes(profiles.load("fashion", dataset="trak_cifar10_masks"))
+
+
+def test_fewer_targets_than_classes_need_so_many_large_classes():
+    profile = profiles.load("smoke", n_targets=2, k_max=30)
+    profiles.check_sizes(profile, np.array([10, 30, 40, 20]), np.full(4, 5))
+    with pytest.raises(ValueError, match="k_max=30 exceeds the 20 training images of a class"):
+        profiles.check_sizes(replace(profile, n_targets=3), np.array([10, 30, 40, 20]), np.full(4, 5))

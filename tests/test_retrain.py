@@ -1,6 +1,6 @@
 """One retraining: a pure function of its arguments, that sees exactly the training set it is told."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ import torch
 from lib import augment, models
 from lib.retrain import (
     Recipe,
+    ResizingRecipe,
     Retraining,
     balanced,
     fit,
@@ -181,6 +182,47 @@ def test_the_papers_resnet9():
     assert net(x).shape == (2, 10) and net.embed(x).shape == (2, net.n_features) == (2, 128)
     net.eval()
     torch.testing.assert_close(net(x), 0.2 * net.head(net.embed(x)))
+
+
+@pytest.fixture
+def resizing(quick) -> ResizingRecipe:
+    """As quick, with images that grow from 22 to 24 pixels in the last epoch."""
+    values = {field.name: getattr(quick, field.name) for field in fields(quick)}
+    return ResizingRecipe(**values | {"cutout": 0, "epochs": 3}, sizes=(22, 24), last_epochs=1, smallest_crop=0.5)
+
+
+def test_images_grow_in_the_last_epochs(tiny, resizing, monkeypatch):
+    seen = []
+    monkeypatch.setattr("lib.retrain.train_step", lambda net, optimiser, images, labels, recipe: seen.append(images))
+    fit(tiny, Retraining(resizing, 0))
+    assert [tuple(images.shape) for images in seen] == 12 * [(20, 1, 22, 22)] + 6 * [(20, 1, 24, 24)]
+    paper = ResizingRecipe()
+    assert [paper.size(epoch) for epoch in (0, 10, 11, 15)] == [160, 160, 192, 192]
+
+
+def test_resized_training_is_a_pure_function_that_learns_and_tests_whole_images(tiny, resizing):
+    recipe = replace(resizing, width=4, epochs=12, flip=False, translate=0, peak_lr=0.1)
+    first, again = retrain(tiny, Retraining(recipe, 0)), retrain(tiny, Retraining(recipe, 0))
+    np.testing.assert_array_equal(first.logits, again.logits)
+    assert first.logits.shape == (30, 3) and first.test_accuracy > 0.8
+
+
+def test_a_resizing_recipe_has_a_key_of_its_own_that_survives_json(tiny, quick, resizing):
+    keys = {Retraining(r, 0).key(tiny) for r in (quick, resizing, replace(resizing, sizes=(22, 26)))}
+    assert len(keys) == 3 and resizing.hash != quick.hash
+    with pytest.raises(ValueError, match="smallest_crop=0 is no share of the area; give more than 0 and at most 1"):
+        retrain(tiny, Retraining(replace(resizing, smallest_crop=0), 0))
+
+
+def test_resized_crops_are_windows_inside_the_image():
+    """Of a horizontal ramp: values within its range, slopes between the narrowest window and the whole image."""
+    ramp = torch.arange(24.0).expand(300, 1, 24, 24)
+    views = augment.resized_crop(ramp, 12, 0.25, torch.Generator().manual_seed(0))
+    assert views.shape == (300, 1, 12, 12) and views.min() >= 0 and views.max() <= 23
+    slopes = (views[:, 0, 0, 8] - views[:, 0, 0, 4]) / 4  # 24 pixels shown as 12: 2 a pixel for the whole width
+    narrowest = 2 * (0.25 * 3 / 4) ** 0.5
+    assert slopes.min() > narrowest - 0.01 and slopes.max() < 2.01 and slopes.std() > 0.2
+    torch.testing.assert_close(views, views[:, :, :1].expand_as(views), atol=1e-4, rtol=0)  # rows are alike
 
 
 def test_flip_mirrors_about_half_of_the_images():

@@ -91,7 +91,7 @@ def test_ill_typed_value_is_an_error_before_the_run(root, capsys, name, text, ki
 
 
 def test_values_become_the_declared_types(root):
-    given = {"profile": "smoke", "n_targets": "10", "share": "1", "is_quick": "True"}
+    given = {"profile": "smoke", "n_targets": "10", "share": "1", "is_quick": "true"}
     values = run.parse("fig", given, run.declared("fig", root))
     assert values == {"profile": "smoke", "n_targets": 10, "share": 1.0, "is_quick": True}
     assert [type(value) for value in values.values()] == [str, int, float, bool]
@@ -250,3 +250,47 @@ def test_a_page_whose_results_were_deleted_is_stale(root):
     assert run.is_current("fig", values, root)
     (root / "results" / "fashion" / "ledger").rmdir()
     assert not run.is_current("fig", values, root)
+
+
+PLANNED = """from lib import profiles
+values = profiles.load(profile, n_targets=n_targets)
+"""
+
+
+@pytest.fixture
+def planned(root) -> Path:
+    """The tree, whose notebook has a cell tagged plan and fails behind it."""
+    write(root, "fig", PLANNED)
+    path = root / "notebooks" / "fig.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.append(nbformat.v4.new_code_cell("curves = [('removal', 'pixels_l2')]", metadata={"tags": ["plan"]}))
+    notebook.cells.append(nbformat.v4.new_code_cell("raise RuntimeError('this computes')"))
+    nbformat.write(notebook, path)
+    return root
+
+
+@pytest.mark.parametrize("text", ["true", "True", "TRUE"])
+def test_a_dry_run_counts_and_touches_nothing(planned, capsys, text):
+    before = sorted(planned.rglob("*"))
+    assert run.main(["fig", "-p", "profile", "smoke", "-p", "n_targets", "20", "-p", "dry_run", text], planned) == 0
+    said = capsys.readouterr().out
+    assert "Profile smoke, with values overridden" in said and "20 targets" in said
+    assert "supports, removal, pixels_l2" in said and sorted(planned.rglob("*")) == before
+
+
+def test_a_dry_run_of_values_that_do_not_fit_is_an_error(planned, capsys):
+    assert run.main(["fig", "-p", "profile", "smoke", "-p", "n_targets", "15", "-p", "dry_run", "true"], planned) == 2
+    assert "n_targets=15 must be a multiple of the 10 classes" in capsys.readouterr().err
+
+
+def test_a_dry_run_needs_a_plan_and_a_profile(root, capsys):
+    assert run.main(["fig", "-p", "dry_run", "true"], root) == 2
+    assert "fig has no cell tagged plan" in capsys.readouterr().err
+    write(root, "bare", "print(1)", parameters=None)
+    assert run.main(["bare", "-p", "dry_run", "true"], root) == 2
+    assert "bare has no parameter 'dry_run'" in capsys.readouterr().err
+
+
+def test_without_a_dry_run_the_page_does_not_know_of_it(root):
+    assert run.main(["fig", "-p", "dry_run", "false"], root) == 0
+    assert "dry_run" not in nbformat.read(run.page("fig", root), as_version=4).metadata.companion.parameters

@@ -84,12 +84,12 @@ def ensembles(
     return found
 
 
-def stored_bytes(method: str, dataset: Dataset, recipe: Recipe, n_models: int) -> int:
-    """What has to be kept to attribute further targets: n_models networks, and what goes with them by default.
+def stored_bytes(method: str, dataset: Dataset, recipe: Recipe, n_models: int, **settings) -> int:
+    """What has to be kept to attribute further targets: n_models networks, and what goes with them by its settings.
 
     Source: Paper App. A.1, which counts Datamodels' networks too, although its weights alone would do.
     """
-    return n_models * KEPT.get(method, networks.weight_bytes)(dataset, recipe)
+    return n_models * KEPT.get(method, networks.weight_bytes)(dataset, recipe, **settings)
 
 
 def _run(method: str, dataset: Dataset, recipe: Recipe, targets: Sequence[int], settings: dict) -> Iterator[np.ndarray]:

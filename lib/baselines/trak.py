@@ -101,9 +101,9 @@ def add_products(
         return np.array(store["out_to_loss"])
 
 
-def kept(dataset: Dataset, recipe: Recipe) -> int:
+def kept(dataset: Dataset, recipe: Recipe, projection_dim: int = PROJECTION_DIM, **_) -> int:
     """Bytes of a network and of the projected gradients of all training images."""
-    return networks.weight_bytes(dataset, recipe) + 4 * len(dataset.train_labels) * PROJECTION_DIM
+    return networks.weight_bytes(dataset, recipe) + 4 * len(dataset.train_labels) * projection_dim
 
 
 METHODS = {"trak": trak}

@@ -1,0 +1,49 @@
+"""A page whose dataset is not here shows what came with the repository, and says how to compute it."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from lib import committed, manifest, profiles, stats
+from lib.profiles import PROFILES
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    monkeypatch.setattr(committed, "RESULTS", tmp_path / "results")
+    monkeypatch.setenv("COMPANION_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("DATA_MIRROR", raising=False)
+    return tmp_path / "results"
+
+
+def test_what_is_missing_is_said_with_the_way_to_get_it(results):
+    assert committed.missing(profiles.load("smoke")) == ""
+    assert committed.missing(profiles.load("imagenet")) == manifest.find("tiny_imagenet_40").manual
+
+
+def test_without_results_there_is_no_row_and_one_sentence_says_so(results):
+    imagenet = profiles.load("imagenet")
+    supports = committed.supports(imagenet, "fig05")
+    assert len(supports) == 0 and stats.summary(supports, 10).empty
+    said = committed.status(imagenet, "fig05")
+    assert said.startswith("**Nothing to show yet**: the dataset `tiny_imagenet_40` of profile `imagenet` is not on")
+    assert "Put it into the mirror folder" in said
+
+
+def test_results_are_shown_as_they_were_computed(results):
+    folder = results / "imagenet" / "fig05"
+    folder.mkdir(parents=True)
+    rows = [
+        ["removal", "random", 3, 0, 1, 7, "found", 6, 7, "0:1-0", 4],
+        ["removal", "random", 5, 0, 1, None] + [None] * 5,
+    ]
+    pd.DataFrame(rows, columns=list(committed.COLUMNS)).to_csv(folder / "supports.csv", index=False)
+    record = {"retrainings": 12, "core_seconds": 7200.0, "machines": ["a core, cpu"]}
+    (folder / "record.json").write_text(json.dumps(record))
+    supports = committed.supports(PROFILES["imagenet"], "fig05")
+    assert supports["size"].tolist() == [7, pd.NA] and str(supports["size"].dtype) == "Int64"
+    said = committed.status(PROFILES["imagenet"], "fig05")
+    assert "12 distinct retrainings, 2.00 core-hours (a core, cpu)" in said and "Put it into the mirror" in said
+    changed = profiles.load("imagenet", k_max=100)
+    assert committed.supports(changed, "fig05").empty, "values that were overridden have results of their own"
