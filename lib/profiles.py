@@ -137,6 +137,10 @@ CIFAR10 = replace(
     n_targets=100,
     subset_models=(250, 500, 1000),
     lds_models=200,
+    transfer=(
+        replace(COLOUR, arch="mobilenetv2_shallow", width=8),
+        replace(COLOUR, arch="vit", stem="patch4", width=32),
+    ),
 )
 # The paper's ImageNet at a quarter of its pixels: 160, 192 and 256 a side become 40, 48 and 64.
 TINY = ResizingRecipe(width=16, batch_size=128, sizes=(40, 48), smallest_crop=0.25)
@@ -156,6 +160,8 @@ IMAGENET = replace(
     ensembles=(1, 4),
     subset_models=(100, 200),
     lds_models=100,
+    transfer=(),  # the paper's is of CIFAR-10
+    transfer_ensembles=(),
     paper="paper_imagenet",
 )
 # The paper's own sizes. By the authors' code and README: mixed precision, 10 base models on CIFAR-10, 4 on ImageNet.
@@ -187,6 +193,8 @@ PAPER = Profile(
     ensembles=(5, 10, 20, 100),
     subset_models=(10_000, 50_000, 300_000),
     lds_models=10_000,
+    transfer=(Recipe(arch="mobilenetv2", width=32, precision="bfloat16"),),
+    transfer_ensembles=(5,),
     published_lds=("trak_cifar10_masks", "trak_cifar10_margins"),
     published_subsets=("datamodels_cifar10_masks", "datamodels_cifar10_margins"),
     published_datamodels="datamodels_cifar10_weights",
@@ -205,6 +213,8 @@ PAPER_IMAGENET = replace(
     k_max=1000,
     n_votes=1,
     ensembles=(1, 4),
+    transfer=(),
+    transfer_ensembles=(),
     published_lds=None,
     published_subsets=None,
     published_datamodels=None,
