@@ -66,11 +66,6 @@ class BalancedRecipe(Recipe):
         return len(labels) / (n_classes * torch.bincount(labels, minlength=n_classes).clamp(min=1))
 
 
-def balanced(recipe: Recipe) -> BalancedRecipe:
-    """The same training with a class-balanced loss."""
-    return BalancedRecipe(**asdict(recipe))
-
-
 @dataclass(frozen=True)
 class ResizingRecipe(Recipe):
     """Training on random resized crops whose resolution rises. The defaults are the paper's for ImageNet (Paper §4.1).
@@ -92,6 +87,17 @@ class ResizingRecipe(Recipe):
     def size(self, epoch: int) -> int:
         """Pixels a side in that epoch, counted from 0."""
         return self.sizes[epoch >= self.epochs - self.last_epochs]
+
+
+@dataclass(frozen=True)
+class BalancedResizingRecipe(BalancedRecipe, ResizingRecipe):
+    """Both."""
+
+
+def balanced(recipe: Recipe) -> BalancedRecipe:
+    """The same training with a class-balanced loss."""
+    kind = BalancedResizingRecipe if isinstance(recipe, ResizingRecipe) else BalancedRecipe
+    return kind(**asdict(recipe))
 
 
 def short_hash(content) -> str:
