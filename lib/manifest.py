@@ -122,13 +122,18 @@ def fetch(name: str, mirror: Path | str | None = None, manifest: Path | str = MA
     if not entry.file:
         raise FileNotFoundError(f"{name} is several files and is not fetched as one. {entry.manual}")
     mirror = mirror or os.environ.get("DATA_MIRROR")
-    cache = Path(os.environ.get("COMPANION_CACHE") or pooch.os_cache("data-attribution-companion"))
+    cache = cache_folder()
     if mirror and not Path(mirror).is_dir():
         raise FileNotFoundError(f"the mirror {mirror} is not a folder; correct DATA_MIRROR or unset it")
     for folder in [Path(mirror), cache] if mirror else [cache]:
         if (folder / entry.file).is_file():
             return verified(folder / entry.file, entry)
     return verified(download(entry, cache), entry)
+
+
+def cache_folder() -> Path:
+    """Where what can be had again is kept: COMPANION_CACHE, else a folder in the user's cache."""
+    return Path(os.environ.get("COMPANION_CACHE") or pooch.os_cache("data-attribution-companion"))
 
 
 def download(entry: Entry, cache: Path) -> Path:

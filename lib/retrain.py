@@ -22,6 +22,7 @@ from lib import augment, models
 from lib.data import Dataset
 
 EVAL_BATCH = 1000  # images a forward pass without gradients
+PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def retrain(dataset: Dataset, what: Retraining, device: str = "cpu", images: "Im
 
 
 def check(dataset: Dataset, what: Retraining) -> None:
-    """Refuse a change of the training set that cannot be meant."""
+    """Refuse a change of the training set, or a precision, that cannot be meant."""
     n, n_classes = len(dataset.train_labels), len(dataset.class_names)
     changed = [*what.removed, *(i for i, _ in what.relabelled)]
     outside = [i for i in changed if not 0 <= i < n]
@@ -111,6 +112,8 @@ def check(dataset: Dataset, what: Retraining) -> None:
             raise ValueError(f"label {label} does not exist: {dataset.name} has labels 0 to {n_classes - 1}")
         if label == dataset.train_labels[i]:
             raise ValueError(f"train id {i} has label {label} already; relabelling it changes nothing, choose another")
+    if what.recipe.precision not in PRECISIONS:
+        raise ValueError(f"unknown precision {what.recipe.precision!r}; choose one of {', '.join(PRECISIONS)}")
     left = n - len(what.removed)
     if left < what.recipe.batch_size:
         raise ValueError(
