@@ -52,16 +52,16 @@ class Dataset:
         return digest.hexdigest()
 
 
-def load(name: str, mirror: Path | str | None = None, manifest: Path | str = MANIFEST) -> Dataset:
-    """Load a dataset of the manifest.
+def load(name: str | Entry, mirror: Path | str | None = None, manifest: Path | str = MANIFEST) -> Dataset:
+    """Load a dataset of the manifest, by its name or by an entry.
 
     Raises what `lib.manifest.fetch` raises, and ValueError where the content is no dataset.
     """
     entry = find(name, manifest)
     if entry.kind not in READERS:
-        raise ValueError(f"{name} is of kind {entry.kind}; datasets are of one of the kinds {', '.join(READERS)}")
-    images, labels, n_train, class_names = READERS[entry.kind](fetch(name, mirror, manifest), entry)
-    return Dataset(name, images[:n_train], labels[:n_train], images[n_train:], labels[n_train:], class_names)
+        raise ValueError(f"{entry.name} is of kind {entry.kind}; datasets are of one of the kinds {', '.join(READERS)}")
+    images, labels, n_train, class_names = READERS[entry.kind](fetch(entry, mirror, manifest), entry)
+    return Dataset(entry.name, images[:n_train], labels[:n_train], images[n_train:], labels[n_train:], class_names)
 
 
 def subset(dataset: Dataset, train_per_class: int | None, test_per_class: int | None) -> Dataset:
@@ -183,7 +183,7 @@ def read_images(members: list[str], read: Callable[[str], bytes], entry: Entry) 
             if not entry.size:
                 raise ValueError(
                     f"{entry.name}: {member} has {image.height} x {image.width} pixels, {members[0]} has {h} x {w}; "
-                    f"make them equal or add `size: [{h}, {w}]` to the manifest entry, to have them resized"
+                    f"make them equal, or give a size to have them resized: `size: [{h}, {w}]` in the manifest entry"
                 )
             image = image.resize((w, h), Image.Resampling.BILINEAR)
             n_resized += 1

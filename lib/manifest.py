@@ -98,15 +98,17 @@ def as_entry(name: str, keys: dict) -> Entry:
     return Entry(name, **{key: tuple(value) if isinstance(value, list) else value for key, value in keys.items()})
 
 
-def find(name: str, manifest: Path | str = MANIFEST) -> Entry:
-    """The entry of that name. Raises ValueError, listing the known names."""
+def find(name: str | Entry, manifest: Path | str = MANIFEST) -> Entry:
+    """The entry of that name, or the entry given. Raises ValueError, listing the known names."""
+    if isinstance(name, Entry):
+        return name
     known = entries(manifest)
     if name not in known:
         raise ValueError(f"{name!r} is not in {Path(manifest).name}, which has {', '.join(known)}; add an entry for it")
     return known[name]
 
 
-def fetch(name: str, mirror: Path | str | None = None, manifest: Path | str = MANIFEST) -> Path:
+def fetch(name: str | Entry, mirror: Path | str | None = None, manifest: Path | str = MANIFEST) -> Path:
     """Where the file of an entry lies, its checksum verified. A `path` of your own is returned as it is.
 
     Looked for in the mirror folder (the parameter, else the environment variable DATA_MIRROR), then in the cache folder
@@ -117,10 +119,10 @@ def fetch(name: str, mirror: Path | str | None = None, manifest: Path | str = MA
     if entry.path:
         path = Path(manifest).parent / Path(entry.path).expanduser()
         if not path.exists():
-            raise FileNotFoundError(f"{name}: {path} does not exist. {entry.manual}")
+            raise FileNotFoundError(f"{entry.name}: {path} does not exist. {entry.manual}")
         return verified(path, entry) if entry.sha256 or entry.md5 else path
     if not entry.file:
-        raise FileNotFoundError(f"{name} is several files and is not fetched as one. {entry.manual}")
+        raise FileNotFoundError(f"{entry.name} is several files and is not fetched as one. {entry.manual}")
     mirror = mirror or os.environ.get("DATA_MIRROR")
     cache = cache_folder()
     if mirror and not Path(mirror).is_dir():

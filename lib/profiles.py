@@ -7,6 +7,7 @@ and for test or kNN accuracy, before any attribution was looked at.
 from dataclasses import dataclass, fields, replace
 
 from lib.features import FeatureRecipe
+from lib.manifest import Entry
 from lib.retrain import Recipe
 
 
@@ -15,7 +16,7 @@ class Profile:
     """One set of values. The paper's: 100 targets, k_max 1280, budget 7, 5 votes (Paper §4.1, App. A.4)."""
 
     name: str
-    dataset: str
+    dataset: str | Entry  # of the manifest
     train_per_class: int | None  # training images a class, the first ones; None: all
     test_per_class: int | None
     recipe: Recipe  # of the model whose predictions are explained

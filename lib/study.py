@@ -42,21 +42,23 @@ class Study:
 
     def __post_init__(self):
         profile, dataset = self.profile, self.dataset
-        n_classes = len(dataset.class_names)
-        train, test = (np.bincount(labels).min() for labels in (dataset.train_labels, dataset.test_labels))
+        train = np.bincount(dataset.train_labels).min()
         if profile.k_max > train:
             raise ValueError(f"k_max={profile.k_max} exceeds the {train} training images of a class; lower k_max")
-        if profile.n_targets % n_classes or profile.n_targets > test * n_classes:
-            raise ValueError(
-                f"n_targets={profile.n_targets} must be a multiple of the {n_classes} classes, "
-                f"at most {test * n_classes}"
-            )
+        self.check_targets()
         if self.n_jobs == 0:
             raise ValueError("n_jobs=0 is no number of processes; give 1 or more, or -1 for one a core")
         pick_device(self.device)
         check_loader(self.loader, self.scheduler)
         models.check(profile.recipe)
         features.check(dataset, profile.moco)
+
+    def check_targets(self) -> None:
+        """Refuse a number of targets that cannot be drawn."""
+        n, labels, n_classes = self.profile.n_targets, self.dataset.test_labels, len(self.dataset.class_names)
+        most = np.bincount(labels).min() * n_classes
+        if n % n_classes or n > most:
+            raise ValueError(f"n_targets={n} must be a multiple of the {n_classes} classes, at most {most}")
 
     @property
     def folder(self) -> Path:
