@@ -24,7 +24,9 @@ from lib.data import Dataset
 IDLE = 300  # seconds after which a process without work ends; until then the next campaign finds it started
 AHEAD = 2  # calls that a worker has or has waiting, so that it never idles
 CONNECT = 10  # seconds to wait for a scheduler
-GPU_SHARE = 4 * 2**30  # bytes of a GPU a process: about twice what the paper's ResNet-9 needs for a batch of 512
+# Bytes of a GPU a process: 1.2 GiB of activations (the paper's ResNet-9, a batch of 512, float32), a CUDA context of
+# about half a GiB, the images, and as much again to spare. Our estimate.
+GPU_SHARE = 4 * 2**30
 
 
 @dataclass(frozen=True)
