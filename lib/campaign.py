@@ -10,17 +10,22 @@ import platform
 from collections.abc import Generator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import torch
+from filelock import FileLock
 from tqdm import tqdm
 
 from lib import support, workers
 from lib.data import Dataset
 from lib.ledger import Ledger
-from lib.retrain import Recipe, Retraining, margins, retrain
+from lib.manifest import cache_folder
+from lib.retrain import Images, Recipe, Retraining, margins, retrain
 
 LOGIT_DECIMALS = 4
+LOADERS = ("memory", "ffcv")
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,11 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Driver:
-    """What all retrainings of a campaign share. device: "cpu" or "cuda". n_jobs, scheduler: see `lib.workers.pool`."""
+    """What all retrainings of a campaign share. device: "cpu" or "cuda". n_jobs, scheduler: see `lib.workers.pool`.
+
+    loader: "memory", or "ffcv" to read the training images from a file in the cache folder (`lib.beton`). The results
+    are the same bits, so the ledger does not tell them apart. Errors: those of `check_loader`.
+    """
 
     dataset: Dataset
     recipe: Recipe
@@ -125,6 +134,10 @@ class Driver:
     device: str = "cpu"
     n_jobs: int = -1
     scheduler: str | None = None
+    loader: str = "memory"
+
+    def __post_init__(self):
+        check_loader(self.loader, self.scheduler)
 
     def logits(self, readings: list[tuple[Retraining, list[int]]]) -> list[np.ndarray]:
         """For each retraining and the targets (test ids) to read off it: their logits (n_targets, n_classes)."""
@@ -163,11 +176,12 @@ class Driver:
         """Run every inquiry to its end, training what the ledger does not know; returns what they return."""
         schedule = Schedule(inquiries, self.dataset, self.ledger)
         if schedule.jobs:
-            with workers.pool(self.dataset, self.n_jobs, self.scheduler) as pool:
-                self._train(schedule, pool)
+            file = written(self.dataset) if self.loader == "ffcv" else None
+            with workers.pool(self.dataset, self.n_jobs, self.scheduler, self.device) as pool:
+                self._train(schedule, pool, file)
         return [schedule.results[i] for i in range(len(inquiries))]
 
-    def _train(self, schedule: Schedule, pool: workers.Pool) -> None:
+    def _train(self, schedule: Schedule, pool: workers.Pool, file: Path | None) -> None:
         running: dict[Future, str] = {}
         bar = tqdm(unit=" trainings", delay=5, mininterval=5, leave=False)  # silent where it takes no time
         try:
@@ -176,7 +190,7 @@ class Driver:
                 free = workers.AHEAD * pool.size() - len(running)
                 for key in schedule.most_wanted(free, set(running.values())):
                     job = schedule.jobs[key]
-                    arguments = job.what, sorted(job.targets), pool.shared, self.device
+                    arguments = job.what, sorted(job.targets), pool.shared, self.device, file
                     running[pool.executor.submit(_record, *arguments)] = key
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     key = running.pop(future)
@@ -201,6 +215,27 @@ class Driver:
         return (margins(self._logits(what, targets), self.dataset.test_labels[targets]) > 0).tolist()
 
 
+def check_loader(loader: str, scheduler: str | None) -> None:
+    """ValueError for an unknown loader or FFCV on a cluster, ImportError where FFCV is not installed."""
+    if loader not in LOADERS:
+        raise ValueError(f"unknown loader {loader!r}; choose one of {', '.join(LOADERS)}")
+    if loader == "ffcv":
+        if scheduler is not None:
+            raise ValueError("loader 'ffcv' reads a file of this machine, not of a cluster's workers; choose memory")
+        from lib import beton  # noqa: F401  (here, since it needs an extra)
+
+
+def written(dataset: Dataset) -> Path:
+    """The dataset's file for FFCV in the cache folder, written unless it is there."""
+    from lib import beton
+
+    path = cache_folder() / f"{dataset.checksum[:16]}.beton"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):  # another run may be writing it
+        beton.write(dataset, path)
+    return path
+
+
 def _check(group: Group) -> None:
     lengths = {len(question.ranking) for question in group}
     if len(lengths) > 1:
@@ -213,10 +248,13 @@ def _check(group: Group) -> None:
         )
 
 
-def _record(what: Retraining, targets: list[int], shared: Dataset | Path, device: str) -> dict:
-    """Train and return the ledger's record. Runs in a worker; small, so that sending it never blocks."""
+def _record(what: Retraining, targets: list[int], shared: Dataset | Path, device: str, file: Path | None) -> dict:
+    """Train and return the ledger's record. Runs in a worker; small, so that sending it never blocks.
+
+    file: where FFCV reads the training images from; None: they are in memory.
+    """
     dataset = workers.opened(shared)
-    outcome = retrain(dataset, what, device)
+    outcome = retrain(dataset, what, device, images=file and _opened(dataset, file, device))
     return {
         "key": what.key(dataset),
         "recipe": what.recipe.hash,
@@ -229,6 +267,16 @@ def _record(what: Retraining, targets: list[int], shared: Dataset | Path, device
         "seconds": round(outcome.seconds, 3),
         "machine": f"{machine_name()}, {device}",
     }
+
+
+@lru_cache(maxsize=2)
+def _opened(dataset: Dataset, file: Path, device: str) -> Images:
+    """The file, opened once a process and read once: the first batch compiles, which is no part of a training."""
+    from lib import beton
+
+    images = beton.opened(dataset, file, device)
+    list(images.batches(torch.arange(1), 1))
+    return images
 
 
 def machine_name() -> str:

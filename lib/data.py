@@ -52,15 +52,15 @@ class Dataset:
         return digest.hexdigest()
 
 
-def load(name: str, mirror: Path | str | None = None, manifest: Path | str = MANIFEST) -> Dataset:
-    """Load a dataset of the manifest.
+def load(name: str | Entry, mirror: Path | str | None = None, manifest: Path | str = MANIFEST) -> Dataset:
+    """Load a dataset of the manifest, by its name or by an entry.
 
     Raises what `lib.manifest.fetch` raises, and ValueError where the content is no dataset or not the declared one.
     """
     entry = find(name, manifest)
     if entry.kind not in READERS:
-        raise ValueError(f"{name} is of kind {entry.kind}; datasets are of one of the kinds {', '.join(READERS)}")
-    images, labels, n_train, class_names = READERS[entry.kind](fetch(name, mirror, manifest), entry)
+        raise ValueError(f"{entry.name} is of kind {entry.kind}; datasets are of one of the kinds {', '.join(READERS)}")
+    images, labels, n_train, class_names = READERS[entry.kind](fetch(entry, mirror, manifest), entry)
     found = {
         "images": (n_train, len(images) - n_train),
         "shape": images.shape[1:],
@@ -68,8 +68,10 @@ def load(name: str, mirror: Path | str | None = None, manifest: Path | str = MAN
     }
     for key, value in found.items():
         if getattr(entry, key) not in (None, value):
-            raise ValueError(f"{name} has {key} {value}, the manifest expects {getattr(entry, key)}; correct the entry")
-    return Dataset(name, images[:n_train], labels[:n_train], images[n_train:], labels[n_train:], class_names)
+            raise ValueError(
+                f"{entry.name} has {key} {value}, the manifest expects {getattr(entry, key)}; correct the entry"
+            )
+    return Dataset(entry.name, images[:n_train], labels[:n_train], images[n_train:], labels[n_train:], class_names)
 
 
 def subset(
@@ -197,7 +199,7 @@ def read_images(members: list[str], read: Callable[[str], bytes], entry: Entry) 
             if not entry.size:
                 raise ValueError(
                     f"{entry.name}: {member} has {image.height} x {image.width} pixels, {members[0]} has {h} x {w}; "
-                    f"make them equal or add `size: [{h}, {w}]` to the manifest entry, to have them resized"
+                    f"make them equal, or give a size to have them resized: `size: [{h}, {w}]` in the manifest entry"
                 )
             image = image.resize((w, h), Image.Resampling.BILINEAR)
             n_resized += 1

@@ -109,15 +109,17 @@ def as_entry(name: str, keys: dict) -> Entry:
     return Entry(name, **{key: tuple(value) if isinstance(value, list) else value for key, value in keys.items()})
 
 
-def find(name: str, manifest: Path | str = MANIFEST) -> Entry:
-    """The entry of that name. Raises ValueError, listing the known names."""
+def find(name: str | Entry, manifest: Path | str = MANIFEST) -> Entry:
+    """The entry of that name, or the entry given. Raises ValueError, listing the known names."""
+    if isinstance(name, Entry):
+        return name
     known = entries(manifest)
     if name not in known:
         raise ValueError(f"{name!r} is not in {Path(manifest).name}, which has {', '.join(known)}; add an entry for it")
     return known[name]
 
 
-def fetch(name: str, mirror: Path | str | None = None, manifest: Path | str = MANIFEST) -> Path:
+def fetch(name: str | Entry, mirror: Path | str | None = None, manifest: Path | str = MANIFEST) -> Path:
     """Where the file of an entry lies, its checksum verified. A `path` of your own is returned as it is.
 
     Looked for in the mirror folder (the parameter, else the environment variable DATA_MIRROR), then in the cache folder
@@ -128,10 +130,10 @@ def fetch(name: str, mirror: Path | str | None = None, manifest: Path | str = MA
     if entry.path:
         path = Path(manifest).parent / Path(entry.path).expanduser()
         if not path.exists():
-            raise FileNotFoundError(f"{name}: {path} does not exist. {entry.manual}")
+            raise FileNotFoundError(f"{entry.name}: {path} does not exist. {entry.manual}")
         return verified(path, entry) if entry.sha256 or entry.md5 else path
     if not entry.file:
-        raise FileNotFoundError(f"{name} is several files and is not fetched as one. {entry.manual}")
+        raise FileNotFoundError(f"{entry.name} is several files and is not fetched as one. {entry.manual}")
     folders = places(mirror)
     for folder in folders.values():
         if (folder / entry.file).is_file():
@@ -145,10 +147,15 @@ def places(mirror: Path | str | None = None) -> dict[str, Path]:
     Raises FileNotFoundError where the mirror is not a folder.
     """
     mirror = mirror or os.environ.get("DATA_MIRROR")
-    cache = Path(os.environ.get("COMPANION_CACHE") or pooch.os_cache("data-attribution-companion"))
+    cache = cache_folder()
     if mirror and not Path(mirror).is_dir():
         raise FileNotFoundError(f"the mirror {mirror} is not a folder; correct DATA_MIRROR or unset it")
     return {"mirror": Path(mirror), "cache": cache} if mirror else {"cache": cache}
+
+
+def cache_folder() -> Path:
+    """Where what can be had again is kept: COMPANION_CACHE, else a folder in the user's cache."""
+    return Path(os.environ.get("COMPANION_CACHE") or pooch.os_cache("data-attribution-companion"))
 
 
 def download(entry: Entry, cache: Path) -> Path:

@@ -109,7 +109,8 @@ def stand_in(profile: Profile) -> Dataset:
 def check(profile: Profile, methods: Sequence[Method]) -> None:
     """What `Study` and the trainings would refuse, before there is anything to train on."""
     dataset = stand_in(profile)
-    profiles.check_sizes(profile, *map(np.bincount, (dataset.train_labels, dataset.test_labels)))
+    profiles.check_k_max(profile, np.bincount(dataset.train_labels))
+    profiles.check_n_targets(profile, np.bincount(dataset.test_labels))
     retrain.check(dataset, Retraining(profile.recipe, 0, removed=tuple(range(profile.k_max))))
     training_flops(profile.recipe, dataset)  # runs the network on every size of image
     for recipe in {

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 import numpy as np
 
 from lib.features import FeatureRecipe
-from lib.manifest import find
+from lib.manifest import Entry, find
 from lib.retrain import Recipe, ResizingRecipe
 
 PEAK_LRS = {"byol": 0.1, "simsiam": 0.1, "barlow_twins": 0.3, "swav": 0.3}  # others: MoCo's (benchmarks/zoo_choice.py)
@@ -20,7 +20,7 @@ class Profile:
     """One set of values. The paper's: 100 targets, k_max 1280, budget 7, 5 votes (Paper §4.1, App. A.4)."""
 
     name: str
-    dataset: str
+    dataset: str | Entry  # of the manifest
     train_per_class: int | None  # training images a class, the first ones; None: all
     test_per_class: int | None
     recipe: Recipe  # of the model whose predictions are explained
@@ -272,20 +272,24 @@ def class_sizes(profile: Profile) -> tuple[int, int, int]:
     return tuple(value or limit for value, limit in zip(asked.values(), there, strict=True))
 
 
-def check_sizes(profile: Profile, train: np.ndarray, test: np.ndarray) -> None:
-    """Refuse k_max or n_targets that do not fit the images of each class, train and test: (n_classes,) int.
+def check_k_max(profile: Profile, train: np.ndarray) -> None:
+    """Refuse k_max beyond the training images of a class, train: (n_classes,) int.
 
-    Targets are as many of each class; or there are fewer than classes, each of a class of its own.
+    Where there are fewer targets than classes, those of large classes are chosen.
     """
-    n_classes = len(train)
-    n_chosen = min(profile.n_targets, n_classes)
+    n_chosen = min(profile.n_targets, len(train))
     if profile.k_max > (largest := int(np.sort(train)[-n_chosen])):
         raise ValueError(f"k_max={profile.k_max} exceeds the {largest} training images of a class; lower k_max")
-    if profile.n_targets > n_classes and (profile.n_targets % n_classes or profile.n_targets > test.min() * n_classes):
-        raise ValueError(
-            f"n_targets={profile.n_targets} must be a multiple of the {n_classes} classes, "
-            f"at most {test.min() * n_classes}"
-        )
+
+
+def check_n_targets(profile: Profile, test: np.ndarray) -> None:
+    """Refuse targets that are not as many of each class, or beyond its test images, test: (n_classes,) int.
+
+    Fewer than classes are each of a class of its own.
+    """
+    n_classes, most = len(test), test.min() * len(test)
+    if profile.n_targets > n_classes and (profile.n_targets % n_classes or profile.n_targets > most):
+        raise ValueError(f"n_targets={profile.n_targets} must be a multiple of the {n_classes} classes, at most {most}")
 
 
 def _check(profile: Profile) -> None:

@@ -22,6 +22,7 @@ from lib import augment, models
 from lib.data import Dataset
 
 EVAL_BATCH = 1000  # images a forward pass without gradients
+PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def retrain(dataset: Dataset, what: Retraining, device: str = "cpu", images: "Im
 
 
 def check(dataset: Dataset, what: Retraining) -> None:
-    """Refuse a change of the training set that cannot be meant."""
+    """Refuse a change of the training set, or a precision, that cannot be meant."""
     n, n_classes = len(dataset.train_labels), len(dataset.class_names)
     changed = [*what.removed, *(i for i, _ in what.relabelled)]
     outside = [i for i in changed if not 0 <= i < n]
@@ -166,6 +167,8 @@ def check(dataset: Dataset, what: Retraining) -> None:
         raise ValueError(
             f"smallest_crop={what.recipe.smallest_crop} is no share of the area; give more than 0 and at most 1"
         )
+    if what.recipe.precision not in PRECISIONS:
+        raise ValueError(f"unknown precision {what.recipe.precision!r}; choose one of {', '.join(PRECISIONS)}")
     left = n - len(what.removed)
     if left < what.recipe.batch_size:
         raise ValueError(

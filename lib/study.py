@@ -14,10 +14,10 @@ import pandas as pd
 
 from lib import data, features, models, record
 from lib.attribution import Attribution
-from lib.campaign import Driver, Group, Question, retrainings
+from lib.campaign import Driver, Group, Question, check_loader, retrainings
 from lib.ledger import FIELDS, Ledger
 from lib.paths import RESULTS
-from lib.profiles import Profile, check_sizes
+from lib.profiles import Profile, check_k_max, check_n_targets
 from lib.retrain import Recipe, Retraining, margins, pick_device
 from lib.support import UnitedProbe
 
@@ -29,24 +29,31 @@ BASE_SEED = 1000  # base models' seeds start here; votes use 0, 1, ...: targets 
 @dataclass(frozen=True)
 class Study:
     """One profile, opened. device: "cpu", "cuda" or "auto". n_jobs: processes; -1: one a core. scheduler: address of a
-    Dask scheduler whose workers train instead.
+    Dask scheduler whose workers train instead. loader: "memory", or "ffcv" to train from a file.
 
-    Raises ValueError at once where the profile's values do not fit its dataset.
+    Raises ValueError at once where the profile's values do not fit its dataset, ImportError where there is no FFCV.
     """
 
     profile: Profile
     device: str = "auto"
     n_jobs: int = -1
     scheduler: str | None = None
+    loader: str = "memory"
 
     def __post_init__(self):
         profile, dataset = self.profile, self.dataset
-        check_sizes(profile, *map(np.bincount, (dataset.train_labels, dataset.test_labels)))
+        check_k_max(profile, np.bincount(dataset.train_labels))
+        self.check_targets()
         if self.n_jobs == 0:
             raise ValueError("n_jobs=0 is no number of processes; give 1 or more, or -1 for one a core")
         pick_device(self.device)
+        check_loader(self.loader, self.scheduler)
         models.check(profile.recipe)
         features.check(dataset, profile.moco)
+
+    def check_targets(self) -> None:
+        """Refuse a number of targets that cannot be drawn."""
+        check_n_targets(self.profile, np.bincount(self.dataset.test_labels))
 
     @property
     def folder(self) -> Path:
@@ -68,7 +75,7 @@ class Study:
     def driver(self) -> Driver:
         ledger = Ledger(self.folder / "ledger")
         device = pick_device(self.device)
-        return Driver(self.dataset, self.profile.recipe, ledger, device, self.n_jobs, self.scheduler)
+        return Driver(self.dataset, self.profile.recipe, ledger, device, self.n_jobs, self.scheduler, self.loader)
 
     @cached_property
     def base_logits(self) -> np.ndarray:

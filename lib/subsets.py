@@ -94,7 +94,7 @@ def train(
     store = Store(subsets.path(folder), len(subsets.dataset.test_labels))
     missing = [i for i in models if i not in store.known]
     if missing:
-        with workers.pool(subsets.dataset, n_jobs, scheduler) as pool:
+        with workers.pool(subsets.dataset, n_jobs, scheduler, device) as pool:
             calls = ((i, subsets.retraining(i), pool.shared, device) for i in missing)
             done = workers.stream(pool, _margins, calls)
             for i, row in tqdm(done, total=len(missing), unit=" trainings", delay=5, mininterval=5, leave=False):

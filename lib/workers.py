@@ -1,7 +1,8 @@
 """Where retrainings run: in this process, in processes of this machine, or on a Dask cluster, all behind one interface.
 
 A pool is a `concurrent.futures` executor, the dataset in the form in which its workers share it, and their number.
-Processes of this machine map one file into memory; a cluster's workers each receive the dataset once.
+Processes of this machine map one file into memory; they are started afresh, not forked, so that none inherits a CUDA
+context. A cluster's workers each receive the dataset once.
 """
 
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import joblib
+import torch
 from joblib.externals.loky import get_reusable_executor
 
 from lib.data import Dataset
@@ -22,6 +24,9 @@ from lib.data import Dataset
 IDLE = 300  # seconds after which a process without work ends; until then the next campaign finds it started
 AHEAD = 2  # calls that a worker has or has waiting, so that it never idles
 CONNECT = 10  # seconds to wait for a scheduler
+# Bytes of a GPU a process: 1.2 GiB of activations (the paper's ResNet-9, a batch of 512, float32), a CUDA context of
+# about half a GiB, the images, and as much again to spare. Our estimate.
+GPU_SHARE = 4 * 2**30
 
 
 @dataclass(frozen=True)
@@ -34,8 +39,8 @@ class Pool:
 
 
 @contextmanager
-def pool(dataset: Dataset, n_jobs: int = -1, scheduler: str | None = None) -> Iterator[Pool]:
-    """n_jobs: processes of this machine, -1 for one a core. scheduler: address of a Dask scheduler to use instead.
+def pool(dataset: Dataset, n_jobs: int = -1, scheduler: str | None = None, device: str = "cpu") -> Iterator[Pool]:
+    """n_jobs: processes of this machine, -1 for `default_jobs`. scheduler: address of a Dask scheduler to use instead.
 
     Raises ConnectionError where no scheduler answers and ModuleNotFoundError without Dask.
     """
@@ -45,11 +50,19 @@ def pool(dataset: Dataset, n_jobs: int = -1, scheduler: str | None = None) -> It
     elif n_jobs == 1:
         yield Pool(Inline(), dataset, lambda: 1)
     else:
-        size = n_jobs if n_jobs > 0 else joblib.cpu_count()
+        size = n_jobs if n_jobs > 0 else default_jobs(device)
         with TemporaryDirectory(prefix="dataset-") as folder:
             path = Path(folder) / "dataset"
             joblib.dump(dataset, path)
             yield Pool(get_reusable_executor(max_workers=size, timeout=IDLE), path, lambda: size)
+
+
+def default_jobs(device: str) -> int:
+    """One process a core; on CUDA, where all share the first GPU, no more than its memory holds of GPU_SHARE each."""
+    cores = joblib.cpu_count()
+    if device == "cpu":
+        return cores
+    return max(1, min(cores, torch.cuda.get_device_properties(0).total_memory // GPU_SHARE))
 
 
 @contextmanager

@@ -15,8 +15,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from test_campaign import campaign, make_tiny, serial  # noqa: F401  (a fixture)
 
 from lib import data
+from lib.campaign import Driver
+from lib.ledger import Ledger
 from lib.retrain import Retraining, fit, resident, retrain
 
 ARCHIVE = Path(os.environ.get("DATA_MIRROR", "nowhere")) / "cifar10_jpeg.zip"
@@ -190,6 +193,29 @@ def test_reading_stops_early_or_fails(beton, tiny, tiny_file):
     with pytest.raises(RuntimeError, match="FFCV cannot read .*tiny.beton"):
         next(opened.batches(torch.arange(120), 5))
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_campaign_has_the_same_ledger(beton, serial, n_jobs, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.setenv("COMPANION_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delattr("lib.retrain.resident")  # nothing is read from memory, at least in this process
+    supports, path = serial
+    assert campaign(tmp_path / "ledger", n_jobs, loader="ffcv") == supports
+    one, two = (
+        {record["key"]: record | {"seconds": 0} for record in Ledger(folder).records}
+        for folder in (path, tmp_path / "ledger")
+    )
+    assert one == two
+    (file,) = (tmp_path / "cache").glob("*.beton")
+    assert file.stem == make_tiny()[0].checksum[:16]
+
+
+def test_without_ffcv_a_campaign_with_it_is_refused_at_once(tiny, quick, monkeypatch, tmp_path):
+    monkeypatch.delitem(sys.modules, "lib.beton", raising=False)
+    monkeypatch.delattr("lib.beton", raising=False)
+    monkeypatch.setitem(sys.modules, "ffcv.fields", None)
+    with pytest.raises(ImportError, match=r"FFCV does not load .*pip install -e.* Or train from memory"):
+        Driver(tiny, quick, Ledger(tmp_path / "ledger"), loader="ffcv")
 
 
 def test_without_ffcv_one_clear_error(monkeypatch):

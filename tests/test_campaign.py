@@ -10,7 +10,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib import support
+from lib import campaign as campaigns
+from lib import support, workers
 from lib.campaign import Driver, Need, Question, Schedule, retrainings
 from lib.ledger import FIELDS, Ledger
 from lib.retrain import Retraining, margins, retrain
@@ -40,9 +41,9 @@ def make_tiny():
     return conftest.tiny.__wrapped__(), replace(conftest.quick.__wrapped__(), width=4, epochs=4, cutout=0, peak_lr=0.1)
 
 
-def campaign(path, n_jobs=1, order=slice(None), scheduler=None):
+def campaign(path, n_jobs=1, order=slice(None), scheduler=None, loader="memory"):
     tiny, recipe = make_tiny()
-    driver = Driver(tiny, recipe, Ledger(path), n_jobs=n_jobs, scheduler=scheduler)
+    driver = Driver(tiny, recipe, Ledger(path), n_jobs=n_jobs, scheduler=scheduler, loader=loader)
     groups = [(question,) for question in questions(tiny)[order]]
     return [found for found, _ in driver.supports(groups, budget=3, n_votes=3)]
 
@@ -126,6 +127,37 @@ def test_logits_of_given_targets(tiny, quick, tmp_path):
     np.testing.assert_allclose(logits[1], retrain(tiny, base[1]).logits[[5, 7]], atol=1e-4)
     np.testing.assert_array_equal(driver.logits([(base[1], [7])]), logits[1:, 1:])
     assert len(driver.ledger.records) == 2
+
+
+def test_the_device_reaches_the_training_and_the_pool(tiny, quick, tmp_path, monkeypatch):
+    seen = []
+
+    def on_cpu(dataset, what, device, images):
+        seen.append(device)
+        return retrain(dataset, what, "cpu", images)
+
+    def pool(*arguments):
+        seen.append(arguments[-1])
+        return inline(*arguments[:-1])
+
+    inline = workers.pool
+    monkeypatch.setattr(campaigns, "retrain", on_cpu)
+    monkeypatch.setattr(workers, "pool", pool)
+    driver = Driver(tiny, quick, Ledger(tmp_path / "l"), device="cuda", n_jobs=1)
+    driver.logits([(Retraining(quick, 0), [5])])
+    assert seen == ["cuda", "cuda"] and driver.ledger.records[0]["machine"].endswith(", cuda")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"loader": "disk"}, "unknown loader 'disk'; choose one of memory, ffcv"),
+        ({"loader": "ffcv", "scheduler": "tcp://127.0.0.1:9"}, "'ffcv' reads a file of this machine.* choose memory"),
+    ],
+)
+def test_loaders_that_cannot_be_meant(tiny, quick, tmp_path, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Driver(tiny, quick, Ledger(tmp_path / "l"), **arguments)
 
 
 def test_killed_at_random_instants(serial, tmp_path):

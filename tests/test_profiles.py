@@ -101,6 +101,6 @@ def test_sizes_by_the_manifest():
 
 def test_fewer_targets_than_classes_need_so_many_large_classes():
     profile = profiles.load("smoke", n_targets=2, k_max=30)
-    profiles.check_sizes(profile, np.array([10, 30, 40, 20]), np.full(4, 5))
+    profiles.check_k_max(profile, np.array([10, 30, 40, 20]))
     with pytest.raises(ValueError, match="k_max=30 exceeds the 20 training images of a class"):
-        profiles.check_sizes(replace(profile, n_targets=3), np.array([10, 30, 40, 20]), np.full(4, 5))
+        profiles.check_k_max(replace(profile, n_targets=3), np.array([10, 30, 40, 20]))

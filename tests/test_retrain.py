@@ -19,6 +19,7 @@ from lib.retrain import (
     pick_device,
     resident,
     retrain,
+    train_step,
 )
 
 
@@ -98,9 +99,10 @@ def test_key_names_the_arguments(tiny, quick):
         Retraining(quick, 0, removed=(1,)).key(tiny),
         Retraining(quick, 0, relabelled=((1, 2),)).key(tiny),
         Retraining(replace(quick, epochs=3), 0, removed=(1, 2)).key(tiny),
+        Retraining(replace(quick, precision="bfloat16"), 0, removed=(1, 2)).key(tiny),
         Retraining(quick, 0, removed=(1, 2)).key(replace(tiny, test_labels=tiny.test_labels[::-1])),
     ]
-    assert len({key, *others}) == 6
+    assert len({key, *others}) == 7
 
 
 @pytest.mark.parametrize(
@@ -121,6 +123,8 @@ def test_changes_that_do_not_fit(tiny, quick, changes, message):
 
 
 def test_unknown_parts_and_devices(tiny, quick):
+    with pytest.raises(ValueError, match="unknown precision 'bf16'; choose one of float32, bfloat16"):
+        retrain(tiny, Retraining(replace(quick, precision="bf16"), 0))
     with pytest.raises(ValueError, match="unknown network part 'vgg'; choose one of resnet9"):
         fit(tiny, Retraining(replace(quick, arch="vgg"), 0))
     with pytest.raises(ValueError, match="unknown network part 'conv7'; choose one of conv3, conv5s2"):
@@ -152,7 +156,29 @@ def test_mixed_precision_gives_similar_results(tiny, quick):
     recipe = replace(quick, width=4, epochs=8)
     exact, mixed = (retrain(tiny, Retraining(replace(recipe, precision=p), 0)) for p in ("float32", "bfloat16"))
     assert exact.logits.dtype == mixed.logits.dtype == np.float32
-    assert 0 < np.abs(exact.logits - mixed.logits).max() < 2
+    assert np.isfinite(mixed.logits).all() and 0 < np.abs(exact.logits - mixed.logits).max() < 2
+    assert (
+        mixed.logits.tobytes() == retrain(tiny, Retraining(replace(recipe, precision="bfloat16"), 0)).logits.tobytes()
+    )
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_trains_channels_last_and_augments_where_the_images_are(tiny, quick, precision, monkeypatch):
+    seen = []
+
+    def step(net, optimiser, images, labels, recipe):
+        before = [parameter.clone() for parameter in net.parameters()]
+        train_step(net, optimiser, images, labels, recipe)
+        seen.append((images.device, images.dtype))
+        assert any((old != new).any() for old, new in zip(before, net.parameters(), strict=True))
+        assert all(parameter.dtype == torch.float32 for parameter in net.parameters())
+
+    inputs = []
+    monkeypatch.setattr("lib.retrain.train_step", step)
+    monkeypatch.setattr(models.ResNet9, "embed", lambda net, x: inputs.append(x) or net.trunk(x))
+    retrain(tiny, Retraining(replace(quick, epochs=1, warmup_epochs=0.5, precision=precision), 0))
+    assert seen == [(torch.device("cpu"), torch.float32)] * 6
+    assert all(x.is_contiguous(memory_format=torch.channels_last) for x in inputs[:6])
 
 
 def test_one_thread_is_restored_after_an_error():

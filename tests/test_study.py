@@ -108,6 +108,8 @@ def test_unknown_methods_devices_and_too_many_targets(opened, small):
         opened.supports([(REMOVAL, "trak")])
     with pytest.raises(ValueError, match="unknown device 'tpu'"):
         Study(small, device="tpu")
+    with pytest.raises(ValueError, match="unknown loader 'disk'; choose one of memory, ffcv"):
+        Study(small, loader="disk")
     with pytest.raises(ValueError, match="n_jobs=0 is no number of processes"):
         Study(small, n_jobs=0)
     with pytest.raises(ValueError, match="n_targets=200 is too many: of one class the base models get only"):

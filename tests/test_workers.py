@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -28,6 +29,34 @@ def test_one_job_runs_in_this_process(tiny):
         assert pool.executor.submit(os.getpid).result() == os.getpid()
         with pytest.raises(ZeroDivisionError):
             pool.executor.submit(divmod, 1, 0).result()
+
+
+@pytest.mark.parametrize(("gibibytes", "cores", "expected"), [(80, 64, 20), (80, 16, 16), (24, 64, 6), (2, 64, 1)])
+def test_processes_on_cuda_are_as_many_as_its_memory_holds(monkeypatch, gibibytes, cores, expected):
+    monkeypatch.setattr(workers.joblib, "cpu_count", lambda: cores)
+    gpu = SimpleNamespace(total_memory=gibibytes * 2**30)
+    monkeypatch.setattr(workers.torch.cuda, "get_device_properties", lambda _: gpu)
+    assert workers.default_jobs("cuda") == expected and workers.default_jobs("cpu") == cores
+
+
+def test_the_pool_asks_for_the_number_of_its_device(tiny, monkeypatch):
+    monkeypatch.setattr(workers, "default_jobs", {"cpu": 3, "cuda": 2}.get)
+    with workers.pool(tiny, device="cuda") as pool:
+        assert pool.size() == 2
+    with workers.pool(tiny, 3, device="cuda") as pool:
+        assert pool.size() == 3
+
+
+def test_processes_are_started_afresh_and_inherit_nothing(tiny, monkeypatch):
+    """A forked process would have the parent's state, and with it a CUDA context that it cannot use."""
+    monkeypatch.setitem(os.environ.__dict__, "of_the_parent", True)
+    with workers.pool(tiny, n_jobs=2) as pool:
+        assert not pool.executor.submit(_has_the_parents_state).result()
+    assert _has_the_parents_state()
+
+
+def _has_the_parents_state() -> bool:
+    return "of_the_parent" in os.environ.__dict__
 
 
 def test_no_scheduler_at_the_address(tiny, monkeypatch):

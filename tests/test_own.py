@@ -1,0 +1,202 @@
+"""Your own images: from a folder to supports, and every mistake met before anything is trained."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from lib import data, own, study
+from lib.study import REMOVAL
+
+
+@pytest.fixture(autouse=True)
+def results(tmp_path, monkeypatch) -> Path:
+    for module in (own, study):
+        monkeypatch.setattr(module, "RESULTS", tmp_path / "results")
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def pictures(tmp_path) -> Path:
+    """24 + 6 images of each of two classes, 24 x 24 pixels in colour: bright above and dark below, or the reverse."""
+    folder, rng = tmp_path / "pictures", np.random.default_rng(0)
+    for split, n in (("train", 24), ("val", 6)):
+        for top, c in enumerate(("dark", "light")):
+            (folder / split / c).mkdir(parents=True)
+            for i in range(n):
+                pixels = rng.integers(0, 100, (24, 24, 3), dtype=np.uint8)
+                pixels[12 * (1 - top) : 12 * (2 - top)] += 120
+                Image.fromarray(pixels).save(folder / split / c / f"{i:02d}.png")
+    return folder
+
+
+def opened(images: Path, size: int | None = None, target: str | None = None, **overrides) -> own.OwnStudy:
+    """As the notebook does."""
+    entry = own.entry(str(images), size)
+    files = own.files(entry)
+    values = own.values(entry, files, **overrides)
+    return own.OwnStudy(values, "cpu", 1, target=None if target is None else files.test_id(target))
+
+
+def test_from_a_folder_to_supports(pictures, results):
+    quick = {"n_targets": 2, "n_votes": 1, "k_max": 10, "epochs": 12, "moco_epochs": 1}
+    mine, files = opened(pictures, **quick), own.files(own.entry(str(pictures)))
+    assert mine.dataset.train_images.shape == (48, 3, 24, 24) and mine.accuracy > 0.9 and mine.guessing == 0.5
+    assert len(mine.targets) == 2 and (mine.base_logits.argmax(1) == mine.dataset.test_labels)[mine.targets].all()
+    supports = mine.supports([(REMOVAL, "moco_esvm"), (REMOVAL, "random")])
+    assert len(supports) == 4 and supports["votes"].str.startswith("0:").all()
+    classes = {name.split("/")[1] for name in files.train}
+    for i, ranking in zip(mine.targets, mine.attribution.ranking("moco_esvm"), strict=True):
+        assert len(ranking) == 10
+        assert {files.train[train].split("/")[1] for train in ranking} == {files.test[i].split("/")[1]} < classes
+    assert {path.name for path in results.iterdir()} == {"own"}
+    again = opened(pictures, **quick)
+    assert again.supports([(REMOVAL, "moco_esvm"), (REMOVAL, "random")]).equals(supports)
+    assert len(again.driver.ledger.records) == len(mine.driver.ledger.records)
+
+
+def test_names_are_those_of_the_images(pictures):
+    pixels = np.full((24, 24, 3), 7, np.uint8)
+    Image.fromarray(pixels).save(pictures / "train" / "light" / "10a.png")
+    Image.fromarray(pixels).save(pictures / "val" / "dark" / "04.PNG")
+    entry = own.entry(str(pictures))
+    dataset, files = data.load(entry), own.files(entry)
+    for images, names, name in (
+        (dataset.train_images, files.train, "train/light/10a.png"),
+        (dataset.test_images, files.test, "val/dark/04.PNG"),
+    ):
+        assert len(images) == len(names) and np.flatnonzero((images == 7).all((1, 2, 3))).tolist() == [
+            names.index(name)
+        ]
+    assert files.counts().to_dict("list") == {"class": ["dark", "light"], "training": [24, 25], "test": [7, 6]}
+
+
+def test_a_target_by_its_name_need_not_be_right(pictures):
+    mine = opened(pictures, target="val/light/03.png", n_targets=1)
+    assert mine.targets.tolist() == [9] and mine.dataset.test_labels[9] == 1
+    with pytest.raises(ValueError, match=r"target='03.png' is no test image; name one as in 'val/dark/00.png'"):
+        opened(pictures, target="03.png")
+
+
+def test_values_fit_the_number_of_images(pictures):
+    entry = own.entry(str(pictures))
+    files = own.files(entry)
+    small, many = own.values(entry, files), own.values(entry, replace(files, train=files.train * 200))
+    assert (small.name, small.dataset, small.k_max, small.n_targets) == ("own", entry, 12, 3)
+    assert small.recipe.batch_size == 4 and 48 // 4 * small.recipe.epochs >= own.STEPS
+    assert small.moco.memory_bank == 2 * small.moco.batch_size == 12
+    assert many.recipe == own.BASE.recipe and many.moco == own.BASE.moco and many.k_max == own.BASE.k_max
+    assert own.values(entry, files, epochs=6).recipe.warmup_epochs == 2 * own.BASE.recipe.warmup_epochs
+
+
+def test_images_values_and_targets_have_outputs_of_their_own(pictures):
+    first = opened(pictures, target="val/dark/00.png", n_targets=1)
+    moved = pictures.rename(pictures.with_name("moved"))
+    same = opened(moved, target="val/dark/00.png", n_targets=1)
+    others = [
+        opened(moved, target="val/dark/01.png", n_targets=1),
+        opened(moved, target="val/dark/00.png", n_targets=1, k_max=10),
+        opened(moved, 32, target="val/dark/00.png", n_targets=1),
+    ]
+    assert first.outputs("own") == same.outputs("own")
+    assert len({mine.outputs("own") for mine in (first, *others)}) == 4
+
+
+def test_the_example_is_the_same_bytes_again_and_a_dataset(results):
+    path = own.example()
+    before = path.read_bytes(), path.stat().st_mtime_ns
+    assert own.example() == path and (path.read_bytes(), path.stat().st_mtime_ns) == before
+    entry = own.entry()
+    dataset = data.load(entry)
+    assert dataset.class_names == ("Coat", "Dress", "Pullover", "Shirt") and len(own.files(entry).train) == 400
+    embedded = data.load("fashion_mnist")
+    shirts = np.flatnonzero(embedded.train_labels == embedded.class_names.index("Shirt"))[:100]
+    np.testing.assert_array_equal(dataset.train_images[dataset.train_labels == 3], embedded.train_images[shirts])
+
+
+def grow(path: Path) -> None:
+    Image.open(path).resize((30, 30)).save(path)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "error", "message"),
+    [
+        (lambda p: p.rename(p.with_name("gone")), FileNotFoundError, "pictures does not exist. Give a folder or a zip"),
+        (lambda p: shutil.rmtree(p / "train" / "dark"), ValueError, "needs train/<class>/.* and two classes"),
+        (lambda p: shutil.rmtree(p / "val"), ValueError, "needs train/<class>/.* at its top"),
+        (lambda p: (p / "train/dark/notes.txt").write_text("x"), ValueError, "notes.txt is not train/<class>/<file>"),
+        (lambda p: (p / "train/dark/00.png").write_text("x"), ValueError, "train/dark/00.png is no readable image"),
+        (lambda p: grow(p / "train/dark/05.png"), ValueError, "05.png has 30 x 30 pixels, .* give a size"),
+        (
+            lambda p: [f.unlink() for f in (p / "train/light").glob("1*")],
+            ValueError,
+            "light has 14 .* give every class 20",
+        ),
+    ],
+)
+def test_folders_that_are_no_dataset(pictures, results, mistake, error, message):
+    mistake(pictures)
+    with pytest.raises(error, match=message):
+        opened(pictures)
+    assert not results.exists()
+
+
+def test_a_file_that_is_no_zip(pictures):
+    text = pictures / "text.zip"
+    text.write_text("not a zip")
+    with pytest.raises(ValueError, match=r"text.zip is not a zip or is damaged .* Give a folder or a zip"):
+        opened(text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"k_max": 25}, "k_max=25 exceeds the 24 training images of a class; lower k_max"),
+        ({"k_max": 9}, "k_max=9 is less than the 10 images that are shown"),
+        ({"n_targets": 13}, "n_targets=13 exceeds the 12 test images"),
+        ({"n_votes": 0}, "n_votes=0 must be a whole number of at least 1"),
+        ({"epochs": 0}, "epochs=0 must exceed"),
+        ({"size": 16}, "images of 16 x 16 pixels are smaller than the 21 a side .* give size=21 or more"),
+        ({"size": 0}, r"size is \[0, 0\]; it has to be \[height, width\] in pixels"),
+    ],
+)
+def test_values_that_cannot_be_meant(pictures, results, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        opened(pictures, **arguments)
+    assert not results.exists()
+
+
+def test_too_few_right_answers(pictures, monkeypatch):
+    mine = opened(pictures)
+    monkeypatch.setitem(vars(mine), "base_logits", np.tile([1.0, 0.0], (12, 1)))
+    monkeypatch.setitem(vars(mine), "profile", replace(mine.profile, n_targets=7))
+    with pytest.raises(ValueError, match="n_targets=7 is too many: the base models get only 6 test images right"):
+        _ = mine.targets
+
+
+@pytest.mark.parametrize(("right", "n_doubts"), [(6, 1), (7, 1), (8, 0), (12, 0)])
+def test_doubts_about_a_model_that_hardly_learns(pictures, monkeypatch, right, n_doubts):
+    mine, labels = opened(pictures), np.repeat([0, 1], 6)
+    predicted = np.where(np.arange(12) < right, labels, 1 - labels)
+    monkeypatch.setitem(vars(mine), "base_logits", np.eye(2)[predicted])
+    knn = pd.DataFrame({"features": ["moco", "pixels"], "knn_accuracy": [0.9, 0.8]})
+    assert len(own.doubts(mine, knn)) == n_doubts
+    worse = own.doubts(mine, knn.assign(knn_accuracy=[0.8, 0.8]))
+    assert len(worse) == n_doubts + 1 and "MoCo (80%) is no better than raw pixels (80%)" in worse[-1]
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (("found", 4, 5), "5"),
+        (("found", 4, 8), "5 to 8"),
+        (("larger than k_max", 30, None), "more than 30"),
+        (("wrong at k = 0", None, 0), "wrong without any removal"),
+    ],
+)
+def test_supports_in_words(row, words):
+    assert own.in_words(pd.Series(dict(zip(("reason", "low", "high"), row, strict=True)))) == words
