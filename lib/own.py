@@ -52,8 +52,8 @@ def entry(images: str | None = None, size: int | None = None) -> Entry:
 
 
 def example() -> Path:
-    """A zip of images to try this on: four kinds of clothes from the embedded images, 100 + 40 each, as PNG."""
-    embedded = data.subset(data.load("fashion_mnist"), 100, 40)
+    """A zip of images to try this on: four kinds of clothes from the embedded images, 60 + 40 each, as PNG."""
+    embedded = data.subset(data.load("fashion_mnist"), 60, 40)
     splits = {
         "train": (embedded.train_images, embedded.train_labels),
         "test": (embedded.test_images, embedded.test_labels),

@@ -166,9 +166,9 @@ def test_mixed_precision_gives_similar_results(tiny, quick):
 def test_trains_channels_last_and_augments_where_the_images_are(tiny, quick, precision, monkeypatch):
     seen = []
 
-    def step(net, optimiser, images, labels, recipe):
+    def step(net, optimiser, images, labels, recipe, weights):
         before = [parameter.clone() for parameter in net.parameters()]
-        train_step(net, optimiser, images, labels, recipe)
+        train_step(net, optimiser, images, labels, recipe, weights)
         seen.append((images.device, images.dtype))
         assert any((old != new).any() for old, new in zip(before, net.parameters(), strict=True))
         assert all(parameter.dtype == torch.float32 for parameter in net.parameters())
