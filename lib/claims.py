@@ -17,7 +17,7 @@ from lib import stats
 from lib.comparison import OURS
 
 Measure = Callable[[Path], dict]  # from the folder of the figures' tables to the columns `measured` to `verdict`
-FIG_2, FIG_3, FIG_6, FIG_8, FIG_9, FIG_10 = (f"fig{number:02d}/claims.csv" for number in (2, 3, 6, 8, 9, 10))
+FIG_2, FIG_3, FIG_5, FIG_6, FIG_8, FIG_9, FIG_10 = (f"fig{n:02d}/claims.csv" for n in (2, 3, 5, 6, 8, 9, 10))
 LDS = "table1/claims.csv"
 COLUMNS = ("claim", "section", "paper", "measured", "ours", "low", "high", "n", "profile", "verdict")
 
@@ -92,11 +92,22 @@ def monotone() -> Measure:
     return measure
 
 
-def share(kind: str, share_of_class: float) -> Measure:
+def on_imagenet(measure: Measure) -> Measure:
+    """The same, of the results of profile `imagenet`, where there are any."""
+
+    def there(folder: Path) -> dict:
+        if not (folder.parent / "imagenet" / "fig05").exists():
+            raise LookupError("profile imagenet has not been run")
+        return measure(folder.parent / "imagenet") | {"profile": "imagenet"}
+
+    return there
+
+
+def share(kind: str, share_of_class: float, figure: str = "fig03") -> Measure:
     """The share of targets that flip when so much of their class is changed."""
 
     def measure(folder: Path) -> dict:
-        found = _row(folder / "fig03" / "paper.csv", {"kind": kind, "share_of_class": str(share_of_class)})
+        found = _row(folder / figure / "paper.csv", {"kind": kind, "share_of_class": str(share_of_class)})
         found_share = _interval(found, _holds(found["paper"], found["low"], found["high"]))
         return {"measured": f"share flipped, k {found['k']}", "ours": found["here"]} | found_share
 
@@ -234,6 +245,24 @@ CLAIMS = (
         "§4.2, Fig. 4",
         "79 % of targets",
         count("smaller", 0.79, kind="mislabel", worse="trak"),
+    ),
+    *(
+        Claim(
+            f"on ImageNet, ours finds smaller removal supports than TRAK ({models})",
+            "§4.3, Fig. 5",
+            "smaller",
+            on_imagenet(difference(FIG_5, worse=f"trak:{models}")),
+        )
+        for models in (1, 4)
+    ),
+    *(
+        Claim(
+            f"on ImageNet, removing fewer than {k} images flips",
+            "§4.3, Fig. 5",
+            f"{n} of 30 targets",
+            on_imagenet(share("removal", round(k / 1281, 3), "fig05")),
+        )
+        for k, n in ((16, 4), (130, 16))
     ),
     Claim(
         "BYOL's features find smaller removal supports than supervised ones",

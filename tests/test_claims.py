@@ -70,6 +70,8 @@ def test_what_a_profile_lacks_is_not_measured_and_what_was_not_run_is_an_error(t
 def test_the_committed_table_is_that_of_the_committed_results():
     table = claims.table(RESULTS / "fashion", "fashion")
     committed = pd.read_csv(RESULTS / "claims.csv")
-    assert committed["verdict"].tolist() == table["verdict"].tolist() and "not measured" not in set(table["verdict"])
+    assert committed["verdict"].tolist() == table["verdict"].tolist()
+    missing = table.loc[table["verdict"] == "not measured", "section"]
+    assert missing.str.endswith("Fig. 5").all()  # of profile imagenet, whose images do not come with the repository
     assert committed["ours"].to_numpy() == pytest.approx(table["ours"].to_numpy(), rel=1e-5)
     assert table["claim"].is_unique
