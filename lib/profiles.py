@@ -101,8 +101,9 @@ SMOKE = replace(
     subset_models=(20, 40),
     lds_models=20,
 )
-# The paper's CIFAR-10 at a fifth of its images: k_max is the same share of a class.
-# DEPARTURE: width and length by accuracy and cost on held-out images (benchmarks/cifar_choice.py).
+# The paper's CIFAR-10 at a fifth of its images; k_max is the same share of a class.
+# DEPARTURE: profile cifar10 trains a ResNet-9 of width 16 with a strided stem for 8 epochs of batches of 128, with
+# Nesterov momentum and without cutout (benchmarks/cifar_choice.py compares accuracy on held-out images and cost).
 COLOUR = Recipe(
     width=16, stem="conv5s2", epochs=8, warmup_epochs=1.6, batch_size=128, nesterov=True, translate=2, cutout=0
 )
@@ -120,6 +121,8 @@ CIFAR10 = replace(
     lds_models=200,
 )
 # The paper's ImageNet at a quarter of its pixels: 160, 192 and 256 a side become 40, 48 and 64.
+# DEPARTURE: profile imagenet trains a ResNet-18 of width 16 on batches of 128 and crops of at least a quarter of an
+# image, and its self-supervised model on the same few images, where the paper's was trained on all of ImageNet.
 TINY = ResizingRecipe(width=16, batch_size=128, sizes=(40, 48), smallest_crop=0.25)
 IMAGENET = replace(
     CIFAR10,
@@ -152,7 +155,9 @@ PAPER = Profile(
         width=64,
         epochs=800,
         batch_size=512,
-        peak_lr=0.24,  # this and what follows: the authors' code, which is lightly's benchmark
+        # From here: the authors' code, which is lightly's benchmark. DEPARTURE: its jitter changes hue and saturation
+        # too and spares some images, and it makes some grey; its head's hidden layer is half as wide as ours.
+        peak_lr=0.24,
         memory_bank=4096,
         output_dim=128,
         crop=0.08,
