@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import ceil, log2
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -245,7 +246,8 @@ def whereabouts(entry: manifest.Entry) -> str:
     pinned = "sha256 pinned" if entry.sha256 else f"md5 {entry.md5}" if entry.md5 else "no checksum is pinned yet"
     here = [name for name, folder in manifest.places().items() if entry.file and (folder / entry.file).is_file()]
     if entry.path:
-        where = "is here" if (manifest.MANIFEST.parent / entry.path).exists() else f"is not here: {entry.manual}"
+        path = manifest.MANIFEST.parent / Path(entry.path).expanduser()
+        where = "is here" if path.exists() else f"is not here: {entry.manual}"
     elif here:
         where = f"is in the {here[0]}"
     else:
@@ -271,8 +273,8 @@ def references() -> str:
             *lines,
             "  (lightly's MoCo of 800 epochs took 788 min on an NVIDIA RTX A6000, by the authors' train_ssl.py: there, "
             "reading and augmenting images on CPUs decides, which is not counted here)",
-            f"A step costs {1 + BACKWARD} forward passes. A small network reaches less of a GPU. Of scoring, TRAK's "
-            "gradients and projections alone are counted.",
+            f"A step costs {1 + BACKWARD} forward passes. A small network reaches less of a GPU, and a wider one "
+            "up to three times as much of a core. Of scoring, TRAK's gradients and projections alone are counted.",
         ]
     )
 

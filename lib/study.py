@@ -95,16 +95,16 @@ class Study:
         """
         labels, n_classes = self.dataset.test_labels, len(self.dataset.class_names)
         right = margins(self.base_logits, labels) > 0
-        rng, classes = np.random.default_rng(self.profile.seed), np.arange(n_classes)
-        if self.profile.n_targets < n_classes:
+        counts, per_class = np.bincount(labels[right], minlength=n_classes), self.profile.n_targets // n_classes
+        rng, classes, most = np.random.default_rng(self.profile.seed), np.arange(n_classes), counts.min() * n_classes
+        if not per_class:
             large = np.bincount(self.dataset.train_labels) >= self.profile.k_max
-            classes = rng.permutation(classes[large])[: self.profile.n_targets]
-        per_class = self.profile.n_targets // len(classes)
-        available = np.bincount(labels[right], minlength=n_classes)[classes].min()
-        if per_class > available:
+            classes = rng.permutation(np.flatnonzero(large & (counts > 0)))[: self.profile.n_targets]
+            per_class, most = 1, len(classes)
+        if self.profile.n_targets > most:
             raise ValueError(
-                f"n_targets={self.profile.n_targets} is too many: of one class the base models get only {available} "
-                f"test images right; lower n_targets to {available * len(classes)} or train better models"
+                f"n_targets={self.profile.n_targets} is too many: of one class the base models get only {counts.min()} "
+                f"test images right; lower n_targets to {most} or train better models"
             )
         chosen = [rng.permutation(np.flatnonzero(right & (labels == c)))[:per_class] for c in classes]
         return np.sort(np.concatenate(chosen))

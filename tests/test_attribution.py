@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import attribution, features, profiles, study
+from lib import attribution, baselines, features, profiles, study
 from lib.attribution import Method
 from lib.features import FeatureRecipe
 from lib.study import Study
@@ -148,3 +148,31 @@ def test_published_models_take_the_place_of_retrained_ones(opened, tmp_path, mon
     expected = opened.lds(["moco"])
     monkeypatch.setattr(attribution.Attribution, "subset_margins", lambda *_: pytest.fail("it trained"))
     pd.testing.assert_frame_equal(elsewhere.lds(["moco"]), expected)
+
+
+def test_settings_of_trak_and_published_models_reach_their_methods_and_are_kept_apart(opened, monkeypatch):
+    """The files of scores without such settings are those of before."""
+    asked, n_train = [], len(opened.dataset.train_labels)
+
+    def scored(name, *arguments, n_models, **settings):
+        asked.append((name, n_models, settings))
+        return baselines.Scored(np.full((10, n_train), float(n_models), np.float32), 0.0)
+
+    def ensembles(name, *arguments, sizes, **settings):
+        return {size: scored(name, n_models=size, **settings) for size in sizes}
+
+    monkeypatch.setattr(baselines, "scored", scored)
+    monkeypatch.setattr(baselines, "ensembles", ensembles)
+    monkeypatch.setattr(attribution, "fetch", lambda name: f"file of {name}")
+    others = {"published_subsets": ("masks", "margins"), "published_datamodels": "weights", "subset_models": (10, 14)}
+    profile = replace(opened.profile, trak={"projection_dim": 7}, **others)
+    changed = replace(opened, profile=profile, folder=opened.folder / "changed")
+    for one in (changed, replace(changed, profile=replace(profile, trak={}))):
+        one.scores("trak:2")
+    assert [settings.get("projection_dim") for _, _, settings in asked] == [7, 7, None, None]
+    assert changed.stored_bytes("trak:1") - opened.stored_bytes("trak:1") == 4 * n_train * (7 - 1024)
+    asked.clear()
+    changed.scores("datamodels:14")
+    published = {"published": ("file of masks", "file of margins"), "device": "cpu"}
+    assert asked == [("datamodels", 10, published), ("datamodels", 14, published | {"weights": "file of weights"})]
+    assert len(list((changed.folder / "scores").glob("trak-*.npz"))) == 2

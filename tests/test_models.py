@@ -12,7 +12,7 @@ from torch import nn
 from lib import models, selfsupervised
 from lib.data import Dataset
 from lib.features import FeatureRecipe
-from lib.retrain import Recipe, Retraining, one_thread, retrain, train_step
+from lib.retrain import Recipe, ResizingRecipe, Retraining, one_thread, retrain, train_step
 
 NARROW = {  # a small network of each architecture with each of its stems
     ("resnet9", "conv3"): 2,
@@ -78,12 +78,12 @@ CIFAR = Recipe(epochs=1, warmup_epochs=0.5, batch_size=8)
     [
         (CIFAR, 32),
         (replace(CIFAR, arch="mobilenetv2", width=32), 32),
-        (replace(CIFAR, arch="resnet18", stem="conv7s2pool", batch_size=4), 160),
+        (ResizingRecipe(epochs=2, warmup_epochs=0.5, batch_size=4, last_epochs=1), 256),
     ],
     ids=["cifar-resnet9", "cifar-mobilenetv2", "imagenet-resnet18"],
 )
 def test_one_step_of_the_papers_classifiers(recipe, side):
-    """One epoch of one batch, with the paper's learning rate and augmentation."""
+    """One epoch of one batch (on ImageNet: one at each resolution), with the paper's learning rate and augmentation."""
     outcome = retrain(synthetic(recipe.batch_size, side), Retraining(recipe, 0))
     assert outcome.logits.shape == (2, 10) and np.isfinite(outcome.logits).all()
 

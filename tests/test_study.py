@@ -37,6 +37,13 @@ def test_targets_are_balanced_and_right_in_the_base_models(opened):
     assert (opened.base_logits[opened.targets].argmax(1) == labels[opened.targets]).all()
 
 
+def test_fewer_targets_than_classes_are_each_of_their_own(opened, small):
+    some = Study(replace(small, n_targets=4), "cpu", n_jobs=2)
+    labels = some.dataset.test_labels[some.targets]
+    assert len(set(labels)) == len(labels) == 4 and sorted(some.groups(united=True)[0]) == [0, 1, 2, 3]
+    assert set(some.targets) != set(opened.targets[:4])  # the classes are drawn too
+
+
 def test_wrong_labels_are_the_strongest_wrong_class(opened):
     labels = opened.dataset.test_labels[opened.targets]
     for logits, label, wrong in zip(opened.base_logits[opened.targets], labels, opened.wrong_labels, strict=True):
