@@ -126,10 +126,7 @@ class Attribution:
 
     def on(self, network: str | None) -> "Attribution":
         """The same, where the competing methods look into another network of the profile; None: the one under study."""
-        if network is None:
-            return self
-        recipe, ensembles = self.profile.network(network), self.profile.transfer_ensembles
-        return replace(self, profile=replace(self.profile, recipe=recipe, ensembles=ensembles))
+        return replace(self, profile=self.profile.on(network))
 
     def features(self, name: str) -> features.Features:
         """Features of the whole dataset, by one of FEATURES."""

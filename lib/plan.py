@@ -7,6 +7,7 @@ profile's values fit each other, the manifest and the networks, and counts. Noth
 """
 
 import inspect
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -28,8 +29,8 @@ from lib.paths import RESULTS
 from lib.profiles import LAPTOP, PAPER, PAPER_IMAGENET, PROFILES, Profile
 from lib.retrain import Recipe, ResizingRecipe, Retraining
 
-Curves = Sequence[tuple[str, str]]  # of (kind, method)
-NAMES = ("curves", "united", "fixed_k", "rankings", "lds", "recipes")
+Curves = Sequence[tuple]  # of (kind, method), or (kind, method, recipe) where another one than the profile's is tested
+NAMES = ("curves", "united", "fixed_k", "rankings", "lds")
 BACKWARD = 2  # a backward pass in units of a forward pass
 RECORD = 500  # bytes of one in the ledger, about
 
@@ -69,25 +70,22 @@ def text(
     fixed_k: Sequence[tuple] = (),
     rankings: Sequence[str] = (),
     lds: dict[float, Sequence[str]] | None = None,
-    recipes: Sequence[Recipe] = (),
 ) -> str:
     """The plan as text. Raises ValueError where a value does not fit.
 
-    curves: supports by separate tests; united: by united ones; recipes: of the models that each is found on. fixed_k:
-    margins, each of (curves, tests, trainings a test, recipe), where tests are "separate", "united", or "one a class".
-    A recipe is the profile's where none is given.
-    rankings: methods that are ranked alone. lds: methods and feature sets by alpha.
+    curves: supports by separate tests; united: by united ones. fixed_k: margins, each of (curves, tests, trainings a
+    test), where tests are "separate", "united", or "one a class". rankings: methods that are ranked alone. lds: methods
+    and feature sets by alpha.
     """
-    lds, recipes = lds or {}, recipes or [profile.recipe]
-    named = [name for _, name in (*curves, *united, *(c for some, *_ in fixed_k for c in some))]
+    lds = lds or {}
+    named = [curve[1] for curve in (*curves, *united, *(c for some, *_ in fixed_k for c in some))]
     named += [*rankings, *(name for methods in lds.values() for name in methods)]
     methods = [parsed(profile, name) for name in dict.fromkeys(named)]
     check(profile, methods)
     items = []
     if methods:
-        items = [*learnt(profile, methods, lds), base_models(profile)]
-        items += [item for recipe in recipes for item in searched(profile, curves, united, recipe)]
-        items += [at_fixed_k(profile, *margins) for margins in fixed_k]
+        items = [*learnt(profile, methods, lds), *searched(profile, curves, united)]
+        items += [item for margins in fixed_k for item in at_fixed_k(profile, *margins)]
     parts = [checked(profile), needed(profile, methods, lds), table(items) if items else "Nothing is trained."]
     return "\n\n".join([*parts, *([references()] if items else [])])
 
@@ -121,32 +119,14 @@ def check(profile: Profile, methods: Sequence[Method]) -> None:
         feature_flops(recipe, dataset)
 
 
-def base_models(profile: Profile) -> Item:
-    """Unmodified models, that choose targets and wrong labels."""
-    flops = training_flops(profile.recipe, stand_in(profile))
-    return Item("base models", profile.n_base, profile.n_base, flops, profile.n_base * RECORD)
-
-
-def at_fixed_k(profile: Profile, curves: Curves, tests: str, each: int, recipe: Recipe | None = None) -> Item:
-    """Trainings that measure margins."""
-    recipe, n_classes = recipe or profile.recipe, profiles.class_sizes(profile)[0]
-    n_tests = {"separate": profile.n_targets, "united": n_groups(profile), "one a class": n_classes}[tests]
-    n, what = len(curves) * each * n_tests, f"margins at fixed k, {tests}{_on(profile, recipe)}"
-    return Item(what, n, n, training_flops(recipe, stand_in(profile)), n * RECORD)
-
-
-def _on(profile: Profile, recipe: Recipe) -> str:
-    if recipe.arch != profile.recipe.arch:
-        return f", {recipe.arch}"
-    return "" if recipe == profile.recipe else f", {type(recipe).__name__}"
-
-
-def searched(profile: Profile, curves: Curves, united: Curves, recipe: Recipe) -> list[Item]:
-    """Trainings by a recipe that find supports."""
-    dataset, majority, found = stand_in(profile), profile.n_votes // 2 + 1, []
-    flops, on = training_flops(recipe, dataset), _on(profile, recipe)
-    if curves or united:
-        found.append(Item(f"supports, k = 0{on}", profile.n_votes, majority, flops, profile.n_votes * RECORD))
+def searched(profile: Profile, curves: Curves, united: Curves) -> list[Item]:
+    """Trainings that choose the targets and find supports."""
+    dataset, majority = stand_in(profile), profile.n_votes // 2 + 1
+    base = training_flops(profile.recipe, dataset)
+    found = [Item("base models", profile.n_base, profile.n_base, base, profile.n_base * RECORD)]
+    for recipe in dict.fromkeys(tested(profile, curve) for curve in (*curves, *united)):
+        what, flops = f"supports, k = 0{on(profile, recipe)}", training_flops(recipe, dataset)
+        found.append(Item(what, profile.n_votes, majority, flops, profile.n_votes * RECORD))
     steps = min(profile.budget, ceil(log2(profile.k_max)))
     for some, together in ((curves, False), (united, True)):
         tests, size = (
@@ -154,10 +134,33 @@ def searched(profile: Profile, curves: Curves, united: Curves, recipe: Recipe) -
         )
         paper = None if together else profile.n_targets * profile.budget * profile.n_votes
         most, likely = (tests * (steps + 1) * votes for votes in (profile.n_votes, majority))
-        for kind, name in some:
-            what = f"supports, {kind}, {name}{', united' if together else ''}{on}"
-            found.append(Item(what, most, likely, flops, most * size, paper))
+        for curve in some:
+            recipe = tested(profile, curve)
+            what = f"supports, {curve[0]}, {curve[1]}{', united' if together else ''}{on(profile, recipe)}"
+            found.append(Item(what, most, likely, training_flops(recipe, dataset), most * size, paper))
     return found
+
+
+def at_fixed_k(profile: Profile, curves: Curves, tests: str, each: int) -> list[Item]:
+    """Trainings that measure margins, an item a recipe."""
+    dataset, found = stand_in(profile), []
+    n_tests = {"separate": profile.n_targets, "united": n_groups(profile), "one a class": len(dataset.class_names)}
+    for recipe, n_curves in Counter(tested(profile, curve) for curve in curves).items():
+        n, what = n_curves * each * n_tests[tests], f"margins at fixed k, {tests}{on(profile, recipe)}"
+        found.append(Item(what, n, n, training_flops(recipe, dataset), n * RECORD))
+    return found
+
+
+def tested(profile: Profile, curve: tuple) -> Recipe:
+    """The recipe of the models on which a curve is found."""
+    return curve[2] if len(curve) > 2 else profile.recipe
+
+
+def on(profile: Profile, recipe: Recipe) -> str:
+    """What tells a recipe from the profile's, behind a comma."""
+    if recipe.arch != profile.recipe.arch:
+        return f", {recipe.arch}"
+    return "" if recipe == profile.recipe else f", {type(recipe).__name__}"
 
 
 def learnt(profile: Profile, methods: Sequence[Method], lds: dict[float, Sequence[str]]) -> list[Item]:
@@ -170,12 +173,14 @@ def learnt(profile: Profile, methods: Sequence[Method], lds: dict[float, Sequenc
         trained = int(recipe.method in features.EXTRACTORS)
         kept = 4 * (n_train + n_test) * n_features(recipe, dataset)
         found.append(Item(f"features, {name}", trained, trained, feature_flops(recipe, dataset), kept))
-    for stem in dict.fromkeys(method.stem for method in methods if method.models):
+    for stem, network in dict.fromkeys((method.stem, method.network) for method in methods if method.models):
         if stem not in SUBSET_METHODS and "n_models" in inspect.signature(baselines.METHODS[stem]).parameters:
-            n, each = max(sizes(profile, stem)), flops
+            there = profile.on(network)
+            n, each = max(sizes(there, stem)), training_flops(there.recipe, dataset)
             if stem == "trak":
-                each = flops / 2 + trak_flops(profile, dataset)
-            found.append(Item(f"networks, {stem}", n, n, each, row * len(sizes(profile, stem))))
+                each = each / 2 + trak_flops(there, dataset)
+            what = f"networks, {stem}{on(profile, there.recipe)}"
+            found.append(Item(what, n, n, each, row * len(sizes(there, stem))))
     halves = 0 if not any(m.stem in SUBSET_METHODS for m in methods) else max(profile.subset_models)
     for what, n, alpha in (
         ("Datamodels", 0 if profile.published_subsets else halves, 0.5),

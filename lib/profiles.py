@@ -61,6 +61,12 @@ class Profile:
             )
         return self.recipe if arch is None else others[arch]
 
+    def on(self, arch: str | None) -> "Profile":
+        """The same profile where competing methods look into that network; see `network`."""
+        if arch is None:
+            return self
+        return replace(self, recipe=self.network(arch), ensembles=self.transfer_ensembles)
+
 
 # DEPARTURE: the laptop recipe trains a ResNet-9 of width 8 with a strided stem for 3 epochs of batches of 64, with
 # Nesterov momentum and without augmentation: the cheapest one measured that clears 84 % with a margin (page "Choices").

@@ -11,8 +11,8 @@ NOTEBOOKS = [name for name in run.names() if "profile" in run.declared(name)]
 
 
 def items(profile, **what) -> dict[str, plan.Item]:
-    methods = [plan.parsed(profile, name) for _, name in (*what.get("curves", ()), *what.get("united", ()))]
-    found = plan.searched(profile, what.get("curves", ()), what.get("united", ()), profile.recipe)
+    methods = [plan.parsed(profile, name) for _, name, *_ in (*what.get("curves", ()), *what.get("united", ()))]
+    found = plan.searched(profile, what.get("curves", ()), what.get("united", ()))
     return {item.what: item for item in [*plan.learnt(profile, methods, what.get("lds", {})), *found]}
 
 
@@ -52,10 +52,12 @@ def test_margins_and_other_recipes():
     smoke = profiles.load("smoke", n_targets=20)
     curves, vit = [(REMOVAL, "moco_l2"), (REMOVAL, "random")], smoke.network("vit")
     for tests, n in (("separate", 20), ("united", 2), ("one a class", 10)):
-        item = plan.at_fixed_k(smoke, curves, tests, 3, vit)
-        assert (item.what, item.trainings) == (f"margins at fixed k, {tests}, vit", 2 * n * 3)
-    text = plan.text(smoke, united=curves, recipes=[smoke.recipe, vit])
-    assert text.count("supports, removal, moco_l2, united") == 2 and "united, vit" in text
+        own, other = plan.at_fixed_k(smoke, [*curves, (*curves[0], vit)], tests, 3)
+        assert (own.what, own.trainings) == (f"margins at fixed k, {tests}", 2 * n * 3)
+        assert (other.what, other.trainings) == (f"margins at fixed k, {tests}, vit", n * 3)
+    found = items(smoke, united=[*curves, (*curves[0], vit)])
+    assert found["supports, removal, moco_l2, united, vit"].flops != found["supports, removal, moco_l2, united"].flops
+    assert "supports, k = 0, vit" in found
 
 
 def test_what_is_published_is_not_trained():
