@@ -126,7 +126,7 @@ class Attribution:
 
     def on(self, network: str | None) -> "Attribution":
         """The same, where the competing methods look into another network of the profile; None: the one under study."""
-        return replace(self, profile=self.profile.on(network))
+        return self if network is None else replace(self, profile=self.profile.on(network))
 
     def features(self, name: str) -> features.Features:
         """Features of the whole dataset, by one of FEATURES."""

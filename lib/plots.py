@@ -371,6 +371,27 @@ def _span(row: dict, value: str) -> list[list[float]]:
     return [[row[value] - row[f"{value}_low"]], [row[f"{value}_high"] - row[value]]]
 
 
+def verdicts(rows: pd.DataFrame | list[dict], claim: str = "the first finds smaller supports") -> str:
+    """For the head of a page, in Markdown: each pair of methods under its verdict.
+
+    rows: of `stats.paired` or `stats.lds_paired`, perhaps with a column network. claim: what the verdicts are about.
+    """
+    rows, lines = pd.DataFrame(rows), []
+    if rows.empty:
+        return "**Verdict**: none, as there are no results."
+    apart = [key for key in ("kind", "network") if key in rows and rows[key].nunique() > 1]
+    for verdict, of_verdict in rows.groupby("verdict"):
+        pairs = []
+        for first, of_first in of_verdict.groupby("better", sort=False):
+            others = []
+            for second, of_pair in of_first.groupby("worse", sort=False):
+                where = [", ".join(TITLES[row[key]].lower() for key in apart) for row in of_pair.to_dict("records")]
+                others.append(f"*{label(second)}*" + (f" ({'; '.join(where)})" if apart else ""))
+            pairs.append(f"*{label(first)}* against {', '.join(others)}")
+        lines.append(f"- **{verdict}**: {'; '.join(pairs)}")
+    return "\n".join([f"**Verdict** by rule on the claim that {claim}, n = {rows['n'].min()}:", "", *lines])
+
+
 def table(rows: pd.DataFrame | list[dict]):
     """A table to show on a page: methods in words, intervals beside their value, three decimals, no index."""
     shown = pd.DataFrame(rows)
