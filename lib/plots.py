@@ -69,6 +69,7 @@ NETWORKS = {
 }
 TITLES = NETWORKS | {"removal": "Removal", "mislabel": "Mislabelling"}
 CHANGED = {"removal": "removed", "mislabel": "mislabelled"}
+CHANGES = {"removal": "removal", "mislabel": "mislabelling"}
 
 
 def style() -> None:
@@ -385,7 +386,7 @@ def verdicts(rows: pd.DataFrame | list[dict], claim: str = "the first finds smal
         for first, of_first in of_verdict.groupby("better", sort=False):
             others = []
             for second, of_pair in of_first.groupby("worse", sort=False):
-                where = [", ".join(TITLES[row[key]].lower() for key in apart) for row in of_pair.to_dict("records")]
+                where = [", ".join((NETWORKS | CHANGES)[name] for name in names) for names in of_pair[apart].to_numpy()]
                 others.append(f"*{label(second)}*" + (f" ({'; '.join(where)})" if apart else ""))
             pairs.append(f"*{label(first)}* against {', '.join(others)}")
         lines.append(f"- **{verdict}**: {'; '.join(pairs)}")
