@@ -42,6 +42,36 @@ def test_counts_have_exact_intervals(tmp_path):
     assert claims.count("smaller", 0.4, kind="removal", worse="trak")(tmp_path)["verdict"] == "disagrees"
 
 
+@pytest.mark.parametrize(("low", "claimed", "verdict"), [(0.1, "better", "agrees"), (0.1, "not better", "disagrees")])
+def test_losses_on_another_network(tmp_path, low, claimed, verdict):
+    row = {"network": ["mobilenetv2_shallow"], "method": ["trak:20"], "n": [9], "loss": [0.3], "beyond_random": [0.2]}
+    bounds = {"loss_low": [-1.0], "loss_high": [1.0], "beyond_random_low": [low], "beyond_random_high": [0.3]}
+    write(tmp_path, "fig06/losses.csv", **row, **bounds)
+    found = claims.loss("trak", "beyond_random", claimed)(tmp_path)
+    assert (found["ours"], found["low"], found["n"], found["verdict"]) == (0.2, low, 9, verdict)
+    assert claims.loss("trak", "loss", claimed)(tmp_path)["verdict"] == "undecided"
+
+
+def test_distances_and_monotone_flips(tmp_path):
+    row = {"method": ["cosine"], "difference": [0.2], "low": [0.1], "high": [0.3], "n": [9], "verdict": ["agrees"]}
+    write(tmp_path, "distances/against_l2.csv", **row)
+    assert claims.fall("cosine", "l2", "alike")(tmp_path)["verdict"] == "disagrees"
+    shares = {"what": ["of these: monotone"], "share": [0.5], "low": [0.2], "n": [6]}
+    for high, verdict in ((0.9, "disagrees"), (1.0, "agrees")):
+        write(tmp_path, "support/shares.csv", **shares, high=[high])
+        assert claims.monotone()(tmp_path)["verdict"] == verdict
+
+
+def test_figure_5_is_of_another_profile(tmp_path):
+    measure = claims.on_imagenet(claims.difference(claims.FIG_5, worse="trak:4"))
+    with pytest.raises(LookupError):
+        measure(tmp_path / "fashion")
+    (tmp_path / "imagenet").mkdir()
+    row = {"worse": ["trak:4"], "difference": [0.2], "low": [0.1], "high": [0.3], "n": [9], "verdict": ["agrees"]}
+    write(tmp_path / "imagenet", "fig05/claims.csv", **row)
+    assert measure(tmp_path / "fashion")["profile"] == "imagenet"
+
+
 def test_costs(tmp_path):
     write(tmp_path, "fig01/scaled.csv", method=["trak:100"], times_our_seconds=[0.5], times_our_bytes=[300])
     assert claims.cost("trak:100", "seconds")(tmp_path)["verdict"] == "disagrees"
