@@ -53,8 +53,9 @@ def test_losses_on_another_network(tmp_path, low, claimed, verdict):
 
 
 def test_distances_and_monotone_flips(tmp_path):
-    row = {"method": ["cosine"], "difference": [0.2], "low": [0.1], "high": [0.3], "n": [9], "verdict": ["agrees"]}
-    write(tmp_path, "distances/against_l2.csv", **row)
+    row = {"difference": [0.4, 0.3, 0.2], "low": [0.1] * 3, "high": [0.5] * 3, "n": [9] * 3, "verdict": ["agrees"] * 3}
+    write(tmp_path, "distances/against_l2.csv", method=["esvm_unit", "esvm", "cosine"], **row)
+    assert claims.fall("esvm", "l2", "better")(tmp_path)["ours"] == 0.3  # not that of the first name that begins so
     assert claims.fall("cosine", "l2", "alike")(tmp_path)["verdict"] == "disagrees"
     shares = {"what": ["of these: monotone"], "share": [0.5], "low": [0.2], "n": [6]}
     for high, verdict in ((0.9, "disagrees"), (1.0, "agrees")):
