@@ -212,12 +212,12 @@ def heat_map(values: pd.DataFrame, colour: pd.DataFrame, title: str, label: str)
     rows, columns = (list(values[key].drop_duplicates()) for key in ("row", "column"))
     texts = [f"{v:.2f}\n[{low:.2f}, {high:.2f}]" for v, low, high in values[["value", "low", "high"]].to_numpy()]
     cells = values.assign(text=texts).pivot(index="row", columns="column", values="text").loc[rows, columns]
-    figure, axis = plt.subplots(figsize=(1.05 * len(columns) + 2, 0.55 * len(rows) + 1.5))
+    figure, axis = plt.subplots(figsize=(0.88 * len(columns) + 3.2, 0.5 * len(rows) + 1.4))
     shades = colour.loc[rows, columns].astype(float)
     options = {"cmap": "vlag", "center": 0} if (shades.to_numpy() < 0).any() else {"cmap": "rocket_r"}
-    sns.heatmap(shades, annot=cells, fmt="", ax=axis, annot_kws={"fontsize": 7}, cbar_kws={"label": label}, **options)
+    sns.heatmap(shades, annot=cells, fmt="", ax=axis, annot_kws={"fontsize": 8}, cbar_kws={"label": label}, **options)
     axis.set(xlabel="", ylabel="", title=title)
-    axis.tick_params(axis="x", rotation=30)
+    plt.setp(axis.get_xticklabels(), rotation=30, ha="right", rotation_mode="anchor")
     figure.tight_layout()
     return figure
 
