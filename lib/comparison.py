@@ -57,11 +57,11 @@ def margins(study: Study, names: list[str], n_seeds: int = N_SEEDS) -> pd.DataFr
 
 
 def across_networks(study: Study, names: list[str]) -> pd.DataFrame:
-    """Fall of the margin of each network of the profile at the largest of `ks`: network, then as `stats.fixed_k`."""
+    """As `margins`, at the largest of `ks`, on every network of the profile: with a column network."""
     tests, tables = _removals(study, names), []
     for recipe in (study.profile.recipe, *study.profile.transfer):
         found = study.margins(tests, [0, ks(study.profile)[-1]], N_SEEDS, recipe)
-        tables.append(stats.fixed_k(found).assign(network=recipe.arch))
+        tables.append(found.assign(network=recipe.arch))
     return pd.concat(tables, ignore_index=True)
 
 

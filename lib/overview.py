@@ -10,7 +10,7 @@ import pandas as pd
 
 from lib import paper
 from lib.paths import RESULTS, ROOT
-from lib.plots import label
+from lib.plots import CHANGES, label
 from lib.profiles import PROFILES
 
 PROFILE = "fashion"
@@ -58,9 +58,10 @@ def _differences(name: str, query: str) -> Callable[[], str]:
 
     def found() -> str:
         rows = _read(name, "claims").query(query)
+        kinds = rows["kind"].map(lambda kind: f"{CHANGES[kind]}: " if rows["kind"].nunique() > 1 else "")
         shown = [
-            f"{label(row.better)} against {label(row.worse)} {row.difference:+.3f} [{row.low:+.3f}, {row.high:+.3f}]"
-            for row in rows.itertuples()
+            f"{kind}{label(r.better)} against {label(r.worse)} {r.difference:+.3f} [{r.low:+.3f}, {r.high:+.3f}]"
+            for kind, r in zip(kinds, rows.itertuples(), strict=True)
         ]
         return f"difference of AUC, n = {rows['n'].iloc[0]}: {'; '.join(shown)}"
 
@@ -84,7 +85,7 @@ def _paper_3() -> str:
 
 def _figure_4() -> str:
     shown = [
-        f"{row.kind}, against {label(row.worse)}: {row.smaller} / {row.equal} / {row.larger}"
+        f"{CHANGES[row.kind]}, against {label(row.worse)}: {row.smaller} / {row.equal} / {row.larger}"
         for row in _read("fig04", "claims").itertuples()
         if ":" in row.worse
     ]

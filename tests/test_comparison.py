@@ -74,12 +74,13 @@ def test_images_that_two_targets_of_a_class_share(opened):
 
 def test_across_networks(opened):
     """At the largest k alone, and for the network under study the same trainings as everywhere."""
-    falls = comparison.across_networks(opened, ["pixels_l2", "random"])
+    margins = comparison.across_networks(opened, ["pixels_l2", "random"])
     networks = [opened.profile.recipe.arch, *(recipe.arch for recipe in opened.profile.transfer)]
-    assert falls["network"].drop_duplicates().tolist() == networks
-    assert falls.groupby("network").size().tolist() == [2] * 3 and set(falls["k"]) == {2}
+    assert margins["network"].drop_duplicates().tolist() == networks
+    assert margins.groupby("network").size().tolist() == [2 * 10 * 2 * 3] * 3 and set(margins["k"]) == {0, 2}
     own = stats.fixed_k(comparison.margins(opened, ["pixels_l2", "random"])).query("k == 2")
-    assert falls["drop"][:2].tolist() == own["drop"].tolist()
+    there = stats.fixed_k(margins[margins["network"] == networks[0]])
+    assert there["drop"].tolist() == own["drop"].tolist()
 
 
 def test_transfer_losses_by_hand():
