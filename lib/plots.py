@@ -212,7 +212,7 @@ def heat_map(values: pd.DataFrame, colour: pd.DataFrame, title: str, label: str)
     rows, columns = (list(values[key].drop_duplicates()) for key in ("row", "column"))
     texts = [f"{v:.2f}\n[{low:.2f}, {high:.2f}]" for v, low, high in values[["value", "low", "high"]].to_numpy()]
     cells = values.assign(text=texts).pivot(index="row", columns="column", values="text").loc[rows, columns]
-    figure, axis = plt.subplots(figsize=(0.88 * len(columns) + 3.2, 0.5 * len(rows) + 1.4))
+    figure, axis = plt.subplots(figsize=(0.94 * len(columns) + 3.2, 0.5 * len(rows) + 1.4))
     shades = colour.loc[rows, columns].astype(float)
     options = {"cmap": "vlag", "center": 0} if (shades.to_numpy() < 0).any() else {"cmap": "rocket_r"}
     sns.heatmap(shades, annot=cells, fmt="", ax=axis, annot_kws={"fontsize": 8}, cbar_kws={"label": label}, **options)
@@ -393,19 +393,27 @@ def verdicts(rows: pd.DataFrame | list[dict], claim: str = "the first finds smal
     return "\n".join([f"**Verdict** by rule on the claim that {claim}, n = {rows['n'].min()}:", "", *lines])
 
 
+def _with_interval(value: float, low: float, high: float) -> str:
+    if pd.isna(value):
+        return "–"
+    return f"{value:.3f}" if pd.isna(low) else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
 def table(rows: pd.DataFrame | list[dict]):
     """A table to show on a page: methods in words, intervals beside their value, three decimals, no index."""
     shown = pd.DataFrame(rows)
     for column in ("method", "better", "worse"):
         if column in shown:
             shown[column] = shown[column].map(label)
+    if "network" in shown:
+        shown["network"] = shown["network"].map(lambda name: NETWORKS.get(name, name))
     for column in list(shown):
         bounds = [f"{column}_low", f"{column}_high"]
         if column in ("difference", "here"):
             bounds = ["low", "high"]
         if set(bounds) <= set(shown):
             triples = shown[[column, *bounds]].itertuples(index=False)
-            shown[column] = [f"{value:.3f} [{low:.3f}, {high:.3f}]" for value, low, high in triples]
+            shown[column] = [_with_interval(*triple) for triple in triples]
             shown = shown.drop(columns=bounds)
     shown.columns = [column.replace("_", " ") for column in shown]
     apart = {"selector": "td, th", "props": "padding: 0.15rem 0.6rem"}

@@ -25,7 +25,7 @@ def monotonicity(margins: pd.DataFrame) -> pd.DataFrame:
             {"target": target, "first": first, "last": ks[~flipped].max() if not flipped.all() else np.nan}
             | {"monotone": not (flipped[:-1] & ~flipped[1:]).any(), "bisected": bisected, "error": bisected - first}
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).astype(dict.fromkeys(("first", "last", "bisected", "error"), "Int64"))
 
 
 def _bisected(right: np.ndarray, ks: np.ndarray) -> float:
@@ -63,7 +63,10 @@ def imbalance(plain: pd.DataFrame, balanced: pd.DataFrame, ours: str, control: s
 
 
 def _ratio(name: str, part: pd.Series, whole: pd.Series) -> dict:
-    """The ratio of two means, with its bootstrap interval over targets."""
+    """The ratio of two means, with its bootstrap interval over targets; one target has no spread and gives itself."""
+    ratio = part.mean() / whole.mean()
+    if len(part) < 2:
+        return {name: ratio, f"{name}_low": ratio, f"{name}_high": ratio}
     found = bootstrap(
         (part, whole),
         lambda part, whole, axis: part.mean(axis=axis) / whole.mean(axis=axis),
@@ -73,4 +76,4 @@ def _ratio(name: str, part: pd.Series, whole: pd.Series) -> dict:
         method="percentile",
         rng=np.random.default_rng(0),
     ).confidence_interval
-    return {name: part.mean() / whole.mean(), f"{name}_low": found.low, f"{name}_high": found.high}
+    return {name: ratio, f"{name}_low": found.low, f"{name}_high": found.high}

@@ -30,7 +30,7 @@ def curve(target: int, right: str) -> pd.DataFrame:
 def test_monotonicity(right, first, last, monotone, bisected):
     row = validity.monotonicity(curve(7, right)).iloc[0]
     expected = [7, first, last, monotone, bisected, bisected - first]
-    assert row.tolist() == pytest.approx(expected, nan_ok=True)
+    assert row.astype(object).fillna(np.nan).tolist() == pytest.approx(expected, nan_ok=True)
 
 
 def margins(falls: dict[str, tuple[float, ...]]) -> pd.DataFrame:
