@@ -116,7 +116,7 @@ def stored_bytes(dataset: Dataset, recipe: FeatureRecipe) -> int:
         return weights.BYTES
     network = recipe.classifier or recipe
     net = models.build(network, dataset.train_images.shape[1], len(dataset.class_names), seed=0)
-    return 4 * sum(parameter.numel() for parameter in net.parameters())
+    return 4 * models.size(net)
 
 
 def spread(features: np.ndarray) -> float:

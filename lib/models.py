@@ -203,3 +203,8 @@ def build(recipe, channels: int, n_classes: int, seed: int) -> nn.Module:
         torch.manual_seed(seed)
         net = ARCHITECTURES[recipe.arch](channels, n_classes, recipe.width, recipe.stem)
     return net.to(memory_format=torch.channels_last)
+
+
+def size(net: nn.Module) -> int:
+    """How many numbers a network learns."""
+    return sum(parameter.numel() for parameter in net.parameters())

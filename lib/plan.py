@@ -279,7 +279,7 @@ def references() -> str:
             "  (lightly's MoCo of 800 epochs took 788 min on an NVIDIA RTX A6000, by the authors' train_ssl.py: there, "
             "reading and augmenting images on CPUs decides, which is not counted here)",
             f"A step costs {1 + BACKWARD} forward passes. A small network reaches less of a GPU, and a wider one "
-            "up to three times as much of a core. Of scoring, TRAK's gradients and projections alone are counted.",
+            "more of a core. Of scoring, TRAK's gradients and projections alone are counted.",
         ]
     )
 

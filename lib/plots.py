@@ -67,9 +67,9 @@ NETWORKS = {
     "resnet18": "ResNet-18",
     "vit": "ViT",
 }
-TITLES = NETWORKS | {"removal": "Removal", "mislabel": "Mislabelling"}
+TITLES = {"removal": "Removal", "mislabel": "Mislabelling"}
 CHANGED = {"removal": "removed", "mislabel": "mislabelled"}
-CHANGES = {"removal": "removal", "mislabel": "mislabelling"}
+CHANGES = {kind: title.lower() for kind, title in TITLES.items()}
 
 
 def style() -> None:
@@ -122,7 +122,7 @@ def support_cdfs(supports: pd.DataFrame, k_max: int, title: str, panels: str = "
         for method, group in shown.groupby("method", sort=False):
             _cdf(axis, group, k_max, *look(method))
         _of_k(axis, shown, k_max)
-        axis.set(title=TITLES[name], xlabel=f"training images {CHANGED[shown['kind'].iloc[0]]}, k")
+        axis.set(title=(TITLES | NETWORKS)[name], xlabel=f"training images {CHANGED[shown['kind'].iloc[0]]}, k")
     first = np.atleast_1d(axes)[0]
     first.set_ylabel("share of targets flipped")
     first.legend(loc="upper left", bbox_to_anchor=(0, 0.92), fontsize=9)

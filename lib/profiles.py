@@ -150,9 +150,9 @@ CIFAR10 = replace(
     ),
 )
 # The paper's ImageNet at a quarter of its pixels: 160, 192 and 256 a side become 40, 48 and 64.
-# DEPARTURE: profile imagenet trains a ResNet-9 of width 16 on batches of 128 and crops of at least half of an image: at
-# so few pixels and images, a ResNet-18 of the same cost is right far less often. Its self-supervised model learns from
-# the same few images, where the paper's was trained on all of ImageNet.
+# DEPARTURE: profile imagenet trains a ResNet-9 of width 16, where the paper trains a ResNet-18, on batches of 128 and
+# crops of at least half of an image. Its self-supervised model learns from the same few images, where the paper's was
+# trained on all of ImageNet.
 TINY = ResizingRecipe(arch="resnet9", stem="conv5s2", width=16, batch_size=128, sizes=(40, 48), smallest_crop=0.5)
 IMAGENET = replace(
     CIFAR10,

@@ -47,16 +47,12 @@ def half_trainings(dataset: Dataset, recipe: Recipe, n_models: int, seed: int) -
 
 def n_parameters(dataset: Dataset, recipe: Recipe) -> int:
     """How many numbers a network of the recipe learns."""
-    return size(models.build(recipe, dataset.train_images.shape[1], len(dataset.class_names), seed=0))
+    return models.size(models.build(recipe, dataset.train_images.shape[1], len(dataset.class_names), seed=0))
 
 
 def weight_bytes(dataset: Dataset, recipe: Recipe) -> int:
     """Bytes of a network's weights, in single precision."""
     return 4 * n_parameters(dataset, recipe)
-
-
-def size(net: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in net.parameters())
 
 
 def progress(what: list[Retraining]) -> tqdm:
@@ -141,7 +137,7 @@ def embeddings(
 
 def batches(net: nn.Module, images: tuple[Tensor, Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
     """Images and their labels, in their order, so many at a time that their gradients fit into memory."""
-    batch_size = max(1, min(BATCH, GRADIENT_FLOATS // size(net)))
+    batch_size = max(1, min(BATCH, GRADIENT_FLOATS // models.size(net)))
     return zip(*(part.split(batch_size) for part in images), strict=True)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from trak import TRAKer
 from trak.projectors import BasicProjector, ProjectionType
 
+from lib import models
 from lib.baselines import networks
 from lib.data import Dataset
 from lib.retrain import Recipe
@@ -60,9 +61,9 @@ class Projector(BasicProjector):
     """
 
     def __init__(self, net: nn.Module, projection_dim: int, seed: int, model_id: int, device: str):
-        block_size = max(1, BLOCK_FLOATS // networks.size(net))
+        block_size = max(1, BLOCK_FLOATS // models.size(net))
         super().__init__(
-            networks.size(net), projection_dim, seed, ProjectionType.normal, device, block_size, model_id=model_id
+            models.size(net), projection_dim, seed, ProjectionType.normal, device, block_size, model_id=model_id
         )
 
     def free_memory(self) -> None:
