@@ -38,6 +38,11 @@ def sizes(profile: Profile, competitor: str) -> tuple[int, ...]:
     return profile.ensembles if competitor == "trak" else profile.ensembles[-1:]
 
 
+def largest(profile: Profile, *competitors: str) -> list[str]:
+    """The names of competing methods with the most models that the profile has for them; left out where it has none."""
+    return [f"{name}:{sizes(profile, name)[-1]}" for name in competitors if sizes(profile, name)]
+
+
 @dataclass(frozen=True)
 class Method:
     """A parsed name. features, distance: None for "random" and competing methods, which alone have models."""

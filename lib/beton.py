@@ -36,8 +36,6 @@ except ImportError as error:
         f".venv/bin/pip install -e '.[ffcv]' -c constraints.txt. Or train from memory, which needs none of this"
     ) from error
 
-SAMPLE = 2**30  # pixel values that mean and standard deviation are taken from: 4 GiB while writing
-
 
 def write(dataset: Dataset, path: Path | str, jpeg: int | None = None) -> None:
     """Write the training images, labels and ids, unless the file is there and holds them.
@@ -56,10 +54,10 @@ def write(dataset: Dataset, path: Path | str, jpeg: int | None = None) -> None:
         return
     for half in (path, _about(path)):  # left by a kill between the two
         half.unlink(missing_ok=True)
-    images = dataset.train_images
-    mean, std = mean_and_std(torch.from_numpy(np.array(images[:: -(-images.size // SAMPLE)])))
     with replacing(path) as temporary:
         _encode(dataset, temporary, jpeg)
+    images = dataset.train_images
+    mean, std = mean_and_std(torch.from_numpy(images if images.flags.writeable else images.copy()))
     content = {
         "dataset": dataset.checksum,
         "sha256": _sha256(path),

@@ -159,6 +159,21 @@ class Driver:
         answers = self._answer([self._inquiry(group, budget, n_votes) for group in groups])
         return [(found, keys) for supports, keys in answers for found in supports]
 
+    def asked(self, groups: list[Group], budget: int, n_votes: int) -> list[tuple[Retraining, list[int], np.ndarray]]:
+        """Behind the supports of these groups: each retraining, its targets, and their logits in the ledger.
+
+        Trains nothing; raises ValueError where the ledger lacks one.
+        """
+        found = {}
+        for group in groups:
+            for need in self._inquiry(group, budget, n_votes):
+                for what in need.retrainings:
+                    key = what.key(self.dataset)
+                    if any(self.ledger.logits(key, target) is None for target in need.targets):
+                        raise ValueError(f"{self.ledger.folder} lacks {key}; run the figure to its end first")
+                    found[key, tuple(need.targets)] = what, need.targets, self._logits(what, need.targets)
+        return list(found.values())
+
     def _inquiry(self, group: Group, budget: int, n_votes: int) -> Generator[Need, None, tuple[list, tuple[str, ...]]]:
         targets, keys = [question.target for question in group], []
         search = support.united(len(group), len(group[0].ranking), budget, n_votes)
@@ -177,7 +192,8 @@ class Driver:
         schedule = Schedule(inquiries, self.dataset, self.ledger)
         if schedule.jobs:
             file = written(self.dataset) if self.loader == "ffcv" else None
-            with workers.pool(self.dataset, self.n_jobs, self.scheduler, self.device) as pool:
+            shared = self.dataset if file is None else self.dataset.without_training_images()
+            with workers.pool(shared, self.n_jobs, self.scheduler, self.device) as pool:
                 self._train(schedule, pool, file)
         return [schedule.results[i] for i in range(len(inquiries))]
 

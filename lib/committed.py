@@ -1,18 +1,27 @@
-"""Results that came with the repository, for a page whose dataset is not on this machine.
+"""Results that came with the repository: beside a page's own, and in their place where its dataset is not here.
+
+committed.tabs(values, "fig02", figure)
 
 missing = committed.missing(values)
 study = None if missing else Study(values, device, n_jobs, scheduler)
 supports = committed.supports(values, "fig05") if missing else study.supports(curves)
 """
 
+import base64
+import io
 import json
+from html import escape
+from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pandas as pd
+from IPython.display import HTML
+from matplotlib.figure import Figure
 
-from lib import record
+from lib import plots, record
 from lib.manifest import fetch, find
 from lib.paths import RESULTS
-from lib.profiles import Profile
+from lib.profiles import PROFILES, Profile
 
 COLUMNS = ("kind", "method", "target", "label", "wrong_label", "size", "reason", "low", "high", "votes", "trainings")
 
@@ -48,3 +57,51 @@ def status(profile: Profile, figure: str) -> str:
         f"retrainings, {found['core_seconds'] / 3600:.2f} core-hours ({', '.join(found['machines'])}). "
         f"To compute them here: {how}"
     )
+
+
+def tabs(profile: Profile, name: str, figure: Figure) -> HTML:
+    """The page's own figure in a tab, and one for every other profile whose results came with the repository.
+
+    The markup is that of the book's own tabs; where its style is missing, they stand one below the other.
+    """
+    image = io.BytesIO()
+    figure.savefig(image)
+    plt.close(figure)  # else it is shown a second time, below
+    shown = {profile.name: _picture(image.getvalue(), f"this page's run, profile {profile.name}")}
+    others = [other for other in PROFILES.values() if other.name not in (profile.name, "smoke")]
+    shown |= {other.name: _result(other, name) for other in others if _record(other, name).exists()}
+    parts = []
+    for i, (title, content) in enumerate(shown.items()):
+        key = f"{name}-{title}"
+        parts.append(
+            f'<input type="radio" id="{key}" name="{name}-profiles"{"" if i else " checked"}>'
+            f'<label class="sd-tab-label" for="{key}">{escape(title)}</label>'
+            f'<div class="sd-tab-content">{content}</div>'
+        )
+    return HTML(f'<div class="sd-tab-set">{"".join(parts)}</div>')
+
+
+def _record(profile: Profile, name: str) -> Path:
+    return RESULTS / profile.name / name / "record.json"
+
+
+def _result(profile: Profile, name: str) -> str:
+    """A figure as it is under results/, what it rests on, its claims, and how to compute it."""
+    path = _record(profile, name)
+    found, claims, entry = json.loads(path.read_text(encoding="utf-8")), path.parent / "claims.csv", profile.dataset
+    rests_on = (
+        f"{found['retrainings']} distinct retrainings, mean test accuracy {found['test_accuracy']:.1%}, "
+        f"{found['core_seconds'] / 3600:.2f} core-hours. "
+    )
+    told = (
+        f"Profile {profile.name}: {found['dataset']['name']}. {rests_on if found['retrainings'] else ''}"
+        f"To compute it here: make {name} PROFILE={profile.name}. {find(entry).manual}"
+    )
+    table = plots.table(pd.read_csv(claims)).to_html() if claims.exists() else ""
+    return (
+        _picture((path.parent / "figure.png").read_bytes(), f"profile {profile.name}") + f"<p>{escape(told)}</p>{table}"
+    )
+
+
+def _picture(png: bytes, what: str) -> str:
+    return f'<img alt="{escape(what)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'

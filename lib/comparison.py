@@ -129,7 +129,7 @@ def parts(study: Study, methods: pd.DataFrame, found: pd.DataFrame, margins: pd.
     methods: of `table`. found: of `supports`. margins: of the function `margins`.
     """
     attribution, profile = study.attribution, study.profile
-    subset_models = (max(profile.subset_models) + profile.lds_models) * attribution.subset_seconds
+    subset_models = (max(profile.subset_models, default=0) + profile.lds_models) * attribution.subset_seconds
     by_name, own = methods.set_index("method")["seconds"], 0.0
     for name, seconds in by_name.items():
         method = attribution.parse(name)

@@ -9,24 +9,27 @@ import bz2
 import csv
 import hashlib
 import io
+import math
 import pickle
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PureWindowsPath
+from tempfile import TemporaryFile
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from lib.manifest import MANIFEST, Entry, fetch, find
+from lib.manifest import MANIFEST, Entry, cache_folder, fetch, find
 
 SPLITS = ("train", "test", "val")
 SUFFIXES = (".png", ".jpg", ".jpeg")
+IN_MEMORY = 2**34  # bytes of images
 GREY, MODES = ("1", "L"), ("1", "L", "P", "RGB")  # what Pillow calls the 8-bit images that lose nothing as grey or RGB
 UNREADABLE = (OSError, EOFError, SyntaxError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile)
 CIFAR_BATCHES = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch")
@@ -34,7 +37,10 @@ CIFAR_BATCHES = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4",
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images (n, c, h, w) uint8 and labels (n,) int64 of a training and a test split. Equal to itself alone."""
+    """Images (n, c, h, w) uint8 and labels (n,) int64 of a training and a test split. Equal to itself alone.
+
+    The arrays may be mapped into memory from a file.
+    """
 
     name: str
     train_images: np.ndarray
@@ -50,6 +56,12 @@ class Dataset:
         for array in (self.train_images, self.test_images, self.train_labels, self.test_labels):
             digest.update(np.ascontiguousarray(array))
         return digest.hexdigest()
+
+    def without_training_images(self) -> "Dataset":
+        """The same, by its checksum too, for work that reads the training images from elsewhere."""
+        rest = replace(self, train_images=self.train_images[:0])
+        rest.__dict__["checksum"] = self.checksum
+        return rest
 
 
 def load(name: str | Entry, mirror: Path | str | None = None, manifest: Path | str = MANIFEST) -> Dataset:
@@ -188,7 +200,7 @@ def splits(names: list[str], entry: Entry) -> list[dict[str, list[str]]]:
 def read_images(members: list[str], read: Callable[[str], bytes], entry: Entry) -> np.ndarray:
     """Decode all images: (n, 1, h, w) uint8 when every one is grey, else (n, 3, h, w)."""
     h, w = entry.size or decode(members[0], read, entry).size[::-1]
-    images = np.empty((len(members), 3, h, w), dtype=np.uint8)
+    images = room((len(members), 3, h, w))
     all_grey, n_resized = True, 0
     progress = tqdm(members, desc=f"reading {entry.name}", unit=" images", delay=2, mininterval=1, leave=False)
     for i, member in enumerate(progress):
@@ -207,6 +219,15 @@ def read_images(members: list[str], read: Callable[[str], bytes], entry: Entry) 
     if n_resized:
         print(f"{entry.name}: {n_resized} of {len(members)} images were resized to {h} x {w} pixels")
     return images[:, :1].copy() if all_grey else images
+
+
+def room(shape: tuple[int, ...]) -> np.ndarray:
+    """Where images are decoded to, uint8: memory, or from IN_MEMORY on a file in the cache folder, gone at the end."""
+    if math.prod(shape) < IN_MEMORY:
+        return np.empty(shape, np.uint8)
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    with TemporaryFile(dir=cache_folder()) as file:  # without a name; the mapping keeps it
+        return np.memmap(file, np.uint8, "w+", shape=shape)
 
 
 def decode(member: str, read: Callable[[str], bytes], entry: Entry) -> Image.Image:

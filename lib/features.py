@@ -74,14 +74,16 @@ def published(dataset: Dataset, net: nn.Module, device: str = "cpu") -> Features
 
     DEPARTURE: the whole image is resized to 224 pixels a side; the network's authors cut that out of the middle of 256.
     """
-    net, images = net.to(device), resident(dataset, device)
+    net, size = net.to(device), (weights.SIDE, weights.SIDE)
 
-    def embed(batch: Tensor) -> Tensor:  # (b, c, h, w) uint8 -> (b, d)
-        size = (weights.SIDE, weights.SIDE)
-        return net(F.interpolate(weights.normalised(batch), size, mode="bilinear", antialias=True))
+    def embed(images: np.ndarray) -> np.ndarray:  # (n, c, h, w) uint8 -> (n, d), with a batch on the device at a time
+        found = []
+        for start in range(0, len(images), PUBLISHED_BATCH):
+            batch = weights.normalised(torch.tensor(images[start : start + PUBLISHED_BATCH], device=device))
+            found.append(net(F.interpolate(batch, size, mode="bilinear", antialias=True)).cpu().numpy())
+        return np.concatenate(found)
 
-    train, test = (torch.cat([embed(b) for b in split.split(PUBLISHED_BATCH)]) for split in (images.train, images.test))
-    return Features(train.cpu().numpy(), test.cpu().numpy())
+    return Features(embed(dataset.train_images), embed(dataset.test_images))
 
 
 def pixels(dataset: Dataset, recipe: FeatureRecipe, device: str, progress: bool):

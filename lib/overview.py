@@ -22,10 +22,13 @@ def table() -> str:
     """The table as Markdown, a row for each figure, from the tables under results/."""
     verdicts = pd.read_csv(RESULTS / "claims.csv")
     rows = ""
-    for name, title, found, papers in FIGURES:
+    for profile, name, title, found, papers in FIGURES:
         figure = "Table 1" if name == "table1" else f"Fig. {int(name[3:])}"
-        of_figure = verdicts.loc[verdicts["section"].str.endswith(f", {figure}"), "verdict"]
-        rows += f"| {title} | {counted(of_figure)} | {found()} | {papers()} | {_cost(name)} | `make {name}` |\n"
+        here = verdicts["section"].str.endswith(f", {figure}") & (verdicts["profile"] == profile)
+        there = (RESULTS / profile / name).exists()
+        ours, cost = (found(), _cost(profile, name)) if there else ("no results yet", "–")
+        command = f"make {name}" + ("" if profile in (PROFILE, "imagenet") else f" PROFILE={profile}")
+        rows += f"| {title} | {counted(verdicts.loc[here, 'verdict'])} | {ours} | {papers()} | {cost} | `{command}` |\n"
     return HEADER + rows
 
 
@@ -53,11 +56,11 @@ def _figure_1() -> str:
     return "; ".join(ours)
 
 
-def _differences(name: str, query: str) -> Callable[[], str]:
+def _differences(name: str, query: str, profile: str = PROFILE) -> Callable[[], str]:
     """Differences of AUC, of the rows of a figure's table of claims that a query selects."""
 
     def found() -> str:
-        rows = _read(name, "claims").query(query)
+        rows = _read(name, "claims", profile).query(query)
         kinds = rows["kind"].map(lambda kind: f"{CHANGES[kind]}: " if rows["kind"].nunique() > 1 else "")
         shown = [
             f"{kind}{label(r.better)} against {label(r.worse)} {r.difference:+.3f} [{r.low:+.3f}, {r.high:+.3f}]"
@@ -103,17 +106,15 @@ def _paper_table_1() -> str:
     return "; ".join(f"{label(name)} ({n}) {lds:.2f}" for name, n, lds in paper.table_1().itertuples(index=False))
 
 
-def _read(name: str, key: str) -> pd.DataFrame:
-    return pd.read_csv(RESULTS / PROFILE / name / f"{key}.csv")
+def _read(name: str, key: str, profile: str = PROFILE) -> pd.DataFrame:
+    return pd.read_csv(RESULTS / profile / name / f"{key}.csv")
 
 
-def _cost(name: str) -> str:
+def _cost(profile: str, name: str) -> str:
     if name == "table1":
-        profile = PROFILES[PROFILE]
-        return f"{max(profile.subset_models) + profile.lds_models} models on halves, {max(profile.ensembles)} for TRAK"
-    if name == "fig05":
-        return "–"
-    record = json.loads((RESULTS / PROFILE / name / "record.json").read_text())
+        values = PROFILES[profile]
+        return f"{max(values.subset_models) + values.lds_models} models on halves, {max(values.ensembles)} for TRAK"
+    record = json.loads((RESULTS / profile / name / "record.json").read_text())
     return f"{record['retrainings']} retrainings, {record['core_seconds'] / 3600:.1f} core-hours"
 
 
@@ -122,48 +123,63 @@ def _says(text: str) -> Callable[[], str]:
 
 
 SVM_AGAINST_L2 = "better.str.replace('_esvm', '_l2') == worse"
-FIGURES = (  # name, title, what was found, what the paper says
-    ("fig01", "1: cost", _figure_1, _says("ours least of both, by far")),
+FEATURES = _says("MoCo finds smaller supports than supervised, the exemplar SVM smaller than L2")
+FIGURES = (  # profile, name, title, what was found, what the paper says
+    (PROFILE, "fig01", "1: cost", _figure_1, _says("ours least of both, by far")),
+    (PROFILE, "fig02", "2: features and distances", _differences("fig02", "kind == 'removal'"), FEATURES),
+    ("cifar10", "fig02", "2: on CIFAR-10", _differences("fig02", "kind == 'removal'", "cifar10"), FEATURES),
+    (PROFILE, "fig03", "3: support by ranking", _figure_3, _paper_3),
     (
-        "fig02",
-        "2: features and distances",
-        _differences("fig02", "kind == 'removal'"),
-        _says("MoCo finds smaller supports than supervised, the exemplar SVM smaller than L2"),
+        "cifar10",
+        "fig03",
+        "3: on CIFAR-10",
+        _differences("fig03", "kind == 'removal'", "cifar10"),
+        _says("ours smaller than TRAK (20)"),
     ),
-    ("fig03", "3: support by ranking", _figure_3, _paper_3),
-    ("fig04", "4: target by target", _figure_4, _says("removal: smaller than Datamodels' for 16 %, equal for 44 %")),
     (
+        PROFILE,
+        "fig04",
+        "4: target by target",
+        _figure_4,
+        _says("removal: smaller than Datamodels' for 16 %, equal for 44 %"),
+    ),
+    (
+        "imagenet",
         "fig05",
         "5: ImageNet",
-        _says("profile `imagenet` is there to be run on Tiny ImageNet; it has no results yet"),
+        _differences("fig05", "kind == 'removal'", "imagenet"),
         _says("ours smaller than TRAK (1) and TRAK (4)"),
     ),
     (
+        PROFILE,
         "fig06",
         "6: another network",
         _differences("fig06", "network == 'mobilenetv2_shallow'"),
         _says("ours smaller than TRAK (100) and Datamodels (50k) on MobileNetV2"),
     ),
-    ("fig07", "7: most similar images", _says("a gallery"), _says("ours look alike, the others' vary")),
+    (PROFILE, "fig07", "7: most similar images", _says("a gallery"), _says("ours look alike, the others' vary")),
     (
+        PROFILE,
         "fig08",
         "8: other features, removal",
         _differences("fig08", SVM_AGAINST_L2),
         _says("the exemplar SVM smaller than L2, in all cases"),
     ),
     (
+        PROFILE,
         "fig09",
         "9: other features, mislabelling",
         _differences("fig09", SVM_AGAINST_L2),
         _says("the exemplar SVM smaller than L2, in all cases"),
     ),
     (
+        PROFILE,
         "fig10",
         "10: own class or all",
         _differences("fig10", "kind == kind"),
         _says("the own class more effective"),
     ),
-    ("table1", "Table 1: LDS", _table_1, _paper_table_1),
+    (PROFILE, "table1", "Table 1: LDS", _table_1, _paper_table_1),
 )
 
 

@@ -30,7 +30,7 @@ from lib.profiles import LAPTOP, PAPER, PAPER_IMAGENET, PROFILES, Profile
 from lib.retrain import Recipe, ResizingRecipe, Retraining
 
 Curves = Sequence[tuple]  # of (kind, method), or (kind, method, recipe) where another one than the profile's is tested
-NAMES = ("curves", "united", "fixed_k", "rankings", "lds")
+NAMES = ("curves", "united", "sample", "fixed_k", "rankings", "lds")
 BACKWARD = 2  # a backward pass in units of a forward pass
 RECORD = 500  # bytes of one in the ledger, about
 
@@ -67,24 +67,25 @@ def text(
     profile: Profile,
     curves: Curves = (),
     united: Curves = (),
+    sample: Curves = (),
     fixed_k: Sequence[tuple] = (),
     rankings: Sequence[str] = (),
     lds: dict[float, Sequence[str]] | None = None,
 ) -> str:
     """The plan as text. Raises ValueError where a value does not fit.
 
-    curves: supports by separate tests; united: by united ones. fixed_k: margins, each of (curves, tests, trainings a
-    test), where tests are "separate", "united", or "one a class". rankings: methods that are ranked alone. lds: methods
-    and feature sets by alpha.
+    curves: supports by separate tests; united: by united ones; sample: separate, of one target of every class. fixed_k:
+    margins, each of (curves, tests, trainings a test), where tests are "separate", "united", or "one a class".
+    rankings: methods that are ranked alone. lds: methods and feature sets by alpha.
     """
     lds = lds or {}
-    named = [curve[1] for curve in (*curves, *united, *(c for some, *_ in fixed_k for c in some))]
+    named = [curve[1] for curve in (*curves, *united, *sample, *(c for some, *_ in fixed_k for c in some))]
     named += [*rankings, *(name for methods in lds.values() for name in methods)]
     methods = [parsed(profile, name) for name in dict.fromkeys(named)]
     check(profile, methods)
     items = []
     if methods:
-        items = [*learnt(profile, methods, lds), *searched(profile, curves, united)]
+        items = [*learnt(profile, methods, lds), *searched(profile, curves, united, sample)]
         items += [item for margins in fixed_k for item in at_fixed_k(profile, *margins)]
     parts = [checked(profile), needed(profile, methods, lds), table(items) if items else "Nothing is trained."]
     return "\n\n".join([*parts, *([references()] if items else [])])
@@ -119,24 +120,26 @@ def check(profile: Profile, methods: Sequence[Method]) -> None:
         feature_flops(recipe, dataset)
 
 
-def searched(profile: Profile, curves: Curves, united: Curves) -> list[Item]:
+def searched(profile: Profile, curves: Curves, united: Curves, sample: Curves) -> list[Item]:
     """Trainings that choose the targets and find supports."""
     dataset, majority = stand_in(profile), profile.n_votes // 2 + 1
     base = training_flops(profile.recipe, dataset)
     found = [Item("base models", profile.n_base, profile.n_base, base, profile.n_base * RECORD)]
-    for recipe in dict.fromkeys(tested(profile, curve) for curve in (*curves, *united)):
+    for recipe in dict.fromkeys(tested(profile, curve) for curve in (*curves, *united, *sample)):
         what, flops = f"supports, k = 0{on(profile, recipe)}", training_flops(recipe, dataset)
         found.append(Item(what, profile.n_votes, majority, flops, profile.n_votes * RECORD))
     steps = min(profile.budget, ceil(log2(profile.k_max)))
-    for some, together in ((curves, False), (united, True)):
-        tests, size = (
-            (n_groups(profile), RECORD * len(dataset.class_names)) if together else (profile.n_targets, RECORD)
-        )
-        paper = None if together else profile.n_targets * profile.budget * profile.n_votes
+    n_classes = len(dataset.class_names)
+    for some, tests, size, said in (
+        (curves, profile.n_targets, RECORD, ""),
+        (united, n_groups(profile), RECORD * n_classes, ", united"),
+        (sample, min(n_classes, profile.n_targets), RECORD, ", one target a class"),
+    ):
+        paper = profile.n_targets * profile.budget * profile.n_votes if some is curves else None
         most, likely = (tests * (steps + 1) * votes for votes in (profile.n_votes, majority))
         for curve in some:
             recipe = tested(profile, curve)
-            what = f"supports, {curve[0]}, {curve[1]}{', united' if together else ''}{on(profile, recipe)}"
+            what = f"supports, {curve[0]}, {curve[1]}{said}{on(profile, recipe)}"
             found.append(Item(what, most, likely, training_flops(recipe, dataset), most * size, paper))
     return found
 

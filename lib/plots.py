@@ -222,21 +222,25 @@ def heat_map(values: pd.DataFrame, colour: pd.DataFrame, title: str, label: str)
     return figure
 
 
-def most_similar(images: np.ndarray, target: np.ndarray, rankings: dict[str, np.ndarray], title: str) -> Figure:
-    """The target and, a row for each method, the first ten training images of its ranking.
+def most_similar(images: np.ndarray, targets: dict[str, tuple[np.ndarray, dict[str, np.ndarray]]]) -> Figure:
+    """Each target and, a row for each method, the first ten training images of its ranking.
 
-    images: (n_train, c, h, w) uint8. target: (c, h, w). rankings: {method: (k,) train ids}, k at least 10.
+    images: (n_train, c, h, w) uint8. targets: by title, the target (c, h, w) and, by method, its ranking (k,) of train
+    ids, k at least 10.
     """
-    figure, axes = plt.subplots(len(rankings), 11, figsize=(11, 1.25 * len(rankings)), squeeze=False)
-    for row, (method, ids) in zip(axes, rankings.items(), strict=True):
-        for axis, image in zip(row, [target, *images[ids[:10]]], strict=True):
-            axis.imshow(image.transpose(1, 2, 0).squeeze(), cmap="gray")
-            axis.set(xticks=[], yticks=[])
-        for spine in row[0].spines.values():
-            spine.set(color="tab:red", linewidth=3)
-        row[0].set_ylabel(label(method), rotation=0, ha="right", va="center", fontsize=9)
-    figure.suptitle(title, fontsize=12)
-    figure.tight_layout(w_pad=0.1)
+    n_rows = [len(rankings) for _, rankings in targets.values()]
+    figure = plt.figure(figsize=(11, 0.5 * len(targets) + 1.05 * sum(n_rows)), layout="constrained")
+    parts = figure.subfigures(len(targets), squeeze=False, height_ratios=n_rows)[:, 0]
+    for part, (title, (target, rankings)) in zip(parts, targets.items(), strict=True):
+        part.suptitle(title, fontsize=12)
+        axes = part.subplots(len(rankings), 11, squeeze=False)
+        for row, (method, ids) in zip(axes, rankings.items(), strict=True):
+            for axis, image in zip(row, [target, *images[ids[:10]]], strict=True):
+                axis.imshow(image.transpose(1, 2, 0).squeeze(), cmap="gray")
+                axis.set(xticks=[], yticks=[])
+            for spine in row[0].spines.values():
+                spine.set(color="tab:red", linewidth=3)
+            row[0].set_ylabel(label(method), rotation=0, ha="right", va="center", fontsize=9)
     return figure
 
 

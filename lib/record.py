@@ -113,6 +113,7 @@ def save(study, name: str, figure: Figure, tables: dict):
         "recipe": study.profile.recipe.hash,
         "retrainings": len(trained),
         "core_seconds": round(float(trained["seconds"].sum()), 1),
+        "test_accuracy": round(float(trained["test_accuracy"].mean()), 4) if len(trained) else None,
         "machines": sorted(trained["machine"].unique()),
         "versions": {package: version(package) for package in ("torch", "lightly", "scikit-learn", "numpy", "scipy")},
     }

@@ -22,7 +22,7 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from lib.paths import ROOT
-from lib.profiles import NAMES
+from lib.profiles import NAMES, PROFILES
 
 KERNEL = {
     "kernel_name": "python3",
@@ -197,9 +197,12 @@ def run(name: str, given: dict[str, str], only_if_stale: bool = False, root: Pat
 
 
 def run_all(profile: str | None, root: Path = ROOT) -> list[str]:
-    """Run every notebook whose page is stale; go on after a failure. Returns the names of those that failed."""
-    failed = []
-    for name in names(root):
+    """Run every notebook whose page is stale; go on after a failure. Returns the names of those that failed.
+
+    Of a profile that covers some figures alone, these.
+    """
+    failed, covered = [], PROFILES[profile].figures if profile else None
+    for name in names(root) if covered is None else covered:
         given = {"profile": profile} if profile and "profile" in declared(name, root) else {}
         try:
             run(name, given, only_if_stale=True, root=root)

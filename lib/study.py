@@ -129,16 +129,22 @@ class Study:
         return np.stack([np.flatnonzero(labels == label) for label in np.unique(labels)]).T.tolist()
 
     def supports(
-        self, curves: list[tuple[str, str]], united: bool = False, recipe: Recipe | None = None
+        self,
+        curves: list[tuple[str, str]],
+        united: bool = False,
+        recipe: Recipe | None = None,
+        among: list[int] | None = None,
     ) -> pd.DataFrame:
         """The support of every target for each (kind, method), one row each, from one campaign.
 
         united: test one target of every class with the same trainings (see `lib.support.united`). recipe: of the models
-        that are tested, the profile's by default; targets and wrong labels are the profile's in any case.
+        that are tested, the profile's by default; targets and wrong labels are the profile's in any case. among:
+        positions in `targets` of those to test alone, where it is not all.
         Columns: kind ("removal", "mislabel"), method, target (test id), label, wrong_label, size (missing if not
         found), reason, low, high, votes ("k:right-wrong", in the order of the search), trainings, keys (the ledger's).
         """
-        tests = [[(kind, method, i) for i in group] for kind, method in curves for group in self.groups(united)]
+        groups = self.groups(united) if among is None else [[i] for i in among]
+        tests = [[(kind, method, i) for i in group] for kind, method in curves for group in groups]
         profile, driver = self.profile, replace(self.driver, recipe=recipe or self.profile.recipe)
         answers = driver.supports(self._questions(tests), profile.budget, profile.n_votes)
         rows = {
@@ -148,8 +154,14 @@ class Study:
             | {"trainings": found.trainings, "keys": keys}
             for changed, (found, keys) in zip((c for test in tests for c in test), answers, strict=True)
         }
-        ordered = [rows[kind, method, i] for kind, method in curves for i in range(len(self.targets))]
+        tested = sorted(i for group in groups for i in group)
+        ordered = [rows[kind, method, i] for kind, method in curves for i in tested]
         return pd.DataFrame(ordered).astype({"size": "Int64", "low": "Int64", "high": "Int64"})
+
+    def asked(self, curves: list[tuple[str, str]], united: bool) -> list[tuple[Retraining, list[int], np.ndarray]]:
+        """The retrainings behind `supports` of the same arguments; see `lib.campaign.Driver.asked`."""
+        tests = [[(kind, method, i) for i in group] for kind, method in curves for group in self.groups(united)]
+        return self.driver.asked(self._questions(tests), self.profile.budget, self.profile.n_votes)
 
     def margins(
         self, tests: list[list[Changed]], ks: list[int], n_seeds: int, recipe: Recipe | None = None

@@ -2,11 +2,20 @@
 
 import json
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
 from lib import committed, manifest, profiles, stats
 from lib.profiles import PROFILES
+
+RECORD = {
+    "retrainings": 12,
+    "core_seconds": 7200.0,
+    "test_accuracy": 0.625,
+    "machines": ["a core, cpu"],
+    "dataset": {"name": "some images"},
+}
 
 
 @pytest.fixture
@@ -39,11 +48,37 @@ def test_results_are_shown_as_they_were_computed(results):
         ["removal", "random", 5, 0, 1, None] + [None] * 5,
     ]
     pd.DataFrame(rows, columns=list(committed.COLUMNS)).to_csv(folder / "supports.csv", index=False)
-    record = {"retrainings": 12, "core_seconds": 7200.0, "machines": ["a core, cpu"]}
-    (folder / "record.json").write_text(json.dumps(record))
+    (folder / "record.json").write_text(json.dumps(RECORD))
     supports = committed.supports(PROFILES["imagenet"], "fig05")
     assert supports["size"].tolist() == [7, pd.NA] and str(supports["size"].dtype) == "Int64"
     said = committed.status(PROFILES["imagenet"], "fig05")
     assert "12 distinct retrainings, 2.00 core-hours (a core, cpu)" in said and "Put it into the mirror" in said
     changed = profiles.load("imagenet", k_max=100)
     assert committed.supports(changed, "fig05").empty, "values that were overridden have results of their own"
+
+
+def figures(results, *names):
+    for name in names:
+        folder = results / name / "fig02"
+        folder.mkdir(parents=True)
+        (folder / "record.json").write_text(json.dumps(RECORD))
+        (folder / "figure.png").write_bytes(b"png")
+
+
+def test_a_page_shows_its_own_figure_first_and_those_of_other_profiles_in_tabs(results):
+    figures(results, "fashion", "cifar10", "smoke")
+    claim = {"better": "moco_l2", "worse": "random", "difference": 0.25, "low": 0.125, "high": 0.375}
+    pd.DataFrame([claim]).to_csv(results / "cifar10" / "fig02" / "claims.csv", index=False)
+    figure = plt.figure()
+    shown = committed.tabs(profiles.load("fashion"), "fig02", figure).data
+    assert not plt.fignum_exists(figure.number), "shown in the tab, not a second time"
+    assert [shown.count(f'for="fig02-{name}"') for name in ("fashion", "cifar10", "smoke", "imagenet")] == [1, 1, 0, 0]
+    assert shown.count("checked") == 1 and shown.index("fig02-fashion") < shown.index("fig02-cifar10")
+    assert "some images. 12 distinct retrainings, mean test accuracy 62.5%, 2.00 core-hours" in shown
+    assert "make fig02 PROFILE=cifar10" in shown and manifest.find("cifar10_jpeg").manual[:40] in shown
+    assert "0.250 [0.125, 0.375]" in shown
+
+
+def test_without_other_results_there_is_one_tab(results):
+    shown = committed.tabs(profiles.load("smoke"), "fig02", plt.figure()).data
+    assert shown.count("sd-tab-label") == 1 and "this page" in shown

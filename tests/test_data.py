@@ -242,6 +242,23 @@ def test_checksum_tells_a_pixel_and_a_label(pictures):
     assert len({before, moved, load_folder(pictures).checksum}) == 3
 
 
+def test_images_that_are_too_many_for_memory_are_kept_in_a_file_that_goes_with_them(pictures, cache, monkeypatch):
+    in_memory = load_folder(pictures)
+    monkeypatch.setattr(data, "IN_MEMORY", 1)
+    mapped = load_folder(pictures)
+    assert isinstance(mapped.train_images, np.memmap) and not isinstance(in_memory.train_images, np.memmap)
+    assert mapped.checksum == in_memory.checksum
+    assert [path for path in cache.rglob("*") if path.is_file()] == [], "the file has no name"
+
+
+def test_a_dataset_without_its_training_images_is_known_by_the_same_checksum(pictures):
+    dataset = load_folder(pictures)
+    rest = dataset.without_training_images()
+    assert len(rest.train_images) == 0 and rest.checksum == dataset.checksum
+    assert pickle.loads(pickle.dumps(rest)).checksum == dataset.checksum, "in another process too"
+    assert (rest.train_labels == dataset.train_labels).all() and (rest.test_images == dataset.test_images).all()
+
+
 def test_val_takes_the_place_of_test(pictures):
     with_test = load_folder(pictures)
     (pictures / "test").rename(pictures / "val")

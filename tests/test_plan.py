@@ -12,7 +12,7 @@ NOTEBOOKS = [name for name in run.names() if "profile" in run.declared(name)]
 
 def items(profile, **what) -> dict[str, plan.Item]:
     methods = [plan.parsed(profile, name) for _, name, *_ in (*what.get("curves", ()), *what.get("united", ()))]
-    found = plan.searched(profile, what.get("curves", ()), what.get("united", ()))
+    found = plan.searched(profile, what.get("curves", ()), what.get("united", ()), what.get("sample", ()))
     return {item.what: item for item in [*plan.learnt(profile, methods, what.get("lds", {})), *found]}
 
 
@@ -44,6 +44,8 @@ def test_united_tests_are_one_a_group_and_methods_train_what_they_look_into():
     smoke = profiles.load("smoke")
     found = items(smoke, united=[(REMOVAL, "trak:2"), (REMOVAL, "datamodels:40"), (REMOVAL, "moco_l2")], lds={0.5: []})
     assert found["supports, removal, moco_l2, united"].trainings == (smoke.budget + 1) * smoke.n_votes
+    of_sample = items(smoke, sample=[(REMOVAL, "moco_l2")])["supports, removal, moco_l2, one target a class"]
+    assert of_sample.trainings == 10 * (smoke.budget + 1) * smoke.n_votes and of_sample.paper is None
     assert found["networks, trak"].trainings == 2 and found["features, moco"].trainings == 1
     assert found["subsets of 0.5, Datamodels"].trainings == 40 and found["subsets of 0.5, LDS"].trainings == 20
 

@@ -4,13 +4,14 @@ import ast
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
 import papermill
 import pytest
 
-from lib import run
+from lib import profiles, run
 from lib.paths import NOTEBOOKS, ROOT
 
 PARAMETERS = """profile: str = "fashion"  # named set of values
@@ -203,6 +204,14 @@ def test_all_goes_on_after_a_failure_and_reports_it(root):
     assert run.main(["--all", "--profile", "smoke"], root) == 1
     assert not run.page("bad", root).exists()
     assert page_text(root).startswith("smoke")
+
+
+def test_a_profile_that_covers_some_figures_runs_these_alone(root, monkeypatch):
+    write(root, "other", "1 / 0", parameters=None)
+    some = replace(profiles.PROFILES["smoke"], figures=("fig",))
+    monkeypatch.setitem(profiles.PROFILES, "smoke", some)
+    assert run.main(["--all", "--profile", "smoke"], root) == 0
+    assert run.page("fig", root).exists() and not run.page("other", root).exists()
 
 
 def test_the_kernel_is_this_interpreter_in_the_root_whatever_the_user_has_installed(root, monkeypatch):

@@ -121,3 +121,18 @@ def test_unknown_methods_devices_and_too_many_targets(opened, small):
         Study(small, n_jobs=0)
     with pytest.raises(ValueError, match="n_targets=200 is too many: of one class the base models get only"):
         _ = Study(replace(small, n_targets=200)).targets
+
+
+def test_some_targets_alone_are_as_in_the_whole_table(opened, supports):
+    some = opened.supports([(REMOVAL, "pixels_l2")], among=[7, 2])
+    whole = supports[supports["kind"] == REMOVAL].iloc[[2, 7]]
+    assert some.drop(columns="keys").equals(whole.drop(columns="keys").reset_index(drop=True))
+
+
+def test_the_retrainings_behind_supports_are_known_again_from_the_ledger(opened, supports):
+    curves = [(REMOVAL, "pixels_l2"), (MISLABEL, "random")]
+    asked = opened.asked(curves, united=False)
+    assert {what.key(opened.dataset) for what, *_ in asked} == set().union(*supports["keys"])
+    assert all(logits.shape == (len(targets), 10) for _, targets, logits in asked)
+    with pytest.raises(ValueError, match="lacks .*; run the figure to its end first"):
+        opened.asked([(REMOVAL, "random")], united=True)
