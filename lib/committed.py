@@ -86,21 +86,23 @@ def _record(profile: Profile, name: str) -> Path:
 
 
 def _result(profile: Profile, name: str) -> str:
-    """A figure as it is under results/, what it rests on, its claims, and how to compute it."""
+    """A figure as it is under results/, what it rests on, how to compute it, and its claims."""
     path = _record(profile, name)
-    found, claims, entry = json.loads(path.read_text(encoding="utf-8")), path.parent / "claims.csv", profile.dataset
-    rests_on = (
-        f"{found['retrainings']} distinct retrainings, mean test accuracy {found['test_accuracy']:.1%}, "
-        f"{found['core_seconds'] / 3600:.2f} core-hours. "
+    found, claims = json.loads(path.read_text(encoding="utf-8")), path.parent / "claims.csv"
+    values, told = (
+        found["profile"],
+        [f"Profile {profile.name}, scaled down from the paper: {found['dataset']['name']}."],
     )
-    told = (
-        f"Profile {profile.name}: {found['dataset']['name']}. {rests_on if found['retrainings'] else ''}"
-        f"To compute it here: make {name} PROFILE={profile.name}. {find(entry).manual}"
-    )
+    if found["retrainings"]:
+        told.append(
+            f"{values['n_targets']} targets, {values['n_votes']} training(s) a probe at most"
+            f"{', united tests' if values['united'] else ''}: {found['retrainings']} distinct retrainings, mean test "
+            f"accuracy {found['test_accuracy']:.1%}, {found['core_seconds'] / 3600:.2f} core-hours."
+        )
+    told.append(f"To compute it here: make {name} PROFILE={profile.name}. {find(profile.dataset).manual}")
+    picture = _picture((path.parent / "figure.png").read_bytes(), f"profile {profile.name}")
     table = plots.table(pd.read_csv(claims)).to_html() if claims.exists() else ""
-    return (
-        _picture((path.parent / "figure.png").read_bytes(), f"profile {profile.name}") + f"<p>{escape(told)}</p>{table}"
-    )
+    return f"{picture}<p>{escape(' '.join(told))}</p>{table}"
 
 
 def _picture(png: bytes, what: str) -> str:

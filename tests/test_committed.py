@@ -15,6 +15,7 @@ RECORD = {
     "test_accuracy": 0.625,
     "machines": ["a core, cpu"],
     "dataset": {"name": "some images"},
+    "profile": {"n_targets": 100, "n_votes": 1, "united": True},
 }
 
 
@@ -74,7 +75,8 @@ def test_a_page_shows_its_own_figure_first_and_those_of_other_profiles_in_tabs(r
     assert not plt.fignum_exists(figure.number), "shown in the tab, not a second time"
     assert [shown.count(f'for="fig02-{name}"') for name in ("fashion", "cifar10", "smoke", "imagenet")] == [1, 1, 0, 0]
     assert shown.count("checked") == 1 and shown.index("fig02-fashion") < shown.index("fig02-cifar10")
-    assert "some images. 12 distinct retrainings, mean test accuracy 62.5%, 2.00 core-hours" in shown
+    assert "some images. 100 targets, 1 training(s) a probe at most, united tests: 12 distinct retrainings, " in shown
+    assert "mean test accuracy 62.5%, 2.00 core-hours." in shown
     assert "make fig02 PROFILE=cifar10" in shown and manifest.find("cifar10_jpeg").manual[:40] in shown
     assert "0.250 [0.125, 0.375]" in shown
 
