@@ -78,7 +78,7 @@ class Attribution:
             return Method(stem, same_class=not everywhere)
         if stem in self._competitors and models in map(str, self.on(network).sizes(stem)):
             return Method(stem, models=int(models), network=network, same_class=not everywhere)
-        competitors = ", ".join(f"{known}:{self.sizes(known)[-1]}" for known in self._competitors)
+        competitors = ", ".join(largest(self.profile, *self._competitors))
         raise ValueError(
             f"unknown method {name!r}; give features and a distance ({', '.join(FEATURES)}; "
             f"{', '.join(distances.DISTANCES)}) like moco_esvm, or {RANDOM}, or a competing method with its number of "

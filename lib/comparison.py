@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lib import paper, stats
-from lib.attribution import RANDOM, SUBSET_METHODS, sizes
+from lib.attribution import RANDOM, SUBSET_METHODS, largest
 from lib.profiles import Profile
 from lib.study import MISLABEL, REMOVAL, Study
 
@@ -36,7 +36,7 @@ N_SEEDS = 3  # trainings for each k, if not said otherwise
 
 def methods(profile: Profile) -> list[str]:
     """Every method, the competing ones with the largest number of models of the profile."""
-    competing = [f"{name}:{sizes(profile, name)[-1]}" for name in COMPETING]
+    competing = largest(profile, *COMPETING)
     return [*BY_FEATURES, *competing, RANDOM, f"{RANDOM}:all"]
 
 
