@@ -144,7 +144,7 @@ class Study:
         found), reason, low, high, votes ("k:right-wrong", in the order of the search), trainings, keys (the ledger's).
         """
         groups = self.groups(united) if among is None else [[i] for i in among]
-        tests = [[(kind, method, i) for i in group] for kind, method in curves for group in groups]
+        tests = _tests(curves, groups)
         profile, driver = self.profile, replace(self.driver, recipe=recipe or self.profile.recipe)
         answers = driver.supports(self._questions(tests), profile.budget, profile.n_votes)
         rows = {
@@ -160,8 +160,8 @@ class Study:
 
     def asked(self, curves: list[tuple[str, str]], united: bool) -> list[tuple[Retraining, list[int], np.ndarray]]:
         """The retrainings behind `supports` of the same arguments; see `lib.campaign.Driver.asked`."""
-        tests = [[(kind, method, i) for i in group] for kind, method in curves for group in self.groups(united)]
-        return self.driver.asked(self._questions(tests), self.profile.budget, self.profile.n_votes)
+        questions = self._questions(_tests(curves, self.groups(united)))
+        return self.driver.asked(questions, self.profile.budget, self.profile.n_votes)
 
     def margins(
         self, tests: list[list[Changed]], ks: list[int], n_seeds: int, recipe: Recipe | None = None
@@ -220,3 +220,8 @@ class Study:
         keys = set().union(*table["keys"])
         found = [record for record in self.driver.ledger.records if record["key"] in keys]
         return pd.DataFrame(found, columns=FIELDS).drop_duplicates("key")
+
+
+def _tests(curves: list[tuple[str, str]], groups: list[list[int]]) -> list[list[Changed]]:
+    """For each curve and group, what is changed together."""
+    return [[(kind, method, i) for i in group] for kind, method in curves for group in groups]
