@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from lightly.utils.benchmarking.knn import knn_predict
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -142,6 +141,8 @@ def knn_accuracy(features: Features, dataset: Dataset, k: int = 20, temperature:
         raise ValueError(f"features of {sizes} train and test images, but {dataset.name} has {expected}; extract again")
     if not 1 <= k <= sizes[0]:
         raise ValueError(f"k={k} neighbours of {sizes[0]} training images; give 1 to {sizes[0]}")
+    from lightly.utils.benchmarking.knn import knn_predict  # here, since it brings Lightning, which takes seconds
+
     train, test = (F.normalize(torch.tensor(x), dim=1) for x in (features.train, features.test))
     labels = torch.tensor(dataset.train_labels)
     votes = [

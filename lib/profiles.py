@@ -112,12 +112,13 @@ FASHION = Profile(
 SMOKE = replace(
     FASHION,
     name="smoke",
+    n_classes=5,
     train_per_class=100,
     test_per_class=20,
-    recipe=replace(LAPTOP, warmup_epochs=1.0, batch_size=40, peak_lr=0.3),
+    recipe=replace(LAPTOP, warmup_epochs=1.0, batch_size=25, peak_lr=0.3),
     moco=replace(MOCO, epochs=4, width=8),
     supervised=FeatureRecipe("supervised", classifier=LAPTOP),
-    n_targets=10,
+    n_targets=5,
     n_base=2,
     k_max=32,
     budget=3,
@@ -125,7 +126,7 @@ SMOKE = replace(
     ensembles=(1, 2),
     subset_models=(20, 40),
     lds_models=20,
-    transfer=tuple(replace(recipe, epochs=2, batch_size=40) for recipe in TRANSFER),
+    transfer=tuple(replace(recipe, epochs=2, batch_size=25) for recipe in TRANSFER),
     transfer_ensembles=(2,),
 )
 # The paper's CIFAR-10 at a fifth of its images; k_max is the same share of a class.

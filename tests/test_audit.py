@@ -18,7 +18,7 @@ CURVES = [(REMOVAL, "pixels_l2")]
 @pytest.fixture
 def opened(tmp_path, monkeypatch):
     monkeypatch.setattr(study, "RESULTS", tmp_path)
-    smoke = profiles.load("smoke", n_targets=10, k_max=8, budget=1)
+    smoke = profiles.load("smoke", k_max=8, budget=1)
     found = Study(replace(smoke, moco=FeatureRecipe("pixels")), "cpu", n_jobs=2)
     found.supports(CURVES)
     return found

@@ -45,7 +45,7 @@ def test_united_tests_are_one_a_group_and_methods_train_what_they_look_into():
     found = items(smoke, united=[(REMOVAL, "trak:2"), (REMOVAL, "datamodels:40"), (REMOVAL, "moco_l2")], lds={0.5: []})
     assert found["supports, removal, moco_l2, united"].trainings == (smoke.budget + 1) * smoke.n_votes
     of_sample = items(smoke, sample=[(REMOVAL, "moco_l2")])["supports, removal, moco_l2, one target a class"]
-    assert of_sample.trainings == 10 * (smoke.budget + 1) * smoke.n_votes and of_sample.paper is None
+    assert of_sample.trainings == 5 * (smoke.budget + 1) * smoke.n_votes and of_sample.paper is None
     assert found["networks, trak"].trainings == 2 and found["features, moco"].trainings == 1
     assert found["subsets of 0.5, Datamodels"].trainings == 40 and found["subsets of 0.5, LDS"].trainings == 20
 
@@ -53,7 +53,7 @@ def test_united_tests_are_one_a_group_and_methods_train_what_they_look_into():
 def test_margins_and_other_recipes():
     smoke = profiles.load("smoke", n_targets=20)
     curves, vit = [(REMOVAL, "moco_l2"), (REMOVAL, "random")], smoke.network("vit")
-    for tests, n in (("separate", 20), ("united", 2), ("one a class", 10)):
+    for tests, n in (("separate", 20), ("united", 4), ("one a class", 5)):
         own, other = plan.at_fixed_k(smoke, [*curves, (*curves[0], vit)], tests, 3)
         assert (own.what, own.trainings) == (f"margins at fixed k, {tests}", 2 * n * 3)
         assert (other.what, other.trainings) == (f"margins at fixed k, {tests}, vit", n * 3)

@@ -288,8 +288,8 @@ def test_a_dry_run_counts_and_touches_nothing(planned, capsys, text):
 
 
 def test_a_dry_run_of_values_that_do_not_fit_is_an_error(planned, capsys):
-    assert run.main(["fig", "-p", "profile", "smoke", "-p", "n_targets", "15", "-p", "dry_run", "true"], planned) == 2
-    assert "n_targets=15 must be a multiple of the 10 classes" in capsys.readouterr().err
+    assert run.main(["fig", "-p", "profile", "smoke", "-p", "n_targets", "12", "-p", "dry_run", "true"], planned) == 2
+    assert "n_targets=12 must be a multiple of the 5 classes" in capsys.readouterr().err
 
 
 def test_a_dry_run_needs_a_plan_and_a_profile(root, capsys):

@@ -14,7 +14,7 @@ from lib.study import MISLABEL, REMOVAL, Study
 @pytest.fixture(scope="module")
 def small() -> profiles.Profile:
     """Smoke, with features that cost nothing and two methods' worth of trainings."""
-    smoke = profiles.load("smoke", n_targets=10, k_max=8, budget=1)
+    smoke = profiles.load("smoke", k_max=8, budget=1)
     return replace(smoke, moco=FeatureRecipe("pixels"), supervised=FeatureRecipe("pixels"))
 
 
@@ -33,7 +33,7 @@ def supports(opened):
 
 def test_targets_are_balanced_and_right_in_the_base_models(opened):
     labels = opened.dataset.test_labels
-    assert np.bincount(labels[opened.targets]).tolist() == [1] * 10
+    assert np.bincount(labels[opened.targets]).tolist() == [1] * 5
     assert (opened.base_logits[opened.targets].argmax(1) == labels[opened.targets]).all()
 
 
@@ -51,7 +51,7 @@ def test_wrong_labels_are_the_strongest_wrong_class(opened):
 
 
 def test_the_table_of_supports(opened, supports):
-    assert len(supports) == 20 and supports["target"].tolist() == 2 * opened.targets.tolist()
+    assert len(supports) == 10 and supports["target"].tolist() == 2 * opened.targets.tolist()
     assert set(supports["kind"]) == {REMOVAL, MISLABEL}
     found = supports[supports["reason"] == "found"]
     assert (found["size"] == found["high"]).all() and (found["low"] < found["high"]).all()
@@ -86,7 +86,7 @@ def test_another_recipe_is_tested_on_the_same_questions(opened, supports):
     recipe = opened.profile.network("vit")
     table = opened.supports([(REMOVAL, "pixels_l2")], recipe=recipe)
     same = ["kind", "method", "target", "label", "wrong_label"]
-    assert table[same].equals(supports.loc[:9, same])
+    assert table[same].equals(supports.loc[:4, same])
     assert opened.retrainings(table)["recipe"].unique().tolist() == [recipe.hash]
     fixed = opened.margins([[(REMOVAL, "pixels_l2", 0)]], [0, 8], 1, recipe)
     assert set(opened.retrainings(fixed)["recipe"]) == {recipe.hash}
@@ -95,8 +95,8 @@ def test_another_recipe_is_tested_on_the_same_questions(opened, supports):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"n_targets": 15}, "n_targets=15 must be a multiple of the 10 classes, at most 200"),
-        ({"n_targets": 500}, "n_targets=500 must be a multiple of the 10 classes, at most 200"),
+        ({"n_targets": 12}, "n_targets=12 must be a multiple of the 5 classes, at most 100"),
+        ({"n_targets": 500}, "n_targets=500 must be a multiple of the 5 classes, at most 100"),
         ({"k_max": 101}, "k_max=101 exceeds the 100 training images of a class"),
         ({"train_per_class": 501}, "501 training images a class are not in fashion_mnist; give 1 to 500"),
         ({"moco": FeatureRecipe("moco", crop=2.0)}, "crop=2.0 is no share of the area"),
@@ -119,13 +119,13 @@ def test_unknown_methods_devices_and_too_many_targets(opened, small):
         Study(small, loader="disk")
     with pytest.raises(ValueError, match="n_jobs=0 is no number of processes"):
         Study(small, n_jobs=0)
-    with pytest.raises(ValueError, match="n_targets=200 is too many: of one class the base models get only"):
-        _ = Study(replace(small, n_targets=200)).targets
+    with pytest.raises(ValueError, match="n_targets=100 is too many: of one class the base models get only"):
+        _ = Study(replace(small, n_targets=100)).targets
 
 
 def test_some_targets_alone_are_as_in_the_whole_table(opened, supports):
-    some = opened.supports([(REMOVAL, "pixels_l2")], among=[7, 2])
-    whole = supports[supports["kind"] == REMOVAL].iloc[[2, 7]]
+    some = opened.supports([(REMOVAL, "pixels_l2")], among=[4, 2])
+    whole = supports[supports["kind"] == REMOVAL].iloc[[2, 4]]
     assert some.drop(columns="keys").equals(whole.drop(columns="keys").reset_index(drop=True))
 
 
@@ -133,6 +133,6 @@ def test_the_retrainings_behind_supports_are_known_again_from_the_ledger(opened,
     curves = [(REMOVAL, "pixels_l2"), (MISLABEL, "random")]
     asked = opened.asked(curves, united=False)
     assert {what.key(opened.dataset) for what, *_ in asked} == set().union(*supports["keys"])
-    assert all(logits.shape == (len(targets), 10) for _, targets, logits in asked)
+    assert all(logits.shape == (len(targets), 5) for _, targets, logits in asked)
     with pytest.raises(ValueError, match="lacks .*; run the figure to its end first"):
         opened.asked([(REMOVAL, "random")], united=True)
