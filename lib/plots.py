@@ -119,8 +119,11 @@ def support_cdfs(supports: pd.DataFrame, k_max: int, title: str, panels: str = "
     figure, axes = plt.subplots(1, len(names), figsize=(max(4.4, 11.2 / len(names)) * len(names), 4.4), sharey=True)
     for axis, name in zip(np.atleast_1d(axes), names, strict=True):
         shown = stats.usable(supports[supports[panels] == name])
-        for method, group in shown.groupby("method", sort=False):
-            _cdf(axis, group, k_max, *look(method))
+        methods = list(shown["method"].unique())
+        alike = [look(method)[1:] for method in methods]
+        for i, method in enumerate(methods):
+            width = 2 / (1 + alike[i + 1 :].count(alike[i]))  # of one method with several numbers of models, the last
+            _cdf(axis, shown[shown["method"] == method], k_max, *look(method), width)
         _of_k(axis, shown, k_max)
         axis.set(title=(TITLES | NETWORKS)[name], xlabel=f"training images {CHANGED[shown['kind'].iloc[0]]}, k")
     first = np.atleast_1d(axes)[0]
@@ -158,12 +161,12 @@ def support_panels(supports: pd.DataFrame, panels: dict[str, list[str]], k_max: 
     return figure
 
 
-def _cdf(axis: Axes, supports: pd.DataFrame, k_max: int, name: str, colour, dash) -> None:
+def _cdf(axis: Axes, supports: pd.DataFrame, k_max: int, name: str, colour, dash, width: float = 2) -> None:
     """The line and the band of one method."""
     k = np.arange(k_max + 1)
     flipped = stats.flipped_by(supports, k)
     low, high = stats.interval(flipped)
-    axis.step(k, flipped.mean(axis=0), where="post", color=colour, linestyle=dash, label=name, linewidth=2)
+    axis.step(k, flipped.mean(axis=0), where="post", color=colour, linestyle=dash, label=name, linewidth=width)
     axis.fill_between(k, low, high, step="post", color=colour, alpha=0.12, linewidth=0)
 
 
