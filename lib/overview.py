@@ -133,7 +133,7 @@ FIGURES = (  # profile, name, title, what was found, what the paper says
         "cifar10",
         "fig03",
         "3: on CIFAR-10",
-        _differences("fig03", "kind == 'removal'", "cifar10"),
+        _differences("fig03", "kind == 'removal' and tests == 'united'", "cifar10"),
         _says("ours smaller than TRAK (20)"),
     ),
     (
