@@ -3,7 +3,7 @@
 The rules: a claim that one method beats another *agrees* where the 95 % interval of their difference, paired by target,
 lies above zero, *disagrees* where below, else it is *undecided*; that it does not, the other way round; that two are
 alike is undecided while the interval holds zero, and else disagrees. A share agrees where the paper's lies within the
-95 % interval of ours. A ratio of costs is compared with 1.
+95 % interval of ours (`lib.stats.interval`). A ratio of costs is compared with 1.
 """
 
 from collections.abc import Callable
@@ -109,7 +109,7 @@ def share(kind: str, share_of_class: float, figure: str = "fig03") -> Measure:
 
 
 def count(outcome: str, paper: float, **row: str) -> Measure:
-    """The share of targets on which our support is smaller than a rival's, or equal; intervals by Clopper-Pearson."""
+    """The share of targets on which our support is smaller than a rival's, or equal."""
 
     def measure(folder: Path) -> dict:
         found = _row(folder / "fig04" / "claims.csv", row)

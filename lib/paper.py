@@ -72,7 +72,7 @@ def beside(
                 "high": float(high),
                 "n": len(flipped),
                 "paper": statement.shares["ours"],
-                "paper_rivals": ", ".join(rivals),
+                "paper_rivals": ", ".join(rivals) or "–",
                 "source": f"Paper {statement.source}",
             }
         )

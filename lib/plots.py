@@ -109,7 +109,7 @@ def label(method: str) -> str:
 
 
 def support_cdfs(supports: pd.DataFrame, k_max: int, title: str, panels: str = "kind") -> Figure:
-    """CDF of the support, a panel for each kind and a line for each method, with a bootstrap band over targets.
+    """CDF of the support, a panel for each kind and a line for each method, with the band of its interval over targets.
 
     supports: the table of `lib.study.Study.supports`. panels: the column that has a panel for each of its values, for
     tables of one kind that have another. The axis is linear up to 8 and logarithmic beyond.
@@ -403,7 +403,7 @@ def verdicts(rows: pd.DataFrame | list[dict], claim: str = "the first finds smal
 def _with_interval(value: float, low: float, high: float) -> str:
     if pd.isna(value):
         return "–"
-    return f"{value:.3f}" if pd.isna(low) else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+    return f"{value:.3f}" if pd.isna(low) else f"{value:.3f} [{low:.3f},\N{NO-BREAK SPACE}{high:.3f}]"
 
 
 def table(rows: pd.DataFrame | list[dict]):

@@ -1,12 +1,12 @@
 """From supports to numbers with intervals: CDFs, areas under them, paired differences, verdicts.
 
-The unit of every resampling is the target: intervals say how the result would vary with other targets of the same kind.
+The unit of every interval is the target: it says how the result would vary with other targets of the same kind.
 Targets that are wrong before anything is changed have no support; they are counted and left out.
 """
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest, bootstrap
+from scipy.stats import beta, bootstrap
 
 from lib.support import WRONG_AT_ZERO
 
@@ -21,11 +21,14 @@ def flipped_by(supports: pd.DataFrame, k: np.ndarray) -> np.ndarray:
 
 
 def interval(values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Bootstrap interval of the mean over the first axis. values: (n, ...). Returns low and high, (...).
+    """95 % interval of the mean over the first axis. values: (n, ...). Returns low and high, (...).
 
-    Percentiles of 10 000 resamples at 95 %; one value has no spread and gives itself.
+    Of truth values, that is of a share: the exact one (Clopper and Pearson's), since resamples of none or of all do not
+    vary. Else percentiles of 10 000 bootstrap resamples; one value has no spread and gives itself.
     """
-    values = np.asarray(values, dtype=float)
+    values = np.asarray(values)
+    if values.dtype == bool:
+        return _exact_interval(values.sum(axis=0), len(values))
     if len(values) < 2:
         return values.mean(axis=0), values.mean(axis=0)
     result = bootstrap(
@@ -38,6 +41,13 @@ def interval(values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]
         rng=np.random.default_rng(seed),
     )
     return result.confidence_interval.low, result.confidence_interval.high
+
+
+def _exact_interval(yes: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    tail = (1 - CONFIDENCE) / 2
+    low = np.where(yes > 0, beta.ppf(tail, yes, n - yes + 1), 0.0)
+    high = np.where(yes < n, beta.ppf(1 - tail, yes + 1, n - yes), 1.0)
+    return low, high
 
 
 def usable(supports: pd.DataFrame) -> pd.DataFrame:
@@ -134,18 +144,17 @@ def by_k(margins: pd.DataFrame) -> pd.DataFrame:
 
 
 def mean(name: str, values: np.ndarray | pd.Series) -> dict:
-    """The mean of a value over targets, and its interval: NAME, NAME_low, NAME_high."""
+    """The mean of a value over targets (of truth values, the share), and its interval: NAME, NAME_low, NAME_high."""
     low, high = map(float, interval(values))
     return {name: float(values.mean()), f"{name}_low": low, f"{name}_high": high}
 
 
 def share(yes: pd.Series | np.ndarray) -> dict:
-    """The share of `yes`, (n,) bool, with its exact interval (Clopper and Pearson's): share, low, high, n."""
+    """The share of `yes`, (n,) bool, with its interval: share, low, high, n."""
     if not len(yes):
         return {"share": np.nan, "low": np.nan, "high": np.nan, "n": 0}
-    test = binomtest(int(np.sum(yes)), len(yes))
-    low, high = test.proportion_ci(CONFIDENCE)
-    return {"share": test.statistic, "low": low, "high": high, "n": len(yes)}
+    low, high = map(float, interval(np.asarray(yes, dtype=bool)))
+    return {"share": float(np.mean(yes)), "low": low, "high": high, "n": len(yes)}
 
 
 def differences(values: pd.DataFrame, reference: str) -> pd.DataFrame:

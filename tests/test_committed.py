@@ -78,7 +78,7 @@ def test_a_page_shows_its_own_figure_first_and_those_of_other_profiles_in_tabs(r
     assert "some images. 100 targets, 1 training(s) a probe at most, united tests: 12 distinct retrainings, " in shown
     assert "mean test accuracy 62.5%, 2.00 core-hours." in shown
     assert "make fig02 PROFILE=cifar10" in shown and manifest.find("cifar10_jpeg").manual[:40] in shown
-    assert "0.250 [0.125, 0.375]" in shown
+    assert "0.250 [0.125,\N{NO-BREAK SPACE}0.375]" in shown
 
 
 def test_without_other_results_there_is_one_tab(results):

@@ -34,7 +34,7 @@ def test_every_feature_and_distance_has_a_name():
 def test_intervals_stand_beside_their_value():
     rows = [{"ours": 0.25, "ours_low": 0.125, "ours_high": 0.5}, {"ours": 2.0}, {}]
     shown = plots.table(rows).data["ours"].tolist()
-    assert shown == ["0.250 [0.125, 0.500]", "2.000", "–"]
+    assert shown == ["0.250 [0.125,\N{NO-BREAK SPACE}0.500]", "2.000", "–"]
 
 
 def row(kind: str, worse: str, verdict: str, **more) -> dict:

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binomtest
 
 from lib import paper, stats
 from lib.support import FOUND, LARGER, WRONG_AT_ZERO
@@ -55,9 +56,10 @@ def test_interval_of_one_value_or_of_equal_values():
     assert tuple(map(float, stats.interval(np.ones(5)))) == (1.0, 1.0)
 
 
-def test_intervals_cover_the_truth():
+@pytest.mark.parametrize(("draw", "truth"), [(np.asarray, 0.5), (lambda values: values < 0.3, 0.3)])
+def test_intervals_cover_the_truth(draw, truth):
     rng = np.random.default_rng(1)
-    covered = [low <= 0.3 <= high for low, high in (stats.interval(rng.random(60) < 0.3) for _ in range(60))]
+    covered = [low <= truth <= high for low, high in (stats.interval(draw(rng.random(60))) for _ in range(60))]
     assert np.mean(covered) > 0.85
 
 
@@ -114,8 +116,12 @@ def test_differences_are_paired_and_sorted():
     assert rows["difference"].tolist() == [1.0, -0.5] and rows["verdict"].tolist() == ["agrees", "undecided"]
 
 
-def test_share_has_the_exact_interval():
-    none = stats.share(np.zeros(10, bool))
-    assert (none["share"], none["low"], none["n"]) == (0, 0, 10)
-    assert none["high"] == pytest.approx(1 - 0.025 ** (1 / 10))  # Clopper and Pearson's, in closed form
+def test_shares_have_the_exact_interval():
+    yes = np.arange(10)[:, None] < [0, 3, 10]
+    low, high = stats.interval(yes)
+    expected = [binomtest(count, 10).proportion_ci(0.95) for count in (0, 3, 10)]
+    np.testing.assert_allclose(low, [each.low for each in expected])
+    np.testing.assert_allclose(high, [each.high for each in expected])
+    none = stats.share(yes[:, 0])
+    assert none == {"share": 0, "low": 0, "high": pytest.approx(1 - 0.025 ** (1 / 10)), "n": 10}  # in closed form
     assert np.isnan(stats.share(np.array([], bool))["share"])
