@@ -44,7 +44,8 @@ def supports(profile: Profile, figure: str) -> pd.DataFrame:
 
 def status(profile: Profile, figure: str) -> str:
     """One paragraph of Markdown in the place of `lib.record.status`: what is shown, and how to compute it here."""
-    path, how = record.outputs(RESULTS / profile.name, profile, figure) / "record.json", find(profile.dataset).manual
+    path = record.outputs(RESULTS / profile.name, profile, figure) / "record.json"
+    how = escape(find(profile.dataset).manual)  # it may name <folders>
     if not path.exists():
         return (
             f"**Nothing to show yet**: the dataset `{profile.dataset}` of profile `{profile.name}` is not on this "
