@@ -170,7 +170,7 @@ def test_embedded_training_images_are_not_test_images():
     assert not {x.tobytes() for x in dataset.train_images} & {x.tobytes() for x in dataset.test_images}
 
 
-@pytest.mark.skipif(not ORIGINALS.is_dir(), reason=f"the original idx files are not in {ORIGINALS}")
+@pytest.mark.skipif(not ORIGINALS.is_dir(), reason=f"no {ORIGINALS}: install Debian's dataset-fashion-mnist")
 def test_embedded_subset_is_rebuilt_bit_for_bit(tmp_path):
     subprocess.run([sys.executable, EMBEDDED / "build.py", ORIGINALS, tmp_path], check=True)
     for name in ("images.npy.bz2", "ids.csv"):
