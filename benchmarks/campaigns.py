@@ -11,11 +11,10 @@ import pandas as pd
 import psutil
 
 from benchmarks.side_by_side import row
-from lib import profiles, workers
-from lib.campaign import Driver, Question
-from lib.data import load
-from lib.ledger import Ledger
-from lib.paths import RESULTS
+from lib import profiles
+from lib.data import RESULTS, load
+from lib.engine import Ledger, workers
+from lib.engine.driver import Driver, Question
 from lib.retrain import Retraining, retrain
 
 CORES = 2

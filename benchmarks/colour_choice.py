@@ -18,10 +18,8 @@ from tqdm import tqdm
 
 from benchmarks.moco_choice import held_out
 from benchmarks.recipe_choice import SEEDS, measure
-from lib.data import load, subset
-from lib.paths import RESULTS
+from lib.data import RESULTS, load, replacing, subset
 from lib.profiles import COLOUR, PROFILES, TINY
-from lib.record import replacing
 from lib.retrain import Recipe, Retraining, retrain
 
 HELD_OUT = {"cifar10": 100, "imagenet": 50}  # images a class

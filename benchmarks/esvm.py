@@ -14,8 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.side_by_side import row, seconds
 from lib import esvm
-from lib.data import load
-from lib.paths import RESULTS
+from lib.data import RESULTS, load
 
 CLASSES, TARGETS, TIMED = 10, 100, 3  # TARGETS a class are solved together; TIMED classes are timed
 SAMPLE, REPEATS = 3, 5  # targets of a class that LinearSVC is timed on, others in each repeat

@@ -12,10 +12,11 @@ from torch.utils.data import DataLoader, TensorDataset
 from torchvision.transforms import v2
 
 from benchmarks.side_by_side import compare, row
-from lib import models, workers
-from lib.data import Dataset, load
+from lib import nets
+from lib.data import Dataset, load, one_thread, resident
+from lib.engine import workers
 from lib.profiles import LAPTOP
-from lib.retrain import Recipe, Retraining, fit, learning_rate, one_thread, resident, retrain, train_step
+from lib.retrain import Recipe, Retraining, fit, learning_rate, retrain, train_step
 
 COLOUR = Recipe(width=16, stem="conv5s2", epochs=1, warmup_epochs=0.5, batch_size=128)  # all the paper's augmentations
 FIRST = Recipe(width=8, stem="conv5s2", epochs=10, warmup_epochs=2.0, batch_size=128, cutout=0)  # see `recipe_row`
@@ -38,7 +39,7 @@ def bare(dataset: Dataset, recipe: Recipe, layout=torch.channels_last, compiled:
     """A function that takes as many steps as a training, on one batch."""
     images, n = resident(dataset), recipe.batch_size
     x, y = images.normalised(images.train[:n]), torch.from_numpy(dataset.train_labels[:n])
-    net = models.build(recipe, x.shape[1], len(dataset.class_names), seed=0).train().to(memory_format=layout)
+    net = nets.build(recipe, x.shape[1], len(dataset.class_names), seed=0).train().to(memory_format=layout)
     optimiser = optimiser_of(net, recipe, **(kind or {"fused": True}))
     called = torch.compile(net) if compiled else net
     steps = recipe.epochs * (len(dataset.train_labels) // n)
@@ -71,7 +72,7 @@ def usual(dataset: Dataset, recipe: Recipe):
 
     def run():
         with one_thread("cpu"):
-            net = models.build(recipe, images.train.shape[1], len(dataset.class_names), seed=0).train()
+            net = nets.build(recipe, images.train.shape[1], len(dataset.class_names), seed=0).train()
             optimiser = optimiser_of(net, recipe, foreach=True)
             loader = DataLoader(data, recipe.batch_size, shuffle=True, drop_last=True, num_workers=2)
             for epoch in range(recipe.epochs):

@@ -15,11 +15,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from lib.data import Dataset, load, subset
+from lib.data import RESULTS, Dataset, load, replacing, subset
 from lib.features import FeatureRecipe, extract, knn_accuracy
-from lib.paths import RESULTS
 from lib.profiles import PROFILES
-from lib.record import replacing
 
 HELD_OUT = 100  # images a class
 QUICK = FeatureRecipe(width=16, epochs=10)  # the chosen recipe at a twentieth of its cost

@@ -11,11 +11,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from lib.campaign import machine_name
-from lib.data import load
-from lib.paths import RESULTS
+from lib.data import RESULTS, load, replacing
+from lib.engine.driver import machine_name
 from lib.profiles import LAPTOP
-from lib.record import replacing
 from lib.retrain import Recipe, Retraining, retrain
 
 SEEDS = range(100, 103)  # not those of the votes

@@ -10,8 +10,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from benchmarks import campaigns, esvm, loop, scale
-from lib.paths import RESULTS
-from lib.record import replacing
+from lib.data import RESULTS, replacing
 
 
 def main() -> None:

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from lib import baselines, profiles, stats
+from lib import profiles, rivals
+from lib.data import RESULTS, replacing
 from lib.lds import lds
-from lib.paths import RESULTS
-from lib.record import replacing
+from lib.report import stats
 from lib.study import Study
 
 PER_CLASS = 5
@@ -27,7 +27,7 @@ def main() -> None:
     masks, margins = study.attribution.subset_margins(study.attribution.held_out)
     rows = []
     for damping in tqdm(DAMPINGS, unit="damping", mininterval=5):
-        scores = baselines.scores("trak", dataset, study.profile.recipe, chosen, n_models=1, damping=damping)
+        scores = rivals.scores("trak", dataset, study.profile.recipe, chosen, n_models=1, damping=damping)
         found = lds(scores, masks, margins[:, chosen])
         low, high = map(float, stats.interval(found))
         rows.append({"damping": damping, "n": len(found), "lds": found.mean(), "lds_low": low, "lds_high": high})

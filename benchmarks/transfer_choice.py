@@ -12,10 +12,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from benchmarks.recipe_choice import SEEDS, measure
-from lib.data import load
-from lib.paths import RESULTS
+from lib.data import RESULTS, load, replacing
 from lib.profiles import LAPTOP
-from lib.record import replacing
 from lib.retrain import Retraining, retrain
 
 MOBILENET = replace(LAPTOP, arch="mobilenetv2_shallow")

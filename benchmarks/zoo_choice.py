@@ -12,12 +12,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from benchmarks.moco_choice import HELD_OUT, held_out
-from lib import selfsupervised
-from lib.data import Dataset, load
+from lib import ssl
+from lib.data import RESULTS, Dataset, load, one_thread, replacing
 from lib.features import FeatureRecipe, embedded, knn_accuracy
-from lib.paths import RESULTS
-from lib.record import replacing
-from lib.retrain import one_thread
 
 EPOCHS = (1, 2, 5, 10, 20)
 PEAKS = (0.03, 0.1, 0.3)
@@ -34,13 +31,13 @@ def curve(dataset: Dataset, recipe: FeatureRecipe) -> list[dict]:
             rows.append(row | {"n": len(dataset.test_labels), "knn_accuracy": accuracy})
 
     with one_thread("cpu"):
-        selfsupervised.train(dataset, recipe, progress=False, watch=watch)
+        ssl.train(dataset, recipe, progress=False, watch=watch)
     return rows
 
 
 def main() -> None:
     dataset, base = held_out(load("fashion_mnist"), HELD_OUT), FeatureRecipe(width=8, epochs=EPOCHS[-1])
-    recipes = [replace(base, method=method, peak_lr=lr) for method in selfsupervised.METHODS for lr in PEAKS]
+    recipes = [replace(base, method=method, peak_lr=lr) for method in ssl.METHODS for lr in PEAKS]
     rows = [row for recipe in tqdm(recipes, unit="recipe", mininterval=5) for row in curve(dataset, recipe)]
     with replacing(RESULTS / "fashion" / "zoo_choice.csv") as path:
         pd.DataFrame(rows).to_csv(path, index=False)

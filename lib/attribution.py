@@ -1,14 +1,9 @@
-"""Every attribution method by its name: what it scores, how it ranks, what that cost; all kept under results/.
-
-A name is NAME[:MODELS][@NETWORK][:all], where NAME is features and a distance ("moco_esvm", "pixels_l2"), "random", or
-a competing method of `lib.baselines`, followed by its number of models ("trak:20"): networks under study, or other
-networks of the profile ("trak:20@vit"). A ranking stays within the target's class unless the name ends in ":all".
+"""Every attribution method of `lib.methods` at work: what it scores, how it ranks, what that cost; kept under results/.
 
 DEPARTURE: the competing methods rank the target's class alone too, so that all methods choose from the same images; the
 paper lets TRAK and Datamodels choose from all classes of CIFAR-10.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -17,18 +12,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib import distances, esvm, features, lds, record, selfsupervised, subsets
-from lib.campaign import Driver
-from lib.data import Dataset
-from lib.manifest import fetch
+from lib import distances, esvm, features, lds, methods
+from lib.data import Dataset, clock, fetch
+from lib.engine import Driver, cache, subsets
+from lib.methods import FEATURES, SUBSET_METHODS, Method
 from lib.profiles import Profile
-from lib.retrain import clock
 
-NAME = re.compile(r"([^:@]+)(?::(\d+))?(?:@(\w+))?(:all)?")
-FEATURES = (*selfsupervised.METHODS, "supervised", "pixels")
-RANDOM = "random"
 HALF = 0.5  # of the training images: what the models on random subsets see that methods are fitted to
-SUBSET_METHODS = ("datamodels", "empirical_influence")  # of lib.baselines: read from the models on random subsets
 
 
 def sizes(profile: Profile, competitor: str) -> tuple[int, ...]:
@@ -44,18 +34,6 @@ def largest(profile: Profile, *competitors: str) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Method:
-    """A parsed name. features, distance: None for "random" and competing methods, which alone have models."""
-
-    stem: str
-    features: str | None = None
-    distance: str | None = None
-    models: int | None = None
-    network: str | None = None  # None: the network under study
-    same_class: bool = True
-
-
-@dataclass(frozen=True)
 class Attribution:
     """What the methods need to know. targets: test ids (n_targets,). folder: the profile's, under results/."""
 
@@ -67,24 +45,13 @@ class Attribution:
 
     def parse(self, name: str) -> Method:
         """ValueError where there is no such method, or not with that number of models or that network."""
-        parsed = NAME.fullmatch(name)
-        stem, models, network, everywhere = parsed.groups() if parsed else (None,) * 4
-        plain = parsed and not (models or network)
-        for feature in FEATURES if plain else ():
-            distance = stem.removeprefix(f"{feature}_")
-            if distance != stem and distance in distances.DISTANCES:
-                return Method(stem, feature, distance, same_class=not everywhere)
-        if plain and stem == RANDOM:
-            return Method(stem, same_class=not everywhere)
-        if stem in self._competitors and models in map(str, self.on(network).sizes(stem)):
-            return Method(stem, models=int(models), network=network, same_class=not everywhere)
-        competitors = ", ".join(largest(self.profile, *self._competitors))
-        raise ValueError(
-            f"unknown method {name!r}; give features and a distance ({', '.join(FEATURES)}; "
-            f"{', '.join(distances.DISTANCES)}) like moco_esvm, or {RANDOM}, or a competing method with its number of "
-            f"models ({competitors}), behind it @ and another network of the profile if it is to look into that; last, "
-            f":all ranks the images of all classes"
-        )
+        method = methods.parse(name)
+        if method.models and method.models not in (known := self.on(method.network).sizes(method.stem)):
+            raise ValueError(
+                f"unknown method {name!r}: profile {self.profile.name} has {method.stem} with "
+                f"{', '.join(map(str, known)) or 'no'} models; name one of these"
+            )
+        return method
 
     def sizes(self, competitor: str) -> tuple[int, ...]:
         """See the function `sizes`."""
@@ -120,14 +87,12 @@ class Attribution:
         return reading + method.models * training
 
     def stored_bytes(self, name: str) -> int:
-        """What has to be kept to attribute further targets; see `lib.baselines.stored_bytes`."""
-        from lib import baselines
-
+        """What has to be kept to attribute further targets; see `lib.self._rivals.stored_bytes`."""
         method = self.parse(name)
         if method.features:
             return features.stored_bytes(self.dataset, self.profile.features(method.features))
         recipe, settings = self.profile.network(method.network), self.profile.trak if method.stem == "trak" else {}
-        return baselines.stored_bytes(method.stem, self.dataset, recipe, method.models or 0, **settings)
+        return self._rivals.stored_bytes(method.stem, self.dataset, recipe, method.models or 0, **settings)
 
     def on(self, network: str | None) -> "Attribution":
         """The same, where the competing methods look into another network of the profile; None: the one under study."""
@@ -161,13 +126,13 @@ class Attribution:
         keys = {what.key(self.dataset) for what in whats}
         return float(np.mean([record["seconds"] for record in self.driver.ledger.records if record["key"] in keys]))
 
-    def lds(self, methods: list[str], alpha: float = HALF) -> pd.DataFrame:
+    def lds(self, names: list[str], alpha: float = HALF) -> pd.DataFrame:
         """The linear datamodeling score of each method for each target, a row each: method, target, lds.
 
         Over held-out models, each trained on its own random share alpha of the training images; of halves the
         profile may name published ones.
 
-        methods: feature sets ("moco", by the paper's signed inverse L2) or names, of which competing methods score the
+        names: feature sets ("moco", by the paper's signed inverse L2) or names, of which competing methods score the
         images of all classes; an image that is not ranked counts as 0.
         """
         labels, train_labels = self.dataset.test_labels[self.targets], self.dataset.train_labels
@@ -176,7 +141,7 @@ class Attribution:
         else:
             masks, margins = self.subset_margins(self.held_out, alpha)
         tables = []
-        for method in methods:
+        for method in names:
             if method in FEATURES:
                 both = self.features(method)
                 scores = lds.signed_inverse_l2(both.test[self.targets], both.train, labels, train_labels)
@@ -202,11 +167,11 @@ class Attribution:
         ]
         return pd.DataFrame(rows)
 
-    @cached_property
-    def _competitors(self) -> tuple[str, ...]:
-        from lib import baselines  # here, since it brings libraries that take seconds to import
+    @property
+    def _rivals(self):
+        from lib import rivals  # here, since it brings libraries that take seconds to import
 
-        return tuple(baselines.METHODS)
+        return rivals
 
     def _subsets(self, alpha: float) -> subsets.Subsets:
         return subsets.Subsets(self.dataset, self.profile.recipe, alpha)
@@ -219,8 +184,8 @@ class Attribution:
 
         if recipe.method == "pixels":  # nothing is learnt: not worth a file, and costs next to nothing
             return extract() | {"seconds": np.array(0.0)}
-        identity = {"dataset": self.dataset.checksum, "recipe": asdict(recipe)}
-        return record.arrays(self.folder / "features", name, identity, self._timed(extract))
+        identity = {"dataset": self.dataset.checksum, "recipe": recipe.identity}
+        return cache.arrays(self.folder / "features", name, identity, self._timed(extract))
 
     def _ranking(self, method: Method) -> np.ndarray:
         return distances.ranking(self._scores(method), self.profile.k_max)
@@ -230,7 +195,8 @@ class Attribution:
         if method.features:
             both = self.features(method.features)
             test = both.test[self.targets]
-            return distances.scores(method.distance, test, both.train, labels, train_labels, method.same_class)
+            distance = distances.DISTANCES.get(method.distance) or self._rivals.DISTANCES[method.distance]
+            return distances.scores(distance, test, both.train, labels, train_labels, method.same_class)
         if method.models:
             found = self._competing(method)[str(method.models)]
         else:
@@ -246,18 +212,16 @@ class Attribution:
             "dataset": self.dataset.checksum,
             "method": name,
             "settings": {"C": esvm.C} if method.distance == "esvm" else None,
-            "features": asdict(self.profile.features(method.features)),
+            "features": self.profile.features(method.features).identity,
             "targets": self.targets.tolist(),
             "k_max": self.profile.k_max,
         }
         self.features(method.features)  # not in the time of the comparison
         rank = self._timed(lambda: {"targets": self.targets, "ranking": self._ranking(method)})
-        return record.arrays(self.folder / "rankings", name, identity, rank)
+        return cache.arrays(self.folder / "rankings", name, identity, rank)
 
     def _competing(self, method: Method) -> dict[str, np.ndarray]:
         """Scores (n_targets, n_train) of all classes for each number of models, "20", and the seconds, "20_seconds"."""
-        from lib import baselines
-
         if method.network:
             return self.on(method.network)._competing(replace(method, network=None))
         profile, name, sizes, device = self.profile, method.stem, self.sizes(method.stem), self.driver.device
@@ -265,7 +229,7 @@ class Attribution:
         identity = {
             "dataset": self.dataset.checksum,
             "method": name,
-            "recipe": asdict(profile.recipe),
+            "recipe": profile.recipe.identity,
             "sizes": sizes,
             "targets": self.targets.tolist(),
         }
@@ -278,21 +242,21 @@ class Attribution:
             arguments = name, self.dataset, profile.recipe, self.targets
             if published:
                 settings = {"published": tuple(map(fetch, published)), "device": device}
-                found = {n: baselines.scored(*arguments, n_models=n, **settings) for n in sizes[:-1]}
+                found = {n: self._rivals.scored(*arguments, n_models=n, **settings) for n in sizes[:-1]}
                 if name == "datamodels" and profile.published_datamodels:
                     settings["weights"] = fetch(profile.published_datamodels)
-                found[sizes[-1]] = baselines.scored(*arguments, n_models=sizes[-1], **settings)
+                found[sizes[-1]] = self._rivals.scored(*arguments, n_models=sizes[-1], **settings)
             elif name in SUBSET_METHODS:
                 self.subset_margins(range(max(sizes)))  # trained here, where the processes or the cluster are known
                 settings = {"folder": self.folder / "subsets", "device": device}
-                found = {n: baselines.scored(*arguments, n_models=n, **settings) for n in sizes}
+                found = {n: self._rivals.scored(*arguments, n_models=n, **settings) for n in sizes}
             else:
                 settings = profile.trak if name == "trak" else {}
-                found = baselines.ensembles(*arguments, sizes=sizes, device=device, **settings)
+                found = self._rivals.ensembles(*arguments, sizes=sizes, device=device, **settings)
             seconds = {f"{size}_seconds": np.array(scored.seconds) for size, scored in found.items()}
             return {str(size): scored.scores for size, scored in found.items()} | seconds
 
-        return record.arrays(self.folder / "scores", name, identity, score)
+        return cache.arrays(self.folder / "scores", name, identity, score)
 
     def _timed(self, make: Callable[[], dict[str, np.ndarray]]) -> Callable[[], dict[str, np.ndarray]]:
         """`make`, with the seconds that it took among what it returns."""

@@ -10,9 +10,7 @@ from functools import partial
 import numpy as np
 from sklearn.preprocessing import normalize
 
-from lib.covariance import lda, mahalanobis, ridge
 from lib.esvm import decision_values
-from lib.reranking import k_reciprocal
 
 
 def l2(targets: np.ndarray, train: np.ndarray) -> np.ndarray:
@@ -31,7 +29,8 @@ def esvm_unit(targets: np.ndarray, train: np.ndarray) -> np.ndarray:
     return decision_values(normalize(targets), normalize(train))
 
 
-DISTANCES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {  # the paper's are l2 and esvm
+Distance = Callable[[np.ndarray, np.ndarray], np.ndarray]  # targets (t, d), train (n, d) -> similarity (t, n)
+DISTANCES: dict[str, Distance] = {  # the paper's are l2 and esvm; further ones in `lib.rivals.DISTANCES`
     "l2": l2,
     "cosine": cosine,
     "esvm": decision_values,
@@ -40,15 +39,11 @@ DISTANCES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {  # the 
     "esvm_c1": partial(decision_values, C=1),
     "esvm_c10": partial(decision_values, C=10),
     "esvm_unit": esvm_unit,
-    "mahalanobis": mahalanobis,
-    "ridge": ridge,
-    "lda": lda,
-    "k_reciprocal": k_reciprocal,
 }
 
 
 def scores(
-    distance: str,
+    distance: Distance,
     target_features: np.ndarray,
     train_features: np.ndarray,
     target_labels: np.ndarray,
@@ -61,10 +56,10 @@ def scores(
     are read. Their labels: (n_targets,), (n_train,).
     same_class: compare with training images of the target's class only, as the paper does.
     Returns (n_targets, n_train) float32, -inf where not compared.
-    Raises ValueError for an unknown distance, features that are not finite or whose sizes differ, and a class that has
+    Raises ValueError for features that are not finite or whose sizes differ, and a class that has
     no training image.
     """
-    _check(distance, target_features, train_features, target_labels, train_labels)
+    _check(target_features, train_features, target_labels, train_labels)
     if not same_class:
         return _compare(distance, target_features, train_features).astype(np.float32)
     result = np.full((len(target_labels), len(train_labels)), -np.inf, dtype=np.float32)
@@ -94,9 +89,7 @@ def ranking(scores: np.ndarray, k_max: int) -> np.ndarray:
     return ranked
 
 
-def _check(distance, target_features, train_features, target_labels, train_labels) -> None:
-    if distance not in DISTANCES:
-        raise ValueError(f"unknown distance {distance!r}; choose one of {', '.join(DISTANCES)}")
+def _check(target_features, train_features, target_labels, train_labels) -> None:
     for features, labels, what in ((target_features, target_labels, "target"), (train_features, train_labels, "train")):
         if features.ndim != 2 or len(features) != len(labels):
             raise ValueError(f"{what} features have shape {features.shape}, but there are {len(labels)} {what} labels")
@@ -106,10 +99,10 @@ def _check(distance, target_features, train_features, target_labels, train_label
         )
 
 
-def _compare(distance: str, targets: np.ndarray, train: np.ndarray) -> np.ndarray:
+def _compare(distance: Distance, targets: np.ndarray, train: np.ndarray) -> np.ndarray:
     """targets: (t, d). train: (n, d). Returns (t, n)."""
     for features, what in ((targets, "target"), (train, "train")):
         bad = int((~np.isfinite(features)).any(axis=1).sum())
         if bad:
             raise ValueError(f"{bad} rows of the {what} features are not finite; extract the features again")
-    return DISTANCES[distance](targets, train)
+    return distance(targets, train)

@@ -1,8 +1,8 @@
 """Feature extractors: each maps all images of a dataset to vectors (n, d), in which `lib.distances` then compares.
 
-Those of `lib.selfsupervised` ("moco", "simclr", ...) learn without labels, "supervised" takes the layer before the last
+Those of `lib.ssl` ("moco", "simclr", ...) learn without labels, "supervised" takes the layer before the last
 of a classifier trained by `lib.retrain`, "pixels" takes the normalised images themselves, and the name of published
-weights (`lib.weights`) those. `knn_accuracy` checks their
+weights (`lib.nets.published`) those. `knn_accuracy` checks their
 quality; `lib.attribution` keeps them under their recipe.
 """
 
@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib import models, selfsupervised, weights
-from lib.data import Dataset
-from lib.retrain import EVAL_BATCH, Retraining, fit, one_thread, resident
-from lib.selfsupervised import FeatureRecipe
+from lib import nets, ssl
+from lib.data import EVAL_BATCH, Dataset, one_thread, resident
+from lib.nets import published as weights
+from lib.retrain import Retraining, fit
+from lib.ssl import FeatureRecipe
 
 PUBLISHED_BATCH = 50  # images of 224 x 224 pixels
 LEAST_SPREAD = 0.02  # of features of length 1; those of a network without training spread by more than 0.3
@@ -48,7 +49,7 @@ def extract(dataset: Dataset, recipe: FeatureRecipe, device: str = "cpu", progre
             f"{recipe.method} features of {dataset.name} are not finite: the training diverged, or all training images "
             f"are of one colour; lower the learning rate, or look at the images"
         )
-    if recipe.method in selfsupervised.METHODS and (apart := spread(features.train)) < LEAST_SPREAD:
+    if recipe.method in ssl.METHODS and (apart := spread(features.train)) < LEAST_SPREAD:
         raise ValueError(
             f"{recipe.method} features of {dataset.name} collapsed: they spread by {apart:.1e} over the training "
             f"images, less than {LEAST_SPREAD}; lower peak_lr or weight_decay, or train by another method"
@@ -95,7 +96,7 @@ def supervised(dataset: Dataset, recipe: FeatureRecipe, device: str, progress: b
     return fit(dataset, Retraining(recipe.classifier, recipe.seed), device).embed
 
 
-EXTRACTORS = dict.fromkeys(selfsupervised.METHODS, selfsupervised.train) | {"supervised": supervised, "pixels": pixels}
+EXTRACTORS = dict.fromkeys(ssl.METHODS, ssl.train) | {"supervised": supervised, "pixels": pixels}
 
 
 def check(dataset: Dataset, recipe: FeatureRecipe) -> None:
@@ -103,8 +104,8 @@ def check(dataset: Dataset, recipe: FeatureRecipe) -> None:
     known = [*EXTRACTORS, *weights.names()]
     if recipe.method not in known:
         raise ValueError(f"unknown feature method {recipe.method!r}; choose one of {', '.join(known)}")
-    if recipe.method in selfsupervised.METHODS:
-        selfsupervised.check(dataset, recipe)
+    if recipe.method in ssl.METHODS:
+        ssl.check(dataset, recipe)
     if recipe.method == "supervised" and recipe.classifier is None:
         raise ValueError("supervised features need a classifier to train: give FeatureRecipe(classifier=Recipe(...))")
 
@@ -116,8 +117,8 @@ def stored_bytes(dataset: Dataset, recipe: FeatureRecipe) -> int:
     if recipe.method not in EXTRACTORS:
         return weights.BYTES
     network = recipe.classifier or recipe
-    net = models.build(network, dataset.train_images.shape[1], len(dataset.class_names), seed=0)
-    return 4 * models.size(net)
+    net = nets.build(network, dataset.train_images.shape[1], len(dataset.class_names), seed=0)
+    return 4 * nets.size(net)
 
 
 def spread(features: np.ndarray) -> float:

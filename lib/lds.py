@@ -46,7 +46,7 @@ def signed_inverse_l2(
     targets: (n_targets, d). train: (n_train, d). Returns (n_targets, n_train) float32. An image at distance 0 counts as
     if it were at the next smallest. Source: Paper App. A.5; the top is that of the distance's inverse.
     """
-    distance = -distances.scores("l2", targets, train, target_labels, train_labels, same_class=False)
+    distance = -distances.scores(distances.l2, targets, train, target_labels, train_labels, same_class=False)
     distance[distance == 0] = distance[distance > 0].min()
     kept = max(1, round(SHARE * train.shape[0]))
     threshold = np.partition(distance, kept - 1, axis=1)[:, kept - 1 : kept]

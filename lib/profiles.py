@@ -4,13 +4,14 @@ A notebook's parameters name a profile and may override every single value of it
 and for test or kNN accuracy, before any attribution was looked at.
 """
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
 
 import numpy as np
 
+from lib.data import RESULTS, Entry, find
 from lib.features import FeatureRecipe
-from lib.manifest import Entry, find
-from lib.retrain import Recipe, ResizingRecipe
+from lib.retrain import Recipe, short_hash
 
 PEAK_LRS = {"byol": 0.1, "simsiam": 0.1, "barlow_twins": 0.3, "swav": 0.3}  # others: MoCo's (benchmarks/zoo_choice.py)
 
@@ -161,7 +162,7 @@ CIFAR10 = replace(
 # DEPARTURE: profile imagenet trains a ResNet-9 of width 8, where the paper trains a ResNet-18, on batches of 64 and
 # crops of at least half of an image (benchmarks/colour_choice.py). Its self-supervised model learns from the same few
 # images, where the paper's was trained on all of ImageNet.
-TINY = ResizingRecipe(
+TINY = Recipe(
     arch="resnet9",
     stem="conv5s2",
     width=8,
@@ -169,6 +170,8 @@ TINY = ResizingRecipe(
     warmup_epochs=3.0,
     batch_size=64,
     peak_lr=0.25,
+    translate=0,
+    cutout=0,
     sizes=(40, 48),
     smallest_crop=0.5,
 )
@@ -232,13 +235,23 @@ PAPER = Profile(
     trak={"projection_dim": 20_480, "damping": 0.0},
     peak_lrs={},
 )
+RESIZED = Recipe(
+    arch="resnet18",
+    stem="conv7s2pool",
+    epochs=16,
+    batch_size=1024,
+    translate=0,
+    cutout=0,
+    sizes=(160, 192),
+    precision="bfloat16",
+)
 PAPER_IMAGENET = replace(
     PAPER,
     name="paper_imagenet",
     dataset="imagenet",
-    recipe=ResizingRecipe(precision="bfloat16"),
+    recipe=RESIZED,
     moco=FeatureRecipe("moco_v2_rn50_800ep"),
-    supervised=FeatureRecipe("supervised", classifier=ResizingRecipe(precision="bfloat16")),
+    supervised=FeatureRecipe("supervised", classifier=RESIZED),
     n_targets=30,
     n_base=4,
     k_max=1000,
@@ -270,6 +283,12 @@ def load(name: str, **overrides) -> Profile:
             profile = _override(profile, key, value)
     _check(profile)
     return profile
+
+
+def outputs(profile: Profile, name: str) -> Path:
+    """Where the tables of figure `name` go: a folder of its own where values of the profile are overridden."""
+    changed = profile != PROFILES[profile.name]
+    return RESULTS / profile.name / (f"{name}-{short_hash(asdict(profile))}" if changed else name)
 
 
 COUNTS = ("n_targets", "n_base", "k_max", "budget", "n_votes", "lds_models")

@@ -1,28 +1,23 @@
 """Counterfactual retraining: what would the model say, had it been trained on other data?
 
 One retraining is a pure function of (dataset, recipe, removed ids, relabelled ids, seed). Removal is an index mask,
-mislabelling a label array: nothing is written to disk and no global state is left behind. `lib.campaign` runs many
-retrainings in parallel and `lib.ledger` remembers them.
+mislabelling a label array: nothing is written to disk and no global state is left behind. `lib.engine` runs many
+retrainings in parallel and remembers them.
 """
 
 import hashlib
 import json
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib import augment, models
-from lib.data import Dataset
+from lib import nets
+from lib.data import EVAL_BATCH, Dataset, Images, augment, clock, one_thread, resident
 
-SAMPLE = 2**30  # pixel values that mean and standard deviation are taken from: 4 GiB meanwhile
-EVAL_BATCH = 1000  # images a forward pass without gradients
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -46,60 +41,25 @@ class Recipe:
     cutout: int = 8  # pixels a side; 0: none
     precision: str = "float32"  # or "bfloat16": mixed precision
 
+    balanced: bool = False  # each class weighs the same in the loss, however many images of it are left
+    sizes: tuple[int, int] | None = None  # pixels a side of random resized crops, at first and in the last epochs
+    last_epochs: int = 5  # that have the second of `sizes`
+    smallest_crop: float = 0.08  # share of the image's area; FFCV's and torchvision's, where the paper is silent
+
+    @property
+    def identity(self) -> dict:
+        """What names this recipe in keys and files: its fields, without those that came later and change nothing."""
+        unused = () if self.sizes else ("sizes", "last_epochs", "smallest_crop")
+        unused += () if self.balanced else ("balanced",)
+        return {key: value for key, value in asdict(self).items() if key not in unused}
+
     @property
     def hash(self) -> str:
-        return short_hash(asdict(self))
-
-    def class_weights(self, labels: Tensor, n_classes: int) -> Tensor | None:
-        """What an image of each class weighs in the loss, (n_classes,); None: all the same. labels: of the training."""
-        return None
-
-
-@dataclass(frozen=True)
-class BalancedRecipe(Recipe):
-    """A loss in which each class weighs the same, however many images of it are left.
-
-    Source: our choice, to tell apart what an image says from how many of its class there are.
-    """
-
-    balanced: bool = True  # never False: it sets these trainings apart in the ledger
-
-    def class_weights(self, labels: Tensor, n_classes: int) -> Tensor:
-        return len(labels) / (n_classes * torch.bincount(labels, minlength=n_classes).clamp(min=1))
-
-
-@dataclass(frozen=True)
-class ResizingRecipe(Recipe):
-    """Training on random resized crops whose resolution rises. The defaults are the paper's for ImageNet (Paper §4.1).
-
-    Images of test keep their size. What the paper does not say, the area of a crop, is that of FFCV's ImageNet training
-    and torchvision.
-    """
-
-    arch: str = "resnet18"
-    stem: str = "conv7s2pool"
-    epochs: int = 16
-    batch_size: int = 1024
-    translate: int = 0
-    cutout: int = 0
-    sizes: tuple[int, int] = (160, 192)  # pixels a side: at first, and in the last epochs
-    last_epochs: int = 5
-    smallest_crop: float = 0.08  # share of the image's area
+        return short_hash(self.identity)
 
     def size(self, epoch: int) -> int:
-        """Pixels a side in that epoch, counted from 0."""
+        """Pixels a side of the crops in that epoch, counted from 0."""
         return self.sizes[epoch >= self.epochs - self.last_epochs]
-
-
-@dataclass(frozen=True)
-class BalancedResizingRecipe(BalancedRecipe, ResizingRecipe):
-    """Both."""
-
-
-def balanced(recipe: Recipe) -> BalancedRecipe:
-    """The same training with a class-balanced loss."""
-    kind = BalancedResizingRecipe if isinstance(recipe, ResizingRecipe) else BalancedRecipe
-    return kind(**asdict(recipe))
 
 
 def short_hash(content) -> str:
@@ -119,7 +79,7 @@ class Retraining:
     def key(self, dataset: Dataset) -> str:
         """The name of this retraining in the ledger: a hash of all its arguments."""
         changes = [sorted(map(int, self.removed)), sorted((int(i), int(label)) for i, label in self.relabelled)]
-        return short_hash([dataset.checksum, asdict(self.recipe), self.seed, changes])
+        return short_hash([dataset.checksum, self.recipe.identity, self.seed, changes])
 
 
 @dataclass(frozen=True)
@@ -131,10 +91,10 @@ class Outcome:
     seconds: float
 
 
-def retrain(dataset: Dataset, what: Retraining, device: str = "cpu", images: "Images | None" = None) -> Outcome:
+def retrain(dataset: Dataset, what: Retraining, device: str = "cpu", images: Images | None = None) -> Outcome:
     """Train once on the changed training set and test. Same arguments on the same machine give the same bits.
 
-    images: where they are read from, in memory by default; `lib.beton.opened` reads them from a file.
+    images: where they are read from, in memory by default; `lib.data.beton` reads them from a file.
     Raises ValueError where the change does not fit the dataset.
     """
     check(dataset, what)
@@ -164,7 +124,7 @@ def check(dataset: Dataset, what: Retraining) -> None:
             raise ValueError(f"label {label} does not exist: {dataset.name} has labels 0 to {n_classes - 1}")
         if label == dataset.train_labels[i]:
             raise ValueError(f"train id {i} has label {label} already; relabelling it changes nothing, choose another")
-    if isinstance(what.recipe, ResizingRecipe) and not 0 < what.recipe.smallest_crop <= 1:
+    if not 0 < what.recipe.smallest_crop <= 1:
         raise ValueError(
             f"smallest_crop={what.recipe.smallest_crop} is no share of the area; give more than 0 and at most 1"
         )
@@ -183,7 +143,7 @@ def fit(
     what: Retraining,
     device: str = "cpu",
     watch: Callable[[float, nn.Module], None] | None = None,
-    images: "Images | None" = None,
+    images: Images | None = None,
 ) -> nn.Module:
     """Train on the changed training set; returns the network in evaluation mode.
 
@@ -200,7 +160,7 @@ def fit(
     images, labels = images or resident(dataset, device), labels.to(device)
     order_rng = torch.Generator().manual_seed(order_seed)
     augment_rng = torch.Generator(device).manual_seed(augment_seed)
-    net = models.build(recipe, images.test.shape[1], len(dataset.class_names), init_seed).to(device).train()
+    net = nets.build(recipe, images.test.shape[1], len(dataset.class_names), init_seed).to(device).train()
     optimiser = torch.optim.SGD(
         net.parameters(),
         lr=recipe.peak_lr,
@@ -210,7 +170,7 @@ def fit(
         fused=True,
     )
     steps_per_epoch = int(keep.sum()) // recipe.batch_size
-    weights = recipe.class_weights(labels[keep.to(device)], len(dataset.class_names))
+    weights = class_weights(labels[keep.to(device)], len(dataset.class_names)) if recipe.balanced else None
     for epoch in range(recipe.epochs):
         order = torch.randperm(n, generator=order_rng)
         order = order[keep[order]][: steps_per_epoch * recipe.batch_size]
@@ -224,6 +184,14 @@ def fit(
     return net.eval()
 
 
+def class_weights(labels: Tensor, n_classes: int) -> Tensor:
+    """What an image of each class weighs in a balanced loss, (n_classes,). labels: (n,), of the training.
+
+    Source: our choice, to tell apart what an image says from how many of its class there are.
+    """
+    return len(labels) / (n_classes * torch.bincount(labels, minlength=n_classes).clamp(min=1))
+
+
 def train_step(
     net: nn.Module,
     optimiser: torch.optim.Optimizer,
@@ -232,7 +200,7 @@ def train_step(
     recipe: Recipe,
     weights: Tensor | None = None,
 ):
-    """One step of gradient descent. images: (b, c, h, w). labels: (b,). weights: of `Recipe.class_weights`."""
+    """One step of gradient descent. images: (b, c, h, w). labels: (b,). weights: of `class_weights`."""
     with torch.autocast(images.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
         logits = net(images.contiguous(memory_format=torch.channels_last))
         loss = F.cross_entropy(logits, labels, weights, label_smoothing=recipe.label_smoothing)
@@ -243,7 +211,7 @@ def train_step(
 
 def augmented(images: Tensor, recipe: Recipe, epoch: int, rng: torch.Generator) -> Tensor:
     """The paper's augmentations, as far as the recipe switches them on. images: (b, c, h, w), normalised."""
-    if isinstance(recipe, ResizingRecipe):
+    if recipe.sizes:
         images = augment.resized_crop(images, recipe.size(epoch), recipe.smallest_crop, rng)
     if recipe.flip:
         images = augment.flip(images, rng)
@@ -259,44 +227,6 @@ def learning_rate(epoch: float, recipe: Recipe) -> float:
     rising = epoch / recipe.warmup_epochs
     falling = (recipe.epochs - epoch) / (recipe.epochs - recipe.warmup_epochs)
     return recipe.peak_lr * min(rising, falling)
-
-
-@dataclass(frozen=True)
-class Images:
-    """The images of a dataset on a device, (n, c, h, w) uint8, and how they are normalised; mean, std: (1, c, 1, 1)."""
-
-    train: Tensor
-    test: Tensor
-    mean: Tensor
-    std: Tensor
-
-    def batches(self, ids: Tensor, size: int, labels: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Training images (b, c, h, w) uint8, labels (b,) and ids (b,) of the given ids in the given order.
-
-        labels: (n,), by id. b = size, but for the last batch, which may be short.
-        """
-        for some in (ids[i : i + size] for i in range(0, len(ids), size)):
-            yield self.train[some], labels[some], some
-
-    def normalised(self, images: Tensor) -> Tensor:
-        """float32 (b, c, h, w), in which each channel of the training images has mean 0 and standard deviation 1."""
-        return (images.float() - self.mean) / self.std
-
-
-@lru_cache(maxsize=2)
-def resident(dataset: Dataset, device: str = "cpu") -> Images:
-    """The images on the device, once a process. On a CPU they share the dataset's memory, memory-mapped or not."""
-    arrays = dataset.train_images, dataset.test_images
-    train, test = (torch.from_numpy(x if x.flags.writeable else x.copy()).to(device) for x in arrays)
-    return Images(train, test, *mean_and_std(train))
-
-
-def mean_and_std(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Of each channel, (1, c, 1, 1) float32. images: (n, c, h, w) uint8; of many, evenly spread ones are looked at."""
-    some = images[:: -(-images.numel() // SAMPLE)]
-    with one_thread(images.device.type):
-        std, mean = torch.std_mean(some.float(), dim=(0, 2, 3), keepdim=True)
-    return mean, std
 
 
 @torch.no_grad()
@@ -315,33 +245,3 @@ def margins(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     others = np.array(logits)
     others[rows, labels] = -np.inf
     return logits[rows, labels] - others.max(axis=1)
-
-
-def pick_device(name: str) -> str:
-    """ "cpu" or "cuda"; "auto" is CUDA where there is one. ValueError for another name or CUDA that is not there."""
-    if name not in ("auto", "cpu", "cuda"):
-        raise ValueError(f"unknown device {name!r}; choose auto, cpu or cuda")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device 'cuda' is not available here; choose cpu or auto")
-    return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"
-
-
-def clock(device: str) -> Callable[[], float]:
-    """What measures the cost of work: seconds of processor time on a CPU, whoever shares it, of wall time on CUDA."""
-    return time.process_time if device == "cpu" else time.perf_counter
-
-
-@contextmanager
-def one_thread(device: str):
-    """On a CPU, compute with one thread and restore the number after.
-
-    The sums of a batch depend on how threads share them: one thread gives the same bits however many retrainings run
-    side by side, and the retraining is the unit of parallelism anyway.
-    """
-    before = torch.get_num_threads()
-    if device == "cpu":
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -21,7 +21,7 @@ import papermill
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from lib.paths import ROOT
+from lib.data import ROOT
 from lib.profiles import NAMES, PROFILES
 
 KERNEL = {
@@ -153,7 +153,7 @@ def _cause(error: Exception) -> str:
 
 
 def dry_run(name: str, values: dict, root: Path = ROOT) -> str:
-    """What the notebook would compute (see `lib.plan`): its cells up to the one tagged `plan` are run, here.
+    """What the notebook would compute (see `lib.report.plan`): its cells up to the one tagged `plan` are run, here.
 
     Raises ValueError where a value does not fit, or no cell has the tag.
     """
@@ -168,7 +168,7 @@ def dry_run(name: str, values: dict, root: Path = ROOT) -> str:
             namespace |= values
         if "plan" in some:
             break
-    from lib import plan  # here, since a run that computes does not need it
+    from lib.report import plan  # here, since a run that computes does not need it
 
     return plan.text(namespace["values"], **{key: namespace[key] for key in plan.NAMES if key in namespace})
 

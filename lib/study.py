@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib import data, features, models, record
+from lib import data, features, nets
 from lib.attribution import Attribution
-from lib.campaign import Driver, Group, Question, check_loader, retrainings
-from lib.ledger import FIELDS, Ledger
-from lib.paths import RESULTS
-from lib.profiles import Profile, check_k_max, check_n_targets
-from lib.retrain import Recipe, Retraining, margins, pick_device
-from lib.support import UnitedProbe
+from lib.bisection import UnitedProbe
+from lib.data import RESULTS, pick_device
+from lib.engine import FIELDS, Ledger
+from lib.engine.driver import Driver, Group, Question, check_loader, retrainings
+from lib.profiles import Profile, check_k_max, check_n_targets, outputs
+from lib.retrain import Recipe, Retraining, margins
 
 REMOVAL, MISLABEL = "removal", "mislabel"
 Changed = tuple[str, str, int]  # kind, method and the position in `Study.targets` of what is changed for
@@ -48,7 +48,7 @@ class Study:
             raise ValueError("n_jobs=0 is no number of processes; give 1 or more, or -1 for one a core")
         pick_device(self.device)
         check_loader(self.loader, self.scheduler)
-        models.check(profile.recipe)
+        nets.check(profile.recipe)
         features.check(dataset, profile.moco)
 
     def check_targets(self) -> None:
@@ -61,8 +61,8 @@ class Study:
         return RESULTS / self.profile.name
 
     def outputs(self, name: str) -> Path:
-        """Where the tables of figure `name` go; see `lib.record.outputs`."""
-        return record.outputs(self.folder, self.profile, name)
+        """Where the tables of figure `name` go; see `lib.profiles.outputs`."""
+        return outputs(self.profile, name)
 
     @cached_property
     def dataset(self) -> data.Dataset:
@@ -137,11 +137,11 @@ class Study:
     ) -> pd.DataFrame:
         """The support of every target for each (kind, method), one row each, from one campaign.
 
-        united: test one target of every class with the same trainings (see `lib.support.united`). recipe: of the models
-        that are tested, the profile's by default; targets and wrong labels are the profile's in any case. among:
-        positions in `targets` of those to test alone, where it is not all.
-        Columns: kind ("removal", "mislabel"), method, target (test id), label, wrong_label, size (missing if not
-        found), reason, low, high, votes ("k:right-wrong", in the order of the search), trainings, keys (the ledger's).
+        united: test one target of every class with the same trainings (see `lib.bisection.united`). recipe: of the
+        models that are tested, the profile's by default; targets and wrong labels are the profile's in any case. among:
+        positions in `targets` of those to test alone, where it is not all. Columns: kind ("removal", "mislabel"),
+        method, target (test id), label, wrong_label, size (missing if not found), reason, low, high, votes
+        ("k:right-wrong", in the order of the search), trainings, keys (the ledger's).
         """
         groups = self.groups(united) if among is None else [[i] for i in among]
         tests = _tests(curves, groups)
@@ -159,7 +159,7 @@ class Study:
         return pd.DataFrame(ordered).astype({"size": "Int64", "low": "Int64", "high": "Int64"})
 
     def asked(self, curves: list[tuple[str, str]], united: bool) -> list[tuple[Retraining, list[int], np.ndarray]]:
-        """The retrainings behind `supports` of the same arguments; see `lib.campaign.Driver.asked`."""
+        """The retrainings behind `supports` of the same arguments; see `lib.engine.driver.Driver.asked`."""
         questions = self._questions(_tests(curves, self.groups(united)))
         return self.driver.asked(questions, self.profile.budget, self.profile.n_votes)
 

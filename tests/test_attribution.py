@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import attribution, baselines, features, profiles, study
+from lib import attribution, features, profiles, rivals, study
 from lib.attribution import Method
 from lib.features import FeatureRecipe
 from lib.study import Study
@@ -156,13 +156,13 @@ def test_settings_of_trak_and_published_models_reach_their_methods_and_are_kept_
 
     def scored(name, *arguments, n_models, **settings):
         asked.append((name, n_models, settings))
-        return baselines.Scored(np.full((5, n_train), float(n_models), np.float32), 0.0)
+        return rivals.Scored(np.full((5, n_train), float(n_models), np.float32), 0.0)
 
     def ensembles(name, *arguments, sizes, **settings):
         return {size: scored(name, n_models=size, **settings) for size in sizes}
 
-    monkeypatch.setattr(baselines, "scored", scored)
-    monkeypatch.setattr(baselines, "ensembles", ensembles)
+    monkeypatch.setattr(rivals, "scored", scored)
+    monkeypatch.setattr(rivals, "ensembles", ensembles)
     monkeypatch.setattr(attribution, "fetch", lambda name: f"file of {name}")
     others = {"published_subsets": ("masks", "margins"), "published_datamodels": "weights", "subset_models": (10, 14)}
     profile = replace(opened.profile, trak={"projection_dim": 7}, **others)

@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib import audit, profiles, study
-from lib.campaign import machine_name
+from lib import profiles, study
+from lib.data import RESULTS
+from lib.engine.driver import machine_name
 from lib.features import FeatureRecipe
-from lib.paths import RESULTS
+from lib.report import audit
 from lib.study import REMOVAL, Study
 
 CURVES = [(REMOVAL, "pixels_l2")]

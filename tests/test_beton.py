@@ -16,12 +16,13 @@ import pytest
 import torch
 from joblib.externals.loky import get_reusable_executor
 from PIL import Image
-from test_campaign import campaign, make_tiny, serial  # noqa: F401  (a fixture)
+from test_driver import campaign, make_tiny, serial  # noqa: F401  (a fixture)
 
 from lib import data
-from lib.campaign import Driver
-from lib.ledger import Ledger
-from lib.retrain import Retraining, fit, resident, retrain
+from lib.data import resident
+from lib.engine import Ledger
+from lib.engine.driver import Driver
+from lib.retrain import Retraining, fit, retrain
 
 ARCHIVE = Path(os.environ.get("DATA_MIRROR", "nowhere")) / "cifar10_jpeg.zip"
 
@@ -152,7 +153,7 @@ KILLED = """
 import os, signal, sys
 sys.path[:0] = [sys.argv[1], os.path.dirname(sys.argv[1])]
 import conftest
-from lib import beton
+from lib.data import beton
 calls, function = [], getattr(beton, sys.argv[3])
 def until_killed(*arguments):
     calls.append(arguments)

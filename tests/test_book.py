@@ -22,8 +22,8 @@ import pytest
 import yaml
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from lib.departures import departures
-from lib.paths import BOOK, ROOT
+from lib.data import BOOK, ROOT
+from lib.report.departures import departures
 
 NOT_COPIED = (".git", ".venv", "_build", "_failed", "*.egg-info", "__pycache__", ".pytest_cache", ".ruff_cache")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from lib import claims
-from lib.paths import RESULTS
+from lib.data import RESULTS
+from lib.report import claims
 
 
 def write(folder, name: str, **columns) -> None:

@@ -6,8 +6,10 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from lib import committed, manifest, profiles, stats
+from lib import profiles
+from lib.data import manifest
 from lib.profiles import PROFILES
+from lib.report import committed, stats
 
 RECORD = {
     "retrainings": 12,

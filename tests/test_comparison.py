@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import comparison, profiles, stats, study
+from lib import profiles, study
+from lib.chapters import comparison
 from lib.features import FeatureRecipe
+from lib.report import stats
 from lib.study import Study
 
 NAMES = ["moco_esvm", "moco_l2", "pixels_l2", "random", "random:all"]

@@ -7,7 +7,7 @@ from sklearn.covariance import LedoitWolf
 from sklearn.linear_model import Ridge
 from sklearn.utils.class_weight import compute_sample_weight
 
-from lib import covariance
+from lib.rivals import covariance
 
 SHAPES = pytest.mark.parametrize(("n", "d"), [(4, 9), (40, 100), (300, 20)])
 

@@ -27,8 +27,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from lib import data, manifest
-from lib.paths import ROOT
+from lib import data
+from lib.data import ROOT, manifest
 
 EMBEDDED = ROOT / "data" / "fashion_mnist"
 ORIGINALS = Path("/usr/share/datasets/fashion-mnist")  # of Debian's package dataset-fashion-mnist

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from lib import baselines
-from lib.baselines import datamodels
+from lib import rivals
+from lib.rivals import datamodels
 
 
 @pytest.fixture
@@ -40,8 +40,8 @@ def test_images_that_all_or_no_models_saw_have_no_undefined_influence():
 
 def test_scores_order_what_the_lasso_leaves_at_zero_by_influence(tiny, quick, tmp_path):
     arguments = tiny, quick, np.array([0, 12])
-    scores = baselines.scores("datamodels", *arguments, n_models=12, folder=tmp_path)
-    influence = baselines.scores("empirical_influence", *arguments, n_models=12, folder=tmp_path)
+    scores = rivals.scores("datamodels", *arguments, n_models=12, folder=tmp_path)
+    influence = rivals.scores("empirical_influence", *arguments, n_models=12, folder=tmp_path)
     assert scores.shape == influence.shape == (2, 120) and scores.dtype == np.float32
     small = np.abs(scores) <= 2e-3 * np.abs(scores).max()
     for row, at, of_target in zip(scores, small, influence, strict=True):
@@ -51,7 +51,7 @@ def test_scores_order_what_the_lasso_leaves_at_zero_by_influence(tiny, quick, tm
 
 def test_too_few_models_are_refused_before_any_is_trained(tiny, quick, tmp_path):
     with pytest.raises(ValueError, match="n_models=9 must be at least 10: one in 10 chooses the penalty"):
-        baselines.scores("datamodels", tiny, quick, [0], n_models=9, folder=tmp_path)
+        rivals.scores("datamodels", tiny, quick, [0], n_models=9, folder=tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -70,17 +70,17 @@ def test_published_models_are_read_instead_of_trained(tiny, quick, published, mo
     monkeypatch.setattr(datamodels.subsets, "train", None)
     settings, _, _ = published
     masks, margins = (np.load(path) for path in settings["published"])
-    found = baselines.scores("empirical_influence", tiny, quick, [3, 12], n_models=10, **settings)
+    found = rivals.scores("empirical_influence", tiny, quick, [3, 12], n_models=10, **settings)
     expected = datamodels.empirical_influence(masks[:10], margins[:10, [3, 12]].astype(float))
     np.testing.assert_allclose(found, expected, rtol=1e-5)
-    assert baselines.scores("datamodels", tiny, quick, [3], n_models=12, **settings).shape == (1, 120)
+    assert rivals.scores("datamodels", tiny, quick, [3], n_models=12, **settings).shape == (1, 120)
     with pytest.raises(ValueError, match=r"n_models=13 exceeds the 12 of .*masks.npy; lower it"):
-        baselines.scores("datamodels", tiny, quick, [3], n_models=13, **settings)
+        rivals.scores("datamodels", tiny, quick, [3], n_models=13, **settings)
 
 
 def test_published_weights_are_the_scores_and_their_zeros_are_ordered(tiny, quick, published):
     settings, path, weights = published
-    found = baselines.scores("datamodels", tiny, quick, [3, 12], n_models=12, weights=path, **settings)
+    found = rivals.scores("datamodels", tiny, quick, [3, 12], n_models=12, weights=path, **settings)
     for row, expected in zip(found, weights[:, [3, 12]].T, strict=True):
         large = expected != 0
         np.testing.assert_allclose(row[large], expected[large], rtol=0.01)
@@ -98,7 +98,7 @@ def test_published_weights_that_do_not_fit(tiny, quick, published, content, mess
     settings, path, _ = published
     torch.save(content, path)
     with pytest.raises(ValueError, match=message):
-        baselines.scores("datamodels", tiny, quick, [3], n_models=12, weights=path, **settings)
+        rivals.scores("datamodels", tiny, quick, [3], n_models=12, weights=path, **settings)
 
 
 def test_many_masks_are_taken_in_parts(linear, monkeypatch):

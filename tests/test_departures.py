@@ -1,7 +1,7 @@
 """The page of departures: none is lost, and each is told whole."""
 
-from lib.departures import Departure, departures, listing
-from lib.paths import ROOT
+from lib.data import ROOT
+from lib.report.departures import Departure, departures, listing
 
 MODULE = '''"""A module whose `DEPARTURE: ` in backticks is only spoken of."""
 

@@ -7,9 +7,11 @@ import pytest
 import torch
 import torchvision
 
-from lib import augment, features, weights
+from lib import features
+from lib.data import augment, one_thread, resident
 from lib.features import FeatureRecipe, Features, extract, knn_accuracy, spread
-from lib.retrain import Retraining, fit, one_thread, predict, resident
+from lib.nets import published
+from lib.retrain import Retraining, fit, predict
 
 MOCO = FeatureRecipe(width=2, epochs=2, batch_size=20, memory_bank=40, output_dim=8, cutout=4)
 
@@ -183,17 +185,17 @@ def test_published_weights_are_features_by_their_name_in_the_manifest(tiny, monk
             seen.append(x)
             return x.mean((2, 3))
 
-    monkeypatch.setattr(weights, "load", lambda name: Published() if name == "moco_v2_rn50_800ep" else None)
+    monkeypatch.setattr(published, "load", lambda name: Published() if name == "moco_v2_rn50_800ep" else None)
     recipe = FeatureRecipe("moco_v2_rn50_800ep")
     found = extract(tiny, recipe)
     assert found.train.shape == (120, 3) and found.test.shape == (30, 3) and seen[0].shape[1:] == (3, 224, 224)
     expected = tiny.train_images.mean((1, 2, 3)) / 255
     np.testing.assert_allclose(found.train[:, 1], (expected - 0.456) / 0.224, atol=2e-3)
-    assert features.stored_bytes(tiny, recipe) == weights.BYTES
+    assert features.stored_bytes(tiny, recipe) == published.BYTES
 
 
 def test_the_size_of_the_published_backbone():
     with torch.device("meta"):
         net = torchvision.models.resnet50()
     numbers = sum(p.numel() for name, p in net.named_parameters() if not name.startswith("fc."))
-    assert 4 * numbers == weights.BYTES and net.fc.in_features == weights.N_FEATURES
+    assert 4 * numbers == published.BYTES and net.fc.in_features == published.N_FEATURES

@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import ledger
-from lib.ledger import Ledger
+from lib.engine import Ledger, ledger
 
 
 def record(key: str, targets=(3,), value=1.5) -> dict:

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from lib import overview
-from lib.paths import ROOT
+from lib.data import ROOT
+from lib.report import overview
 
 
 def test_readme_is_up_to_date():

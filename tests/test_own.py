@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from lib import data, own, study
+from lib import data, study
+from lib.chapters import own
 from lib.study import REMOVAL
 
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from lib import plan, profiles, run
+from lib import profiles, run
+from lib.report import plan
 from lib.study import MISLABEL, REMOVAL
 
 NOTEBOOKS = [name for name in run.names() if "profile" in run.declared(name)]

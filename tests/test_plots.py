@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib import plots
+from lib.report import plots
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_names(method, name):
 def test_every_feature_and_distance_has_a_name():
     from lib.attribution import FEATURES
     from lib.distances import DISTANCES
-    from lib.models import ARCHITECTURES
+    from lib.nets import ARCHITECTURES
 
     assert set(plots.FEATURES) == set(FEATURES) and set(plots.DISTANCES) == set(DISTANCES)
     assert set(plots.NETWORKS) == set(ARCHITECTURES)

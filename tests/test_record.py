@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib import record
+from lib.report import record
 
 
 def test_computed_once_then_read(tmp_path):

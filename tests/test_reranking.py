@@ -5,7 +5,7 @@ from math import exp
 import numpy as np
 import pytest
 
-from lib import reranking
+from lib.rivals import reranking
 
 
 def literal(target: np.ndarray, train: np.ndarray) -> list[float]:

@@ -1,26 +1,14 @@
 """One retraining: a pure function of its arguments, that sees exactly the training set it is told."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from lib import augment, models
-from lib.retrain import (
-    Recipe,
-    ResizingRecipe,
-    Retraining,
-    balanced,
-    fit,
-    learning_rate,
-    margins,
-    one_thread,
-    pick_device,
-    resident,
-    retrain,
-    train_step,
-)
+from lib import nets
+from lib.data import augment, one_thread, pick_device, resident
+from lib.retrain import Recipe, Retraining, fit, learning_rate, margins, retrain, train_step
 
 
 def test_same_arguments_same_bits(tiny, quick):
@@ -80,7 +68,7 @@ def test_learns_the_classes_and_flips_when_they_are_relabelled(tiny, quick):
 
 def test_a_balanced_loss_weighs_classes_not_images(tiny, quick):
     """Without any change all classes weigh the same; with a class thinned, its few images make up for it."""
-    recipe = balanced(quick)
+    recipe = replace(quick, balanced=True)
     labels = torch.tensor([0, 0, 0, 1])
     assert (
         recipe.class_weights(labels, 2).tolist() == pytest.approx([2 / 3, 2]) and quick.class_weights(labels, 2) is None
@@ -175,7 +163,7 @@ def test_trains_channels_last_and_augments_where_the_images_are(tiny, quick, pre
 
     inputs = []
     monkeypatch.setattr("lib.retrain.train_step", step)
-    monkeypatch.setattr(models.ResNet9, "embed", lambda net, x: inputs.append(x) or net.trunk(x))
+    monkeypatch.setattr(nets.ResNet9, "embed", lambda net, x: inputs.append(x) or net.trunk(x))
     retrain(tiny, Retraining(replace(quick, epochs=1, warmup_epochs=0.5, precision=precision), 0))
     assert seen == [(torch.device("cpu"), torch.float32)] * 6
     assert all(x.is_contiguous(memory_format=torch.channels_last) for x in inputs[:6])
@@ -190,7 +178,7 @@ def test_one_thread_is_restored_after_an_error():
 
 
 def test_the_papers_resnet9():
-    net = models.ResNet9(channels=3, n_classes=10)
+    net = nets.ResNet9(channels=3, n_classes=10)
     convs = [m for m in net.modules() if isinstance(m, torch.nn.Conv2d)]
     shapes = [(c.in_channels, c.out_channels, c.kernel_size[0], c.stride[0]) for c in convs]
     assert shapes == [
@@ -211,10 +199,9 @@ def test_the_papers_resnet9():
 
 
 @pytest.fixture
-def resizing(quick) -> ResizingRecipe:
+def resizing(quick) -> Recipe:
     """As quick, with images that grow from 22 to 24 pixels in the last epoch."""
-    values = {field.name: getattr(quick, field.name) for field in fields(quick)}
-    return ResizingRecipe(**values | {"cutout": 0, "epochs": 3}, sizes=(22, 24), last_epochs=1, smallest_crop=0.5)
+    return replace(quick, translate=0, cutout=0, epochs=3, sizes=(22, 24), last_epochs=1, smallest_crop=0.5)
 
 
 def test_images_grow_in_the_last_epochs(tiny, resizing, monkeypatch):
@@ -222,7 +209,7 @@ def test_images_grow_in_the_last_epochs(tiny, resizing, monkeypatch):
     monkeypatch.setattr("lib.retrain.train_step", lambda net, optimiser, images, *rest: seen.append(images))
     fit(tiny, Retraining(resizing, 0))
     assert [tuple(images.shape) for images in seen] == 12 * [(20, 1, 22, 22)] + 6 * [(20, 1, 24, 24)]
-    paper = ResizingRecipe()
+    paper = replace(resizing, epochs=16, sizes=(160, 192), last_epochs=5)
     assert [paper.size(epoch) for epoch in (0, 10, 11, 15)] == [160, 160, 192, 192]
 
 

@@ -12,7 +12,7 @@ import papermill
 import pytest
 
 from lib import profiles, run
-from lib.paths import NOTEBOOKS, ROOT
+from lib.data import NOTEBOOKS, ROOT
 
 PARAMETERS = """profile: str = "fashion"  # named set of values
 n_targets: int = None  # how many; None takes the profile's

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from lib import paper, stats
-from lib.support import FOUND, LARGER, WRONG_AT_ZERO
+from lib.bisection import FOUND, LARGER, WRONG_AT_ZERO
+from lib.report import paper, stats
 
 
 def table(sizes: dict[str, list], kind="removal") -> pd.DataFrame:

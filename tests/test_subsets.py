@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from lib import subsets
+from lib.engine import Subsets, subsets
+from lib.engine.subsets import Store, train
 from lib.retrain import margins, retrain
-from lib.subsets import Store, Subsets, train
 
 
 @pytest.fixture

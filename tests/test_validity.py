@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import validity
+from lib.chapters import validity
 
 KS = (0, 10, 20, 30, 40)
 

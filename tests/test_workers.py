@@ -10,10 +10,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from test_campaign import campaign, serial  # noqa: F401  (a fixture)
+from test_driver import campaign, serial  # noqa: F401  (a fixture)
 
-from lib import workers
-from lib.ledger import Ledger
+from lib.engine import Ledger, workers
 
 
 def test_processes_share_one_mapped_file(tiny):
@@ -103,7 +102,7 @@ def test_a_cluster_equals_this_machine_even_if_a_worker_is_killed(serial, cluste
 import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
-from test_campaign import campaign
+from test_driver import campaign
 for support in campaign(Path({str(path)!r}), scheduler={address!r}):
     print(support)
 """

@@ -1,0 +1,172 @@
+"""All methods in one table: how small are the supports that each finds, what does it predict, and what does it cost?
+
+Supports and margins come from united tests, all methods alike; a ranking of all classes cannot be united and is tested
+target by target.
+"""
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from lib.attribution import largest
+from lib.methods import OURS, RANDOM, RIVALS, SUBSET_METHODS, parse
+from lib.profiles import Profile
+from lib.report import paper, stats
+from lib.study import MISLABEL, REMOVAL, Study
+
+BY_FEATURES = (OURS, "moco_l2", "supervised_l2", "pixels_l2")
+N_SEEDS = 3  # trainings for each k, if not said otherwise
+
+
+def methods(profile: Profile) -> list[str]:
+    """Every method, the competing ones with the largest number of models of the profile."""
+    competing = largest(profile, *RIVALS)
+    return [*BY_FEATURES, *competing, RANDOM, f"{RANDOM}:all"]
+
+
+def ks(profile: Profile) -> list[int]:
+    """The fixed k, up to a quarter of k_max: by default an eighth of the class, where united tests show no bias."""
+    return sorted({max(1, profile.k_max // share) for share in (16, 8, 4)})
+
+
+def tested(names: list[str], kinds: tuple[str, ...] = (REMOVAL, MISLABEL)) -> tuple[list, list]:
+    """Every (kind, method), those that are tested target by target apart: (united, separate)."""
+    curves = [(kind, name) for kind in kinds for name in names]
+    return [c for c in curves if parse(c[1]).same_class], [c for c in curves if not parse(c[1]).same_class]
+
+
+def margins(study: Study, names: list[str], n_seeds: int = N_SEEDS) -> pd.DataFrame:
+    """Margins of all targets with the first k images of each ranking removed; see `Study.margins`."""
+    return study.margins(_removals(study, names), [0, *ks(study.profile)], n_seeds)
+
+
+def across_networks(study: Study, names: list[str]) -> pd.DataFrame:
+    """As `margins`, at the largest of `ks`, on every network of the profile: with a column network."""
+    tests, tables = _removals(study, names), []
+    for recipe in (study.profile.recipe, *study.profile.transfer):
+        found = study.margins(tests, [0, ks(study.profile)[-1]], N_SEEDS, recipe)
+        tables.append(found.assign(network=recipe.arch))
+    return pd.concat(tables, ignore_index=True)
+
+
+def supports(study: Study, names: list[str]) -> pd.DataFrame:
+    """Removal and mislabelling supports; see `Study.supports`."""
+    united, separate = tested(names)
+    tables = [study.supports(curves, curves is united) for curves in (united, separate) if curves]
+    return pd.concat(tables, ignore_index=True)
+
+
+def table(study: Study, found: pd.DataFrame) -> pd.DataFrame:
+    """What each method finds and costs, by removal AUC: method, models, removal_auc, mislabel_auc, each with _low and
+    _high, seconds, bytes, n_targets.
+
+    found: of `supports`. models: networks that the method looks into.
+    """
+    areas = stats.summary(found, study.profile.k_max).set_index(["method", "kind"])
+    rows = []
+    for name in found["method"].drop_duplicates():
+        method = study.attribution.parse(name)
+        row = {"method": name, "models": method.models or int(method.features not in (None, "pixels"))}
+        for kind in (REMOVAL, MISLABEL):
+            row |= {f"{kind}_{key}": areas.loc[(name, kind), key] for key in ("auc", "auc_low", "auc_high")}
+        row |= {"seconds": study.attribution.seconds(name), "bytes": study.attribution.stored_bytes(name)}
+        rows.append(row | {"n_targets": areas.loc[(name, REMOVAL), "n"]})
+    return pd.DataFrame(rows).sort_values("removal_auc", ascending=False, ignore_index=True)
+
+
+def margin_drops(at_fixed_k: pd.DataFrame) -> pd.DataFrame:
+    """Mean fall of the margin at the largest k: method, margin_drop, margin_drop_low, margin_drop_high.
+
+    at_fixed_k: of `stats.fixed_k`.
+    """
+    largest = at_fixed_k[at_fixed_k["k"] == at_fixed_k["k"].max()]
+    names = {"drop": "margin_drop", "drop_low": "margin_drop_low", "drop_high": "margin_drop_high"}
+    return largest.rename(columns=names)[["method", *names.values()]]
+
+
+def lds(study: Study, names: list[str]) -> pd.DataFrame:
+    """LDS of each method, that of the features for rankings by features: method, lds, lds_low, lds_high."""
+    scored_as = {name: study.attribution.parse(name).features or name for name in names}
+    scores = stats.lds_summary(study.attribution.lds(list(dict.fromkeys(scored_as.values())))).set_index("method")
+    return scores.loc[list(scored_as.values())].drop(columns="n").assign(method=list(scored_as)).reset_index(drop=True)
+
+
+def shared(study: Study, names: list[str]) -> pd.DataFrame:
+    """Mean share of common images among the first k of two targets of one class, k the largest of `ks`.
+
+    Columns: method, k, shared, most shared first; no row where each target is alone in its class.
+    """
+    k, labels = ks(study.profile)[-1], study.dataset.test_labels[study.targets]
+    pairs = [(i, j) for i, j in combinations(range(len(labels)), 2) if labels[i] == labels[j]]
+    rows = []
+    for name in names if pairs else ():
+        first = study.attribution.ranking(name)[:, :k]
+        common = [len(np.intersect1d(first[i], first[j])) / k for i, j in pairs]
+        rows.append({"method": name, "k": k, "shared": np.mean(common)})
+    table = pd.DataFrame(rows, columns=["method", "k", "shared"])
+    return table.sort_values("shared", ascending=False, ignore_index=True)
+
+
+def parts(study: Study, methods: pd.DataFrame, found: pd.DataFrame, margins: pd.DataFrame) -> pd.DataFrame:
+    """What the whole comparison costs from nothing, each training counted once: part, core_hours.
+
+    methods: of `table`. found: of `supports`. margins: of the function `margins`.
+    """
+    attribution, profile = study.attribution, study.profile
+    subset_models = (max(profile.subset_models, default=0) + profile.lds_models) * attribution.subset_seconds
+    by_name, own = methods.set_index("method")["seconds"], 0.0
+    for name, seconds in by_name.items():
+        method = attribution.parse(name)
+        own += seconds - (method.models * attribution.subset_seconds if method.stem in SUBSET_METHODS else 0)
+    own -= by_name["moco_l2"]  # the same features as those of the exemplar SVM
+    searched, removed = (study.retrainings(table)["seconds"].sum() for table in (found, margins))
+    seconds = {
+        "models on random halves": subset_models,
+        "features, networks and scores": own,
+        "supports": searched,
+        "margins at fixed k": removed,
+    }
+    seconds["all"] = sum(seconds.values())
+    return pd.DataFrame({"part": list(seconds), "core_hours": [value / 3600 for value in seconds.values()]})
+
+
+def at_the_papers_numbers(methods: pd.DataFrame) -> pd.DataFrame:
+    """TRAK and Datamodels with the paper's numbers of models, in proportion.
+
+    methods: of `table`. Columns: method, seconds, bytes, times_our_seconds, times_our_bytes.
+    """
+    ours = methods.set_index("method").loc[OURS]
+    rows = []
+    for name, numbers in paper.FIGURE_1.items():
+        measured = methods[methods["method"].str.startswith(f"{name}:")].iloc[0]
+        for models in numbers:
+            costs = {key: models / measured["models"] * measured[key] for key in ("seconds", "bytes")}
+            ratios = {f"times_our_{key}": cost / ours[key] for key, cost in costs.items()}
+            rows.append({"method": f"{name}:{models}"} | costs | ratios)
+    return pd.DataFrame(rows)
+
+
+def transfer_losses(supports: pd.DataFrame, network: str, k_max: int) -> pd.DataFrame:
+    """What each ranking's AUC loses where another network than `network` is trained, paired by target.
+
+    supports: of `Study.supports`, with a column network. Columns: network, method, n, loss and beyond_random (the loss
+    less that of the random ranking, on the same targets), both with _low and _high.
+    """
+    usable = stats.usable(supports)
+    areas = usable.assign(area=stats.area(usable, k_max)).pivot(
+        index="target", columns=["network", "method"], values="area"
+    )
+    rows = []
+    for other in supports["network"].drop_duplicates()[lambda names: names != network]:
+        losses = (areas[network] - areas[other]).dropna()
+        for method in losses:
+            beyond = losses[method] - losses[RANDOM]
+            row = {"network": other, "method": method, "n": len(losses)}
+            rows.append(row | stats.mean("loss", losses[method]) | stats.mean("beyond_random", beyond))
+    return pd.DataFrame(rows)
+
+
+def _removals(study: Study, names: list[str]) -> list[list]:
+    """Tests that remove what each ranking names: united, but for rankings of all classes."""
+    return [[(REMOVAL, name, i) for i in group] for name in names for group in study.groups(parse(name).same_class)]

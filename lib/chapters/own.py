@@ -1,0 +1,196 @@
+"""Your own images: from a folder or a zip to a study of which training images a prediction hangs on.
+
+    path -> Entry of the manifest -> names of its images -> Profile that fits their number -> OwnStudy
+
+The study is `lib.study`'s. Here stands what a dataset needs that nobody has looked at before: values that fit its size,
+targets by the name of their file, and what makes its answers doubtful. Its results are kept under results/own.
+"""
+
+import io
+import math
+import zipfile
+from collections import Counter
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from lib import data, profiles
+from lib.bisection import FOUND, LARGER
+from lib.data import RESULTS, Entry, as_entry, fetch, replacing
+from lib.profiles import Profile
+from lib.retrain import margins, short_hash
+from lib.study import Study
+
+NAME = "own"  # of the profile
+BASE = profiles.FASHION  # its other values
+LEAST_IMAGES = 20  # training images of a class: k_max is half of them, and ten are shown
+SHOWN = 10
+LEAST_SIDE = 21  # pixels: what the profile's network takes
+STEPS = 240  # of a retraining, at least: about as many as profile `fashion` takes
+HARDLY = 0.2  # of the way from guessing to perfect: less is hardly better than guessing
+EXAMPLE = (2, 3, 4, 6)  # classes of the embedded images: Pullover, Dress, Coat, Shirt
+
+
+def entry(images: str | None = None, size: int | None = None) -> Entry:
+    """images: a folder or a zip with train/<class>/* and test/<class>/* (or val/); None: `example`.
+
+    size: pixels a side, to which images of another size are resized; None: all are of one size. Raises ValueError for a
+    size that is none, FileNotFoundError where there is nothing.
+    """
+    path = example() if images is None else Path(images).expanduser().absolute()
+    keys = {"kind": "folder", "path": str(path)} | ({} if size is None else {"size": [size, size]})
+    manual = "Give a folder or a zip that has train/<class>/* and test/<class>/* (or val/) at its top."
+    found = as_entry(path.stem, keys | {"manual": manual})
+    fetch(found)
+    return found
+
+
+def example() -> Path:
+    """A zip of images to try this on: four kinds of clothes from the embedded images, 60 + 40 each, as PNG."""
+    embedded = data.subset(data.load("fashion_mnist"), 60, 40)
+    splits = {
+        "train": (embedded.train_images, embedded.train_labels),
+        "test": (embedded.test_images, embedded.test_labels),
+    }
+    path = RESULTS / NAME / "example.zip"
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for split, (images, labels) in splits.items():
+            for i in np.flatnonzero(np.isin(labels, EXAMPLE)):
+                file = io.BytesIO()
+                Image.fromarray(images[i, 0]).save(file, "PNG")
+                name = f"{split}/{embedded.class_names[labels[i]]}/{i:04d}.png"
+                archive.writestr(zipfile.ZipInfo(name), file.getvalue())  # without the time: the same bytes again
+    return path
+
+
+@dataclass(frozen=True)
+class Files:
+    """Names of the images by id: "train/<class>/<file>"."""
+
+    train: list[str]
+    test: list[str]
+
+    def counts(self) -> pd.DataFrame:
+        """Images of each class, a row each: class, training, test."""
+        of = [Counter(name.split("/")[1] for name in names) for names in (self.train, self.test)]
+        return pd.DataFrame([{"class": c, "training": of[0][c], "test": of[1][c]} for c in of[0]])
+
+    def test_id(self, name: str) -> int:
+        """The id of a test image. Raises ValueError for another name."""
+        if name not in self.test:
+            raise ValueError(f"target={name!r} is no test image; name one as in {self.test[0]!r}")
+        return self.test.index(name)
+
+
+def files(chosen: Entry) -> Files:
+    """What a folder or zip holds, from the names alone. Raises ValueError where it is no dataset or too small."""
+    with data.opened(fetch(chosen), chosen) as (names, _):
+        splits = data.splits(names, chosen)
+    for c, images in splits[0].items():
+        if len(images) < LEAST_IMAGES:
+            raise ValueError(
+                f"{chosen.name}: class {c} has {len(images)} training images; give every class {LEAST_IMAGES} or more"
+            )
+    return Files(*([name for images in split.values() for name in images] for split in splits))
+
+
+def values(chosen: Entry, found: Files, **overrides) -> Profile:
+    """The profile for these images: the default one's values, but for those that have to fit their number.
+
+    overrides: as for `lib.profiles.load`; None leaves a value as it is here. A batch is at most a tenth of the images,
+    and fits what removal leaves of them. MoCo's memory bank holds the keys of at most an eighth, so that an image
+    hardly meets itself among the negatives. Source: our choice. Raises what `lib.profiles.load` raises.
+    """
+    n, smallest = len(found.train), int(found.counts()["training"].min())
+    batch_size, moco_batch_size = min(BASE.recipe.batch_size, n // 10), min(BASE.moco.batch_size, n // 8)
+    given = {key: value for key, value in overrides.items() if value is not None}
+    epochs = given.get("epochs", max(BASE.recipe.epochs, math.ceil(STEPS / (n // batch_size))))
+    fitting = {
+        "n_targets": 3,
+        "k_max": min(BASE.k_max, smallest // 2),
+        "batch_size": batch_size,
+        "epochs": epochs,
+        "warmup_epochs": epochs * BASE.recipe.warmup_epochs / BASE.recipe.epochs,
+        "moco_batch_size": moco_batch_size,
+        "moco_memory_bank": min(BASE.moco.memory_bank, n // 4),
+    }
+    profile = replace(profiles.load(BASE.name, **fitting | given), name=NAME, dataset=chosen)
+    if profile.k_max < SHOWN:
+        raise ValueError(f"k_max={profile.k_max} is less than the {SHOWN} images that are shown; give {SHOWN} or more")
+    return profile
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnStudy(Study):
+    """target: test id of the only target; None: drawn, as many as the profile says."""
+
+    target: int | None = None
+
+    def __post_init__(self):
+        height, width = self.dataset.train_images.shape[2:]
+        if min(height, width) < LEAST_SIDE:
+            raise ValueError(
+                f"images of {height} x {width} pixels are smaller than the {LEAST_SIDE} a side that the network takes; "
+                f"give size={LEAST_SIDE} or more to have them resized"
+            )
+        super().__post_init__()
+
+    def check_targets(self) -> None:
+        n_test = len(self.dataset.test_labels)
+        if self.profile.n_targets > n_test:
+            raise ValueError(f"n_targets={self.profile.n_targets} exceeds the {n_test} test images; lower n_targets")
+
+    def outputs(self, name: str) -> Path:
+        """A folder of its own for each content of the images, values and targets."""
+        content = {"dataset": self.dataset.checksum, "targets": self.targets.tolist()}
+        return self.folder / f"{name}-{short_hash(asdict(self.profile) | content)}"
+
+    @cached_property
+    def targets(self) -> np.ndarray:
+        """Test ids (n_targets,), ascending: the one asked for, or at random among those the base models get right."""
+        if self.target is not None:
+            return np.array([self.target])
+        right = np.flatnonzero(margins(self.base_logits, self.dataset.test_labels) > 0)
+        if len(right) < self.profile.n_targets:
+            raise ValueError(
+                f"n_targets={self.profile.n_targets} is too many: the base models get only {len(right)} test images "
+                f"right; lower n_targets or train better models, as with more epochs"
+            )
+        return np.sort(np.random.default_rng(self.profile.seed).permutation(right)[: self.profile.n_targets])
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the test images that the base models get right, their logits averaged."""
+        return float((margins(self.base_logits, self.dataset.test_labels) > 0).mean())
+
+    @property
+    def guessing(self) -> float:
+        """The accuracy of always naming the test images' most frequent class."""
+        return float(np.bincount(self.dataset.test_labels).max() / len(self.dataset.test_labels))
+
+
+def doubts(study: OwnStudy, knn: pd.DataFrame) -> list[str]:
+    """Why the answers may mean little, a sentence each. knn: `Attribution.knn_accuracies` of moco and pixels."""
+    found, accuracy = [], knn.set_index("features")["knn_accuracy"]
+    if study.accuracy - study.guessing < HARDLY * (1 - study.guessing):
+        found.append(
+            f"The retrained model is right on {study.accuracy:.0%} of the test images, hardly better than guessing "
+            f"({study.guessing:.0%}): what flips its predictions is mostly chance. Raise epochs or add images."
+        )
+    if accuracy["moco"] <= accuracy["pixels"]:
+        found.append(
+            f"As a nearest-neighbour classifier MoCo ({accuracy['moco']:.0%}) is no better than raw pixels "
+            f"({accuracy['pixels']:.0%}): its ranking may be no better either. Raise moco_epochs or add images."
+        )
+    return found
+
+
+def in_words(row: pd.Series) -> str:
+    """The support in a row of `Study.supports`, as far as the search has closed in on it."""
+    if row["reason"] == FOUND:
+        return str(row["high"]) if row["high"] - row["low"] == 1 else f"{row['low'] + 1} to {row['high']}"
+    return f"more than {row['low']}" if row["reason"] == LARGER else "wrong without any removal"

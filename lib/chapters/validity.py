@@ -1,0 +1,79 @@
+"""Does a support measure what it says? Whether flipping is monotone in k, and how much of it is class imbalance."""
+
+import numpy as np
+import pandas as pd
+from scipy.stats import bootstrap
+
+from lib.bisection import search
+from lib.report import stats
+
+
+def monotonicity(margins: pd.DataFrame) -> pd.DataFrame:
+    """Where the majority of seeds gets a target wrong on an even grid of k from 0, and what bisection makes of it.
+
+    margins: from `Study.margins`, of one curve. A row a target: target, first (the smallest k that flips), last (the
+    largest at which it is still right), monotone (last < first), bisected (what Algorithm 1 finds on the same votes),
+    error (bisected - first); missing where nothing flips.
+    """
+    rows = []
+    for target, group in margins.groupby("target", sort=False):
+        right = (group["margin"] > 0).groupby(group["k"]).mean() > 0.5
+        ks, flipped = right.index.to_numpy(), ~right.to_numpy()
+        first = ks[flipped].min() if flipped.any() else np.nan
+        bisected = _bisected(right.to_numpy(), ks)
+        rows.append(
+            {"target": target, "first": first, "last": ks[~flipped].max() if not flipped.all() else np.nan}
+            | {"monotone": not (flipped[:-1] & ~flipped[1:]).any(), "bisected": bisected, "error": bisected - first}
+        )
+    return pd.DataFrame(rows).astype(dict.fromkeys(("first", "last", "bisected", "error"), "Int64"))
+
+
+def _bisected(right: np.ndarray, ks: np.ndarray) -> float:
+    """The k that bisection finds on a measured curve. right: (m,) bool, whether the target is right at each of `ks`."""
+    searching = search(len(ks) - 1, budget=len(ks), n_votes=1)
+    probe = next(searching)
+    while True:
+        try:
+            probe = searching.send([bool(right[probe.k])])
+        except StopIteration as stop:
+            return np.nan if stop.value.size is None else float(ks[stop.value.size])
+
+
+def imbalance(plain: pd.DataFrame, balanced: pd.DataFrame, ours: str, control: str) -> pd.DataFrame:
+    """How much of the fall of the margin is for the rarity of the class?
+
+    plain, balanced: from `Study.margins` of the same tests, under cross-entropy and under a class-balanced loss.
+    A row for each k: k, n (targets right at k = 0 under both), by_weight (how much less the control's margin falls
+    under the balanced loss), control_share and control_share_balanced (the control's fall over ours), all three with
+    _low and _high.
+    """
+    tables = [
+        {method: stats.by_k(group)["margin"] for method, group in table.groupby("method")}
+        for table in (plain, balanced)
+    ]
+    targets = tables[0][control].index.intersection(tables[1][control].index)
+    rows = []
+    for k in tables[0][control].columns[1:]:
+        fall = [{m: (by_k[0] - by_k[k])[targets] for m, by_k in table.items()} for table in tables]
+        row = {"k": k, "n": len(targets)} | stats.mean("by_weight", fall[0][control] - fall[1][control])
+        for name, falls in zip(("control_share", "control_share_balanced"), fall, strict=True):
+            row |= _ratio(name, falls[control], falls[ours])
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _ratio(name: str, part: pd.Series, whole: pd.Series) -> dict:
+    """The ratio of two means, with its bootstrap interval over targets; one target has no spread and gives itself."""
+    ratio = part.mean() / whole.mean()
+    if len(part) < 2:
+        return {name: ratio, f"{name}_low": ratio, f"{name}_high": ratio}
+    found = bootstrap(
+        (part, whole),
+        lambda part, whole, axis: part.mean(axis=axis) / whole.mean(axis=axis),
+        paired=True,
+        n_resamples=stats.RESAMPLES,
+        confidence_level=stats.CONFIDENCE,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return {name: ratio, f"{name}_low": found.low, f"{name}_high": found.high}

@@ -1,0 +1,30 @@
+"""Where things are, and writing them so that a reader sees the old file or the new one, never half.
+
+Paths are absolute, so that a notebook runs the same from any working directory.
+"""
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = ROOT / "notebooks"
+BOOK = ROOT / "book"
+RESULTS = ROOT / "results"
+
+
+@contextmanager
+def replacing(path: Path):
+    """Yields a temporary path in the same folder; on success it becomes `path`, if its bytes differ."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix, delete=False) as file:
+        temporary = Path(file.name)
+    try:
+        yield temporary
+        if path.exists() and path.read_bytes() == temporary.read_bytes():
+            return
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

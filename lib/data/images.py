@@ -1,0 +1,52 @@
+"""The images of a dataset as tensors on a device: what trainings and features read batches from."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from lib.data.datasets import Dataset
+from lib.data.device import one_thread
+
+SAMPLE = 2**30  # pixel values that mean and standard deviation are taken from: 4 GiB meanwhile
+EVAL_BATCH = 1000  # images a forward pass without gradients
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of a dataset on a device, (n, c, h, w) uint8, and how they are normalised; mean, std: (1, c, 1, 1)."""
+
+    train: Tensor
+    test: Tensor
+    mean: Tensor
+    std: Tensor
+
+    def batches(self, ids: Tensor, size: int, labels: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Training images (b, c, h, w) uint8, labels (b,) and ids (b,) of the given ids in the given order.
+
+        labels: (n,), by id. b = size, but for the last batch, which may be short.
+        """
+        for some in (ids[i : i + size] for i in range(0, len(ids), size)):
+            yield self.train[some], labels[some], some
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """float32 (b, c, h, w), in which each channel of the training images has mean 0 and standard deviation 1."""
+        return (images.float() - self.mean) / self.std
+
+
+@lru_cache(maxsize=2)
+def resident(dataset: Dataset, device: str = "cpu") -> Images:
+    """The images on the device, once a process. On a CPU they share the dataset's memory, memory-mapped or not."""
+    arrays = dataset.train_images, dataset.test_images
+    train, test = (torch.from_numpy(x if x.flags.writeable else x.copy()).to(device) for x in arrays)
+    return Images(train, test, *mean_and_std(train))
+
+
+def mean_and_std(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Of each channel, (1, c, 1, 1) float32. images: (n, c, h, w) uint8; of many, evenly spread ones are looked at."""
+    some = images[:: -(-images.numel() // SAMPLE)]
+    with one_thread(images.device.type):
+        std, mean = torch.std_mean(some.float(), dim=(0, 2, 3), keepdim=True)
+    return mean, std

@@ -1,0 +1,1 @@
+"""From tables of supports to pages: statistics, figures, the paper's numbers, claims and verdicts, records."""

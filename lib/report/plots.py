@@ -1,0 +1,341 @@
+"""Figures: one style, one colour a method everywhere."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from lib.methods import BLUE, DASHED, DISTANCES, DOTTED, FEATURES, NETWORKS, ORANGE, RED, SOLID, label, look
+from lib.report import stats
+
+TITLES = {"removal": "Removal", "mislabel": "Mislabelling"}
+CHANGED = {"removal": "removed", "mislabel": "mislabelled"}
+CHANGES = {kind: title.lower() for kind, title in TITLES.items()}
+
+
+def style() -> None:
+    """White background (legible in a dark theme too), light grid, text that is readable in the book."""
+    sns.set_theme(context="notebook", style="whitegrid", palette="colorblind")
+    plt.rcParams.update({"figure.dpi": 110, "savefig.dpi": 150, "savefig.bbox": "tight", "axes.titleweight": "bold"})
+
+
+def support_cdfs(supports: pd.DataFrame, k_max: int, title: str, panels: str = "kind") -> Figure:
+    """CDF of the support, a panel for each kind and a line for each method, with the band of its interval over targets.
+
+    supports: the table of `lib.study.Study.supports`. panels: the column that has a panel for each of its values, for
+    tables of one kind that have another. The axis is linear up to 8 and logarithmic beyond.
+    """
+    style()
+    names = list(supports[panels].unique())
+    figure, axes = plt.subplots(1, len(names), figsize=(max(4.4, 11.2 / len(names)) * len(names), 4.4), sharey=True)
+    for axis, name in zip(np.atleast_1d(axes), names, strict=True):
+        shown = stats.usable(supports[supports[panels] == name])
+        methods = list(shown["method"].unique())
+        alike = [look(method)[1:] for method in methods]
+        for i, method in enumerate(methods):
+            width = 2 / (1 + alike[i + 1 :].count(alike[i]))  # of one method with several numbers of models, the last
+            _cdf(axis, shown[shown["method"] == method], k_max, *look(method), width)
+        _of_k(axis, shown, k_max)
+        axis.set(title=(TITLES | NETWORKS)[name], xlabel=f"training images {CHANGED[shown['kind'].iloc[0]]}, k")
+    first = np.atleast_1d(axes)[0]
+    first.set_ylabel("share of targets flipped")
+    first.legend(loc="upper left", bbox_to_anchor=(0, 0.92), fontsize=9)
+    figure.suptitle(title, fontsize=12)
+    figure.tight_layout()
+    return figure
+
+
+def support_panels(supports: pd.DataFrame, panels: dict[str, list[str]], k_max: int, title: str) -> Figure:
+    """CDF of the support, a panel for each set of features and a line for each of its methods.
+
+    supports: as for `support_cdfs`, of one kind. panels: {features: methods}. The last line of all is in each, grey.
+    """
+    style()
+    n_columns = min(3, len(panels))
+    shape = -(-len(panels) // n_columns), n_columns
+    figure, axes = plt.subplots(*shape, figsize=(3.8 * shape[1], 3.6 * shape[0]), sharey=True, squeeze=False)
+    of = dict(iter(stats.usable(supports).groupby("method")))
+    reference = list(panels.values())[-1][-1]
+    for axis in axes.flat[len(panels) :]:
+        axis.set_visible(False)
+    for axis, (features, methods) in zip(axes.flat, panels.items(), strict=False):
+        _cdf(axis, of[reference], k_max, label(reference), "0.6", SOLID)
+        for method in methods:
+            distance = method.removeprefix(f"{features}_")
+            _cdf(axis, of[method], k_max, DISTANCES[distance][0], FEATURES[features][1], DISTANCES[distance][1])
+        _of_k(axis, of[reference], k_max)
+        axis.set(title=FEATURES[features][0], xlabel="k")
+        axis.legend(loc="upper left", bbox_to_anchor=(0, 0.92), fontsize=8)
+    figure.supylabel("share of targets flipped", fontsize=11)
+    figure.suptitle(title, fontsize=12)
+    figure.tight_layout()
+    return figure
+
+
+def _cdf(axis: Axes, supports: pd.DataFrame, k_max: int, name: str, colour, dash, width: float = 2) -> None:
+    """The line and the band of one method."""
+    k = np.arange(k_max + 1)
+    flipped = stats.flipped_by(supports, k)
+    low, high = stats.interval(flipped)
+    axis.step(k, flipped.mean(axis=0), where="post", color=colour, linestyle=dash, label=name, linewidth=width)
+    axis.fill_between(k, low, high, step="post", color=colour, alpha=0.12, linewidth=0)
+
+
+def _of_k(axis: Axes, supports: pd.DataFrame, k_max: int) -> None:
+    """The axes of a CDF: k, linear up to 8 and logarithmic beyond, and how many targets it is of."""
+    axis.set_xscale("symlog", base=2, linthresh=8)
+    ticks = [0, *(2**p for p in range(1, 20) if 2**p <= k_max)]
+    axis.set(xlim=(0, k_max), ylim=(0, 1.02), xticks=ticks, xticklabels=ticks)
+    axis.text(
+        0.02, 0.97, f"n = {supports['target'].nunique()} targets", transform=axis.transAxes, va="top", fontsize=10
+    )
+
+
+def counts(rows: list[dict], title: str) -> Figure:
+    """For each rival the share of targets with smaller, equal and larger support. rows: of `stats.paired`."""
+    style()
+    kinds = list(dict.fromkeys(row["kind"] for row in rows))
+    figure, axes = plt.subplots(
+        1, len(kinds), figsize=(5.6 * len(kinds), 0.6 * len(rows) / len(kinds) + 1.8), sharey=True
+    )
+    for axis, kind in zip(np.atleast_1d(axes), kinds, strict=True):
+        of_kind = [row for row in rows if row["kind"] == kind]
+        left = np.zeros(len(of_kind))
+        for key, colour in (("smaller", BLUE), ("equal", "0.8"), ("larger", ORANGE)):
+            values = np.array([row[key] for row in of_kind])
+            bars = axis.barh(range(len(of_kind)), values, left=left, color=colour, label=key)
+            axis.bar_label(bars, [str(value) if value else "" for value in values], label_type="center", fontsize=10)
+            left += values
+        axis.set_yticks(range(len(of_kind)), [label(row["worse"]) for row in of_kind])
+        axis.set(title=TITLES[kind], xlabel=f"targets, n = {of_kind[0]['n']}")
+        axis.grid(False)
+    np.atleast_1d(axes)[0].invert_yaxis()
+    np.atleast_1d(axes)[-1].legend(loc="upper left", bbox_to_anchor=(1, 1), title="our support is", frameon=False)
+    figure.suptitle(title, fontsize=11)
+    figure.tight_layout()
+    return figure
+
+
+def heat_map(values: pd.DataFrame, colour: pd.DataFrame, title: str, label: str) -> Figure:
+    """A table as a picture: `value`, and its interval below it, in each cell.
+
+    values: rows with columns row, column, value, low, high, in the order to be shown. colour: what each cell is
+    coloured by, (rows, columns) with their names.
+    """
+    style()
+    rows, columns = (list(values[key].drop_duplicates()) for key in ("row", "column"))
+    texts = [f"{v:.2f}\n[{low:.2f}, {high:.2f}]" for v, low, high in values[["value", "low", "high"]].to_numpy()]
+    cells = values.assign(text=texts).pivot(index="row", columns="column", values="text").loc[rows, columns]
+    figure, axis = plt.subplots(figsize=(0.94 * len(columns) + 3.2, 0.5 * len(rows) + 1.4))
+    shades = colour.loc[rows, columns].astype(float)
+    options = {"cmap": "vlag", "center": 0} if (shades.to_numpy() < 0).any() else {"cmap": "rocket_r"}
+    sns.heatmap(shades, annot=cells, fmt="", ax=axis, annot_kws={"fontsize": 8}, cbar_kws={"label": label}, **options)
+    axis.set(xlabel="", ylabel="", title=title)
+    plt.setp(axis.get_xticklabels(), rotation=30, ha="right", rotation_mode="anchor")
+    figure.tight_layout()
+    return figure
+
+
+def most_similar(images: np.ndarray, targets: dict[str, tuple[np.ndarray, dict[str, np.ndarray]]]) -> Figure:
+    """Each target and, a row for each method, the first ten training images of its ranking.
+
+    images: (n_train, c, h, w) uint8. targets: by title, the target (c, h, w) and, by method, its ranking (k,) of train
+    ids, k at least 10.
+    """
+    n_rows = [len(rankings) for _, rankings in targets.values()]
+    figure = plt.figure(figsize=(11, 0.5 * len(targets) + 1.05 * sum(n_rows)), layout="constrained")
+    parts = figure.subfigures(len(targets), squeeze=False, height_ratios=n_rows)[:, 0]
+    for part, (title, (target, rankings)) in zip(parts, targets.items(), strict=True):
+        part.suptitle(title, fontsize=12)
+        axes = part.subplots(len(rankings), 11, squeeze=False)
+        for row, (method, ids) in zip(axes, rankings.items(), strict=True):
+            for axis, image in zip(row, [target, *images[ids[:10]]], strict=True):
+                axis.imshow(image.transpose(1, 2, 0).squeeze(), cmap="gray")
+                axis.set(xticks=[], yticks=[])
+            for spine in row[0].spines.values():
+                spine.set(color="tab:red", linewidth=3)
+            row[0].set_ylabel(label(method), rotation=0, ha="right", va="center", fontsize=9)
+    return figure
+
+
+def lds_strips(scores: pd.DataFrame, title: str) -> Figure:
+    """LDS of each target as a point, and their mean, a row for each method. scores: from `Attribution.lds`."""
+    style()
+    methods = list(scores["method"].drop_duplicates())
+    figure, axis = plt.subplots(figsize=(8, 0.45 * len(methods) + 1.5))
+    for height, method in enumerate(methods):
+        name, colour, _ = look(method)
+        values = scores.loc[scores["method"] == method, "lds"]
+        axis.plot(values, np.full(len(values), height), "o", color=colour, alpha=0.35, markersize=5, markeredgewidth=0)
+        axis.plot(values.mean(), height, "|", color="black", markersize=16, markeredgewidth=2)
+    axis.set_yticks(range(len(methods)), [label(method) for method in methods])
+    axis.axvline(0, color="0.6", linestyle=":")
+    axis.invert_yaxis()
+    axis.set(xlabel="LDS; a point a target, a bar for the mean", title=title)
+    figure.tight_layout()
+    return figure
+
+
+COLUMNS = {  # of the table of all methods
+    "removal_auc": "removal AUC",
+    "mislabel_auc": "mislabelling AUC",
+    "margin_drop": "fall of the margin",
+    "lds": "LDS",
+}
+
+
+def forest(rows: pd.DataFrame, title: str) -> Figure:
+    """All methods, a line each, and a panel for each measure with its 95 % intervals. rows: `comparison.table`."""
+    style()
+    figure, axes = plt.subplots(1, len(COLUMNS), figsize=(13, 0.36 * len(rows) + 1.6), sharey=True)
+    for axis, (column, name) in zip(axes, COLUMNS.items(), strict=True):
+        for height, row in enumerate(rows.to_dict("records")):
+            axis.errorbar(row[column], height, xerr=_span(row, column), fmt="o", color=look(row["method"])[1])
+        axis.axvline(0, color="0.6", linestyle=DOTTED)
+        axis.set(xlabel=name)
+    axes[0].set_yticks(range(len(rows)), rows["method"].map(label))
+    axes[0].invert_yaxis()
+    figure.suptitle(title, fontsize=12)
+    figure.tight_layout()
+    return figure
+
+
+def fixed_k(rows: pd.DataFrame, references: list[str], title: str) -> Figure:
+    """Mean fall of the margin against k, a panel for each method, with the references' lines in each for comparison.
+
+    rows: `stats.fixed_k`, of one kind.
+    """
+    style()
+    methods = [method for method in rows["method"].drop_duplicates() if method not in references]
+    n_columns = min(4, len(methods))
+    n_rows = -(-len(methods) // n_columns)
+    shape = {"figsize": (3.1 * n_columns, 2.5 * n_rows), "sharex": True, "sharey": True, "squeeze": False}
+    figure, axes = plt.subplots(n_rows, n_columns, **shape)
+    for axis, method in zip(axes.flat, methods, strict=False):
+        for name in [*references, method]:
+            shown, colour, dash = look(name)
+            of_method = rows[rows["method"] == name]
+            axis.plot(of_method["k"], of_method["drop"], color=colour, linestyle=dash, linewidth=1.5, label=shown)
+            axis.fill_between(
+                of_method["k"], of_method["drop_low"], of_method["drop_high"], color=colour, alpha=0.12, linewidth=0
+            )
+        axis.set_title(label(method), fontsize=10)
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(k := sorted(rows["k"].unique()), k)
+    for axis in axes.flat[len(methods) :]:
+        axis.set_visible(False)
+    handles, names = axes.flat[0].get_legend_handles_labels()
+    figure.legend(handles[: len(references)], names[: len(references)], loc="upper right", ncols=2, frameon=False)
+    figure.supxlabel("training images removed, k", fontsize=11)
+    figure.supylabel("mean fall of the margin", fontsize=11)
+    figure.suptitle(title, fontsize=12, x=0.02, ha="left")
+    figure.tight_layout()
+    return figure
+
+
+def margin_curves(margins: pd.DataFrame, title: str) -> Figure:
+    """Margin against k, a panel a target, a dot where most seeds are wrong. margins: of `Study.margins`."""
+    style()
+    targets = list(margins["target"].drop_duplicates())
+    n_columns = min(5, len(targets))
+    shape = -(-len(targets) // n_columns), n_columns
+    figure, axes = plt.subplots(*shape, figsize=(2.6 * shape[1], 2.3 * shape[0]), sharex=True, squeeze=False)
+    for axis, target in zip(axes.flat, targets, strict=False):
+        of_target = margins[margins["target"] == target]
+        by_k = of_target.groupby("k")["margin"]
+        wrong = (of_target["margin"] <= 0).groupby(of_target["k"]).mean() >= 0.5
+        axis.plot(of_target["k"], of_target["margin"], ".", color=BLUE, alpha=0.3)
+        axis.plot(by_k.mean(), color=BLUE, linewidth=1.2)
+        axis.plot(by_k.mean()[wrong], "o", color=RED, markersize=5)
+        axis.axhline(0, color="0.6", linestyle=DOTTED)
+        axis.set_title(f"target {target}", fontsize=10)
+    for axis in axes.flat[len(targets) :]:
+        axis.set_visible(False)
+    figure.supxlabel("training images removed, k", fontsize=11)
+    figure.supylabel("margin", fontsize=11)
+    figure.suptitle(title, fontsize=12)
+    figure.tight_layout()
+    return figure
+
+
+def costs(rows: pd.DataFrame, scaled: pd.DataFrame, title: str) -> Figure:
+    """Figure 1: seconds against bytes, measured (filled) and extrapolated (hollow); removal against mislabelling AUC.
+
+    rows: `comparison.table`. scaled: `comparison.at_the_papers_numbers`.
+    """
+    style()
+    figure, (cost, quality) = plt.subplots(1, 2, figsize=(13.5, 5))
+    for row in rows.to_dict("records"):
+        name, colour, dash = look(row["method"])
+        marker = {SOLID: "o", DASHED: "s", DOTTED: "^", "-.": "v"}.get(dash, "D")
+        if row["bytes"]:
+            cost.plot(row["seconds"], row["bytes"] / 1e6, marker, color=colour)
+        spans = {"xerr": _span(row, "removal_auc"), "yerr": _span(row, "mislabel_auc")}
+        point = row["removal_auc"], row["mislabel_auc"]
+        quality.errorbar(*point, **spans, fmt=marker, color=colour, ecolor=(*to_rgb(colour), 0.3), label=name)
+    for row in scaled.to_dict("records"):
+        point = row["seconds"], row["bytes"] / 1e6
+        cost.plot(*point, "o", color=look(row["method"])[1], fillstyle="none")
+        cost.annotate(label(row["method"]), point, xytext=(-6, 6), textcoords="offset points", fontsize=8, ha="right")
+    cost.set(xscale="log", yscale="log", xlabel="core-seconds", ylabel="MB to be kept", title="(a) cost")
+    quality.set(xlabel="removal AUC", ylabel="mislabelling AUC", title="(b) quality")
+    quality.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8, frameon=False)
+    figure.suptitle(title, fontsize=12)
+    figure.tight_layout()
+    return figure
+
+
+def _span(row: dict, value: str) -> list[list[float]]:
+    """An interval as matplotlib's error bars want it: how far below the value, how far above."""
+    return [[row[value] - row[f"{value}_low"]], [row[f"{value}_high"] - row[value]]]
+
+
+def verdicts(rows: pd.DataFrame | list[dict], claim: str = "the first finds smaller supports") -> str:
+    """For the head of a page, in Markdown: each pair of methods under its verdict.
+
+    rows: of `stats.paired` or `stats.lds_paired`, perhaps with a column network. claim: what the verdicts are about.
+    """
+    rows, lines = pd.DataFrame(rows), []
+    if rows.empty:
+        return "**Verdict**: none, as there are no results."
+    apart = [key for key in ("kind", "network") if key in rows and rows[key].nunique() > 1]
+    for verdict, of_verdict in rows.groupby("verdict"):
+        pairs = []
+        for first, of_first in of_verdict.groupby("better", sort=False):
+            others = []
+            for second, of_pair in of_first.groupby("worse", sort=False):
+                where = [", ".join((NETWORKS | CHANGES)[name] for name in names) for names in of_pair[apart].to_numpy()]
+                others.append(f"*{label(second)}*" + (f" ({'; '.join(where)})" if apart else ""))
+            pairs.append(f"*{label(first)}* against {', '.join(others)}")
+        lines.append(f"- **{verdict}**: {'; '.join(pairs)}")
+    return "\n".join([f"**Verdict** by rule on the claim that {claim}, n = {rows['n'].min()}:", "", *lines])
+
+
+def _with_interval(value: float, low: float, high: float) -> str:
+    if pd.isna(value):
+        return "–"
+    return f"{value:.3f}" if pd.isna(low) else f"{value:.3f} [{low:.3f},\N{NO-BREAK SPACE}{high:.3f}]"
+
+
+def table(rows: pd.DataFrame | list[dict]):
+    """A table to show on a page: methods in words, intervals beside their value, three decimals, no index."""
+    shown = pd.DataFrame(rows)
+    for column in ("method", "better", "worse"):
+        if column in shown:
+            shown[column] = shown[column].map(label)
+    if "network" in shown:
+        shown["network"] = shown["network"].map(lambda name: NETWORKS.get(name, name))
+    for column in list(shown):
+        bounds = [f"{column}_low", f"{column}_high"]
+        if column in ("difference", "here"):
+            bounds = ["low", "high"]
+        if set(bounds) <= set(shown):
+            triples = shown[[column, *bounds]].itertuples(index=False)
+            shown[column] = [_with_interval(*triple) for triple in triples]
+            shown = shown.drop(columns=bounds)
+    shown.columns = [column.replace("_", " ") for column in shown]
+    apart = {"selector": "td, th", "props": "padding: 0.15rem 0.6rem"}
+    return shown.style.hide(axis="index").format(precision=3, na_rep="–").set_table_styles([apart])

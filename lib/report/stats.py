@@ -1,0 +1,218 @@
+"""From supports to numbers with intervals: CDFs, areas under them, paired differences, verdicts.
+
+The unit of every interval is the target: it says how the result would vary with other targets of the same kind.
+Targets that are wrong before anything is changed have no support; they are counted and left out.
+"""
+
+import numpy as np
+import pandas as pd
+from scipy.stats import beta, bootstrap
+
+from lib.bisection import WRONG_AT_ZERO
+
+RESAMPLES = 10_000
+CONFIDENCE = 0.95
+
+
+def flipped_by(supports: pd.DataFrame, k: np.ndarray) -> np.ndarray:
+    """Whether each target's support is at most each k. supports: n rows. k: (m,). Returns (n, m) bool."""
+    sizes = supports["size"].astype(float).fillna(np.inf).to_numpy()
+    return sizes[:, None] <= k
+
+
+def interval(values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """95 % interval of the mean over the first axis. values: (n, ...). Returns low and high, (...).
+
+    Of truth values, that is of a share: the exact one (Clopper and Pearson's), since resamples of none or of all do not
+    vary. Else percentiles of 10 000 bootstrap resamples; one value has no spread and gives itself.
+    """
+    values = np.asarray(values)
+    if values.dtype == bool:
+        return _exact_interval(values.sum(axis=0), len(values))
+    if len(values) < 2:
+        return values.mean(axis=0), values.mean(axis=0)
+    result = bootstrap(
+        (values,),
+        np.mean,
+        axis=0,
+        n_resamples=RESAMPLES,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    )
+    return result.confidence_interval.low, result.confidence_interval.high
+
+
+def _exact_interval(yes: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    tail = (1 - CONFIDENCE) / 2
+    low = np.where(yes > 0, beta.ppf(tail, yes, n - yes + 1), 0.0)
+    high = np.where(yes < n, beta.ppf(1 - tail, yes + 1, n - yes), 1.0)
+    return low, high
+
+
+def usable(supports: pd.DataFrame) -> pd.DataFrame:
+    """The targets that are right before anything is changed."""
+    return supports[supports["reason"] != WRONG_AT_ZERO]
+
+
+def area(supports: pd.DataFrame, k_max: int) -> np.ndarray:
+    """Each target's share of the area under the CDF from 0 to k_max: 1 - size / k_max, or 0 if not flipped. (n,).
+
+    Their mean is the normalised AUC: 0 if no target flips, near 1 if all flip at once. Source: Paper §2.1 and Fig. 1.
+    """
+    return 1 - supports["size"].astype(float).fillna(k_max).to_numpy() / k_max
+
+
+def summary(supports: pd.DataFrame, k_max: int) -> pd.DataFrame:
+    """One row for each (kind, method): targets, share flipped, AUC with interval, median support, trainings.
+
+    Columns: kind, method, n (targets right at k = 0), excluded, flipped, flipped_low, flipped_high, auc, auc_low,
+    auc_high, median (support of half of the targets; missing where fewer flip), trainings.
+    """
+    rows = []
+    for (kind, method), group in supports.groupby(["kind", "method"], sort=False):
+        targets = usable(group)
+        flips, areas = flipped_by(targets, np.array([k_max]))[:, 0], area(targets, k_max)
+        median = targets["size"].astype(float).fillna(np.inf).median()
+        rows.append(
+            {"kind": kind, "method": method, "n": len(targets), "excluded": len(group) - len(targets)}
+            | mean("flipped", flips)
+            | mean("auc", areas)
+            | {"median": median if np.isfinite(median) else np.nan, "trainings": group["trainings"].sum()}
+        )
+    return pd.DataFrame(rows)
+
+
+def paired(supports: pd.DataFrame, kind: str, better: str, worse: str, k_max: int) -> dict:
+    """Does `better` find smaller supports than `worse` on the same targets? The difference of AUC, paired by target.
+
+    Returns kind, better, worse, n, difference, low, high, smaller, equal, larger (targets on which `better` finds so
+    large a support), verdict.
+    """
+    both = usable(supports[supports["kind"] == kind]).pivot(index="target", columns="method", values="size")
+    both = both[[better, worse]].astype(float).fillna(np.inf)
+    difference = (both[worse].clip(upper=k_max) - both[better].clip(upper=k_max)).to_numpy() / k_max
+    low, high = map(float, interval(difference))
+    return {
+        "kind": kind,
+        "better": better,
+        "worse": worse,
+        "n": len(both),
+        "difference": difference.mean(),
+        "low": low,
+        "high": high,
+        "smaller": int((both[better] < both[worse]).sum()),
+        "equal": int((both[better] == both[worse]).sum()),
+        "larger": int((both[better] > both[worse]).sum()),
+        "verdict": verdict(low, high),
+    }
+
+
+def fixed_k(margins: pd.DataFrame) -> pd.DataFrame:
+    """How far margins fall, and how many targets flip, when the first k images of a ranking change.
+
+    margins: from `Study.margins`, with k = 0 among its k; a target's margin is the mean over seeds, and most seeds
+    decide what it is predicted as. Targets that are wrong at k = 0 are left out, as from the supports.
+    A row for each curve and k: kind, method, k, n, drop, drop_low, drop_high, flipped, flipped_low, flipped_high.
+    """
+    rows = []
+    for (kind, method), group in margins.groupby(["kind", "method"], sort=False):
+        means = by_k(group)
+        for k in means["margin"].columns[1:]:
+            drop, flipped = means["margin", 0] - means["margin", k], means["wrong", k] >= 0.5
+            row = {"kind": kind, "method": method, "k": k, "n": len(means)}
+            rows.append(row | mean("drop", drop) | mean("flipped", flipped))
+    return pd.DataFrame(rows)
+
+
+def mean_falls(margins: pd.DataFrame) -> pd.DataFrame:
+    """The height of each target's removal curve: its fall of the margin, averaged over k. (targets, methods).
+
+    margins: as for `fixed_k`, of one kind.
+    """
+    falls = {}
+    for method, group in margins.groupby("method", sort=False):
+        means = by_k(group)["margin"]
+        falls[method] = means[0] - means.drop(columns=0).mean(axis=1)
+    return pd.DataFrame(falls)
+
+
+def by_k(margins: pd.DataFrame) -> pd.DataFrame:
+    """Mean margin and share of wrong answers, (targets right at k = 0, k): columns ("margin", k) and ("wrong", k)."""
+    means = margins.assign(wrong=margins["margin"] <= 0).groupby(["target", "k"])[["margin", "wrong"]].mean().unstack()
+    return means[means["wrong", 0] < 0.5]
+
+
+def mean(name: str, values: np.ndarray | pd.Series) -> dict:
+    """The mean of a value over targets (of truth values, the share), and its interval: NAME, NAME_low, NAME_high."""
+    low, high = map(float, interval(values))
+    return {name: float(values.mean()), f"{name}_low": low, f"{name}_high": high}
+
+
+def share(yes: pd.Series | np.ndarray) -> dict:
+    """The share of `yes`, (n,) bool, with its interval: share, low, high, n."""
+    if not len(yes):
+        return {"share": np.nan, "low": np.nan, "high": np.nan, "n": 0}
+    low, high = map(float, interval(np.asarray(yes, dtype=bool)))
+    return {"share": float(np.mean(yes)), "low": low, "high": high, "n": len(yes)}
+
+
+def differences(values: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """Is each method's value larger than that of the reference? Paired by target; the largest mean first.
+
+    values: (targets, methods). Columns: method, n, mean, difference, low, high, verdict.
+    """
+    rows = [
+        {"method": method, "n": len(values), "mean": values[method].mean()}
+        | _difference(values[method], values[reference])
+        for method in values.mean().sort_values(ascending=False).index
+        if method != reference
+    ]
+    return pd.DataFrame(rows)
+
+
+def _difference(first: pd.Series, second: pd.Series) -> dict:
+    low, high = map(float, interval(first - second))
+    return {"difference": (first - second).mean(), "low": low, "high": high, "verdict": verdict(low, high)}
+
+
+def lds_summary(scores: pd.DataFrame) -> pd.DataFrame:
+    """Mean LDS of each method over targets: method, n, lds, lds_low, lds_high. scores: from `Attribution.lds`."""
+    groups = scores.groupby("method", sort=False)["lds"]
+    return pd.DataFrame({"method": method, "n": len(values)} | mean("lds", values) for method, values in groups)
+
+
+def lds_paired(scores: pd.DataFrame, better: str) -> pd.DataFrame:
+    """Is the LDS of `better` higher than each other method's? Paired by target.
+
+    Columns: better, worse, n, difference, low, high, verdict.
+    """
+    by_target = scores.pivot(index="target", columns="method", values="lds")
+    rows = []
+    for worse in scores["method"].drop_duplicates()[lambda names: names != better]:
+        row = {"better": better, "worse": worse, "n": len(by_target)}
+        rows.append(row | _difference(by_target[better], by_target[worse]))
+    return pd.DataFrame(rows)
+
+
+def agreement(first: pd.Series, second: pd.Series) -> dict:
+    """How far do two measurements of the same margins agree? Paired by their index, (target, seed) or the like.
+
+    Returns n, correlation (Pearson's), same_sign (share with the same prediction, right or wrong), difference (mean of
+    second - first) with low, high.
+    """
+    first, second = first.align(second, join="inner")
+    low, high = map(float, interval((second - first).groupby("target").mean()))
+    return {
+        "n": len(first),
+        "correlation": first.corr(second),
+        "same_sign": ((first > 0) == (second > 0)).mean(),
+        "difference": (second - first).mean(),
+        "low": low,
+        "high": high,
+    }
+
+
+def verdict(low: float, high: float) -> str:
+    """What an interval of a difference says of the claim that it is positive: agrees, disagrees, or undecided."""
+    return "agrees" if low > 0 else "disagrees" if high < 0 else "undecided"
