@@ -4,7 +4,6 @@ Files whose content has not changed are left alone.
 """
 
 import json
-from dataclasses import asdict
 from importlib.metadata import version
 
 import numpy as np
@@ -57,7 +56,7 @@ def save(study, name: str, figure: Figure, tables: dict):
     trained = study.retrainings(pd.concat([table for table in tables.values() if "keys" in table] or [NO_KEYS]))
     provenance = {
         "figure": name,
-        "profile": asdict(study.profile),
+        "profile": study.profile.content,
         "dataset": {"name": study.dataset.name, "checksum": study.dataset.checksum},
         "recipe": study.profile.recipe.hash,
         "retrainings": len(trained),
