@@ -265,7 +265,8 @@ class Attribution:
         if name != "datamodels" or not (profile.published_subsets and profile.published_datamodels):
             return read(models)
         weights = self._rivals.datamodels.published_weights(fetch(profile.published_datamodels), self.dataset)
-        return read(models[:-1]) | read(models[-1:], weights=weights[:, self.targets].T)
+        fewer = read(models[:-1]) if models[1:] else {}
+        return fewer | read(models[-1:], weights=weights[:, self.targets].T)
 
     def _timed(self, make: Callable[[], dict[str, np.ndarray]]) -> Callable[[], dict[str, np.ndarray]]:
         """`make`, with the seconds that it took among what it returns."""

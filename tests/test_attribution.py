@@ -55,8 +55,6 @@ def test_another_network_of_the_profile(opened):
     "name",
     [
         "trak",
-        "trak:3",
-        "tracin:1",
         "trax:2",
         "moco",
         "moco_l3",
@@ -71,7 +69,13 @@ def test_another_network_of_the_profile(opened):
     ],
 )
 def test_unknown_names_are_refused_with_those_that_are_known(opened, name):
-    with pytest.raises(ValueError, match=f"unknown method '{name}'; give .*moco.*l2.*trak:2.*:all ranks"):
+    with pytest.raises(ValueError, match=f"unknown method '{name}'; give .*moco.*l2.*trak:20.*:all to rank"):
+        opened.ranking(name)
+
+
+@pytest.mark.parametrize(("name", "known"), [("trak:3", "1, 2"), ("tracin:1", "2"), ("datamodels:2@vit", "10, 12")])
+def test_numbers_of_models_that_a_profile_lacks_are_refused_with_those_that_it_has(opened, name, known):
+    with pytest.raises(ValueError, match=f"unknown method '{name}': profile smoke has .* with {known} models"):
         opened.ranking(name)
 
 

@@ -75,9 +75,9 @@ def test_too_few_models_are_refused_before_any_is_trained(tiny):
 
 
 def test_what_looks_into_networks_is_not_read_from_subsets(tiny, quick):
-    with pytest.raises(ValueError, match="trak looks into networks; use from_networks"):
+    with pytest.raises(ValueError, match="trak is trained on halves; use from_networks"):
         rivals.from_subsets("trak", tiny, [0], (10,), lambda n: pytest.fail("it trained"))
-    with pytest.raises(ValueError, match="datamodels reads models on subsets; use from_subsets"):
+    with pytest.raises(ValueError, match="datamodels is trained on subsets; use from_subsets"):
         rivals.from_networks("datamodels", tiny, quick, [0], (10,))
 
 

@@ -4,8 +4,8 @@ A file here is a family of them. Its dict RIVALS names each and says in what it 
 a dict DISTANCES adds distances between features. A new one is a new file, and its label in `lib.methods`. What all of
 them share is below: the networks of an ensemble, their combination, what it costs, and checks.
 
-    from_networks("trak", dataset, recipe, targets, sizes=(1, 5, 20))           {size: scores and seconds}
-    from_subsets("datamodels", dataset, targets, (100, 200), masks, margins)    {size: scores and seconds}
+    from_networks("trak", dataset, recipe, targets, sizes=(1, 5, 20))        {size: scores and seconds}
+    from_subsets("datamodels", dataset, targets, (100, 200), observe)        {size: scores and seconds}
 
 Scores are float32 (n_targets, n_train), higher = supports the target's correct prediction more, of every training
 image: label conditioning is the caller's. The same arguments give the same bits on the same machine.
@@ -149,10 +149,7 @@ def _checked(
         raise ValueError(f"unknown method {name!r}; choose one of {', '.join(RIVALS)}")
     rival, targets, n_test = RIVALS[name], np.asarray(targets), len(dataset.test_labels)
     if (rival.trained_on == SUBSETS) != on_subsets:
-        looks = (
-            "looks into networks: call from_networks" if on_subsets else "reads models on subsets: call from_subsets"
-        )
-        raise ValueError(f"{name} {looks}")
+        raise ValueError(f"{name} is trained on {rival.trained_on}; use from_{'networks' if on_subsets else 'subsets'}")
     if targets.ndim != 1 or not len(targets) or not np.issubdtype(targets.dtype, np.integer):
         raise ValueError(f"targets of shape {targets.shape}, {targets.dtype}, are no test ids; give a list of integers")
     outside = targets[(targets < 0) | (targets >= n_test)]

@@ -12,7 +12,7 @@ from lib.data import EVAL_BATCH
 
 BATCH = 250  # images whose gradients are held at once, at most
 GRADIENT_FLOATS = 2**28  # numbers in those gradients, at most: 1 GiB
-ALL, HALVES, SUBSETS = "all", "halves", "subsets"  # what a rival's models are trained on
+ALL, HALVES, SUBSETS = "all images", "halves", "subsets"  # what a rival's models are trained on
 
 
 @dataclass(frozen=True)
