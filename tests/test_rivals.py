@@ -385,3 +385,8 @@ def test_knn_shapley_agrees_with_dattri():
         expected = KNNShapleyAttributor(k_neighbors=5).attribute(*loaders).numpy()
     found = similarity.shapley(distances.l2(targets, train), labels, target_labels, 5)
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_knn_shapley_needs_k_images():
+    with pytest.raises(ValueError, match="k=4 neighbours of 3 training images"):
+        similarity.shapley(np.zeros((1, 3)), np.zeros(3), np.zeros(1), 4)

@@ -69,9 +69,7 @@ class Rival:
     """
 
     score: Callable
-    trained_on: str = (
-        ALL  # training images; random HALVES, one a network; or SUBSETS, whose models several rivals share
-    )
+    trained_on: str = ALL  # or HALVES, a random one per network; or SUBSETS, whose models several rivals share
     checkpoints: int = 0  # of a training, whose scores are added, times their learning rates; 0: the trained network
     least: int = 1  # models
     combine: Callable[[Iterable], Iterator[np.ndarray]] = running_mean  # of each network's result: of one, of two, …

@@ -33,8 +33,10 @@ def shapley(similarity: np.ndarray, labels: np.ndarray, target_labels: np.ndarra
     """Shapley values (n_targets, n_train) from similarity (n_targets, n_train) and labels (n_train,), (n_targets,).
 
     From the farthest image inwards: the i-th nearest differs from the next in value as they differ in being right,
-    times min(k, i) / (k i); the farthest has 1 / n if right.
+    times min(k, i) / (k i); the farthest has 1 / n if right. Raises ValueError where k exceeds the training set.
     """
+    if k > len(labels):
+        raise ValueError(f"k={k} neighbours of {len(labels)} training images; give more images")
     order = np.argsort(-similarity, axis=1, kind="stable")
     right = (labels[order] == target_labels[:, None]).astype(float)
     rank = np.arange(1, order.shape[1])
@@ -45,8 +47,4 @@ def shapley(similarity: np.ndarray, labels: np.ndarray, target_labels: np.ndarra
     return values
 
 
-RIVALS = {
-    "own_cosine": Rival(own_cosine),
-    "own_l2": Rival(own_l2),
-    "knn_shapley": Rival(knn_shapley),
-}
+RIVALS = {"own_cosine": Rival(own_cosine), "own_l2": Rival(own_l2), "knn_shapley": Rival(knn_shapley)}
