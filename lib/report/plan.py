@@ -6,7 +6,6 @@ A notebook says in its cell tagged `plan` what it will compute, as data under th
 profile's values fit each other, the manifest and the networks, and counts. Nothing is computed, downloaded or written.
 """
 
-import inspect
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -178,7 +177,7 @@ def learnt(profile: Profile, methods: Sequence[Method], lds: dict[float, Sequenc
         kept = 4 * (n_train + n_test) * n_features(recipe, dataset)
         found.append(Item(f"features, {name}", trained, trained, feature_flops(recipe, dataset), kept))
     for stem, network in dict.fromkeys((method.stem, method.network) for method in methods if method.models):
-        if stem not in SUBSET_METHODS and "n_models" in inspect.signature(rivals.METHODS[stem]).parameters:
+        if stem not in SUBSET_METHODS:
             there = profile.on(network)
             n, each = max(sizes(there, stem)), training_flops(there.recipe, dataset)
             if stem == "trak":
