@@ -1,1 +1,5 @@
 """From tables of supports to pages: statistics, figures, the paper's numbers, claims and verdicts, records."""
+
+from lib.report.page import Page, write
+
+__all__ = ["Page", "write"]

@@ -23,7 +23,7 @@ from IPython.display import HTML, Markdown
 from matplotlib.figure import Figure
 
 from lib import profiles
-from lib.data import RESULTS, replacing
+from lib.data import replacing
 from lib.features import FeatureRecipe
 from lib.profiles import PROFILES, Profile, class_sizes
 from lib.report import committed
@@ -111,7 +111,7 @@ class Page:
         with replacing(folder / "record.json") as path:
             path.write_text(json.dumps(record, indent=1) + "\n")
         shown = {
-            "tables and figure": f"results/{folder.relative_to(RESULTS)}/",
+            "tables and figure": f"results/{folder.relative_to(self.study.folder.parent)}/",
             "dataset": f"{record['dataset']['name']}, sha256 {record['dataset']['checksum'][:16]}…",
             "recipe of the retrainings": record["recipe"],
             "versions": ", ".join(f"{package} {v}" for package, v in record["versions"].items()),
