@@ -11,7 +11,7 @@ import math
 import zipfile
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -109,7 +109,7 @@ def values(chosen: Entry, names: Files, **overrides) -> Profile:
     hardly meets itself among the negatives. Source: our choice. Raises what `lib.profiles.load` raises.
     """
     n, smallest = len(names.train), int(names.counts()["training"].min())
-    batch_size, moco_batch_size = min(BASE.recipe.batch_size, n // 10), min(BASE.moco.batch_size, n // 8)
+    batch_size, moco_batch_size = min(BASE.recipe.batch_size, n // 10), min(BASE.selfsupervised.batch_size, n // 8)
     given = {key: value for key, value in overrides.items() if value is not None}
     epochs = given.get("epochs", max(BASE.recipe.epochs, math.ceil(STEPS / (n // batch_size))))
     fitting = {
@@ -119,7 +119,7 @@ def values(chosen: Entry, names: Files, **overrides) -> Profile:
         "epochs": epochs,
         "warmup_epochs": epochs * BASE.recipe.warmup_epochs / BASE.recipe.epochs,
         "moco_batch_size": moco_batch_size,
-        "moco_memory_bank": min(BASE.moco.memory_bank, n // 4),
+        "moco_memory_bank": min(BASE.selfsupervised.memory_bank, n // 4),
     }
     profile = replace(profiles.load(BASE.name, **fitting | given), name=NAME, dataset=chosen)
     if profile.k_max < SHOWN:
@@ -150,7 +150,7 @@ class OwnStudy(Study):
     def outputs(self, name: str) -> Path:
         """A folder of its own for each content of the images, values and targets."""
         content = {"dataset": self.dataset.checksum, "targets": self.targets.tolist()}
-        return self.folder / f"{name}-{short_hash(asdict(self.profile) | content)}"
+        return self.folder / f"{name}-{short_hash(self.profile.content | content)}"
 
     @cached_property
     def targets(self) -> np.ndarray:

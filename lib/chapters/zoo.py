@@ -1,4 +1,4 @@
-"""Figures 8 and 9: the features of several networks, each by both distances, where images are removed or mislabelled."""
+"""Figures 8 and 9: features of several networks, each by both distances, by removal or by mislabelling."""
 
 import pandas as pd
 

@@ -15,7 +15,7 @@ from IPython.display import HTML
 from matplotlib.figure import Figure
 
 from lib.data import RESULTS, fetch, find
-from lib.profiles import PROFILES, Profile, outputs
+from lib.profiles import PROFILES, Profile
 from lib.report import plots
 
 COLUMNS = ("kind", "method", "target", "label", "wrong_label", "size", "reason", "low", "high", "votes", "trainings")
@@ -32,14 +32,14 @@ def missing(profile: Profile) -> str:
 
 def supports(profile: Profile, figure: str) -> pd.DataFrame:
     """The supports of a figure as they are under results/, without the ledger's keys; no row where there are none."""
-    path = outputs(profile, figure) / "supports.csv"
+    path = RESULTS / profile.name / profile.folder(figure) / "supports.csv"
     found = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=list(COLUMNS))
     return found.astype({"size": "Int64", "low": "Int64", "high": "Int64"})
 
 
 def status(profile: Profile, figure: str) -> str:
     """One paragraph of Markdown in the place of `record.status`: what is shown, and how to compute it here."""
-    path = outputs(profile, figure) / "record.json"
+    path = RESULTS / profile.name / profile.folder(figure) / "record.json"
     how = escape(find(profile.dataset).manual)  # it may name <folders>
     if not path.exists():
         return (

@@ -12,7 +12,7 @@ is not on this machine, what came with the repository stands in their place (`li
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -124,7 +124,7 @@ def _record(study: Study, name: str, tables: pd.DataFrame) -> dict:
     trained = study.retrainings(tables)
     return {
         "figure": name,
-        "profile": asdict(study.profile),
+        "profile": study.profile.content,
         "dataset": {"name": study.dataset.name, "checksum": study.dataset.checksum},
         "recipe": study.profile.recipe.hash,
         "retrainings": len(trained),

@@ -240,7 +240,7 @@ def checked(profile: Profile) -> str:
 def needed(profile: Profile, methods: Sequence[Method], lds: dict[float, Sequence[str]]) -> str:
     """Every entry of the manifest that is read: its size, whether it is pinned, where it is or how it is had."""
     names = [profile.dataset] if methods else []
-    names += [profile.moco.method] if any(m.features == "moco" for m in methods) else []
+    names += [profile.selfsupervised.method] if any(m.features == "moco" for m in methods) else []
     names += profile.published_lds or () if 0.5 in lds else ()
     if any(m.stem in SUBSET_METHODS for m in methods):
         names += [*(profile.published_subsets or ()), *filter(None, [profile.published_datamodels])]
