@@ -24,7 +24,7 @@ from lib.bisection import FOUND, LARGER
 from lib.data import RESULTS, Entry, as_entry, fetch, replacing
 from lib.profiles import Profile
 from lib.report import Page
-from lib.report.page import OVERRIDES
+from lib.report.page import OVERRIDES, chosen
 from lib.retrain import margins, short_hash
 from lib.study import Study
 
@@ -89,19 +89,19 @@ class Files:
         return self.test.index(name)
 
 
-def files(chosen: Entry) -> Files:
+def files(images: Entry) -> Files:
     """What a folder or zip holds, from the names alone. Raises ValueError where it is no dataset or too small."""
-    with data.opened(fetch(chosen), chosen) as (names, _):
-        splits = data.splits(names, chosen)
-    for c, images in splits[0].items():
-        if len(images) < LEAST_IMAGES:
+    with data.opened(fetch(images), images) as (names, _):
+        splits = data.splits(names, images)
+    for c, of_class in splits[0].items():
+        if (n := len(of_class)) < LEAST_IMAGES:
             raise ValueError(
-                f"{chosen.name}: class {c} has {len(images)} training images; give every class {LEAST_IMAGES} or more"
+                f"{images.name}: class {c} has {n} training images; give every class {LEAST_IMAGES} or more"
             )
-    return Files(*([name for images in split.values() for name in images] for split in splits))
+    return Files(*([name for of_class in split.values() for name in of_class] for split in splits))
 
 
-def values(chosen: Entry, names: Files, **overrides) -> Profile:
+def values(images: Entry, names: Files, **overrides) -> Profile:
     """The profile for these images: the default one's values, but for those that have to fit their number.
 
     overrides: as for `lib.profiles.load`; None leaves a value as it is here. A batch is at most a tenth of the images,
@@ -121,7 +121,7 @@ def values(chosen: Entry, names: Files, **overrides) -> Profile:
         "moco_batch_size": moco_batch_size,
         "moco_memory_bank": min(BASE.selfsupervised.memory_bank, n // 4),
     }
-    profile = replace(profiles.load(BASE.name, **fitting | given), name=NAME, dataset=chosen)
+    profile = replace(profiles.load(BASE.name, **fitting | given), name=NAME, dataset=images)
     if profile.k_max < SHOWN:
         raise ValueError(f"k_max={profile.k_max} is less than the {SHOWN} images that are shown; give {SHOWN} or more")
     return profile
@@ -178,10 +178,10 @@ class OwnStudy(Study):
 
 def open_page(parameters: Mapping) -> tuple[Page, Files]:
     """The page of the user's images, with their names. parameters: the notebook's, as for `Page`."""
-    chosen, target = entry(parameters["images"], parameters["size"]), parameters["target"]
-    names = files(chosen)
-    overrides = {key: value for key, value in parameters.items() if key in OVERRIDES}
-    profile = values(chosen, names, **overrides | ({} if target is None else {"n_targets": 1}))
+    images, target = entry(parameters["images"], parameters["size"]), parameters["target"]
+    names = files(images)
+    only = {} if target is None else {"n_targets": 1}
+    profile = values(images, names, **chosen(parameters, OVERRIDES) | only)
     test_id = None if target is None else names.test_id(target)
     return Page(NAME, parameters, profile, OwnStudy, target=test_id), names
 

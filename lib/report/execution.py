@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from multiprocessing import Process, connection
+from multiprocessing import Pool
 from pathlib import Path
 
 import joblib
@@ -105,6 +105,13 @@ def parse(name: str, given: dict[str, str], known: dict[str, dict]) -> dict:
     return values
 
 
+def asked(name: str, given: dict[str, str], root: Path = ROOT) -> dict:
+    """The values of all parameters of a notebook. given: as text. Errors: those of `declared` and `parse`."""
+    known = declared(name, root)
+    defaults = {key: parameter["default"] for key, parameter in known.items()}
+    return defaults | parse(name, given, known | (DRY_RUN if "profile" in known else {}))
+
+
 def stamp(name: str, values: dict, root: Path = ROOT) -> str:
     """Digest (sha256 hex) of what a page is made from: notebook, library, data manifest, every parameter's value."""
     digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
@@ -155,53 +162,11 @@ def _cause(error: Exception) -> str:
     return f"cell {error.exec_count} raised {error.ename}: {error.evalue.splitlines()[0] if error.evalue else ''}"
 
 
-def dry_run(name: str, values: dict, root: Path = ROOT) -> str:
-    """What the notebook would compute (see `lib.report.plan`): its cells up to the one tagged `plan` are run, here.
-
-    Raises ValueError where a value does not fit, or no cell has the tag.
-    """
-    cells = [cell for cell in nbformat.read(source(name, root), as_version=4).cells if cell.cell_type == "code"]
-    tags = [cell.metadata.get("tags", []) for cell in cells]
-    if not any("plan" in some for some in tags):
-        raise ValueError(f"{name} has no cell tagged plan: say there what it computes, see the developers' guide")
-    namespace = {}
-    for cell, some in zip(cells, tags, strict=True):
-        exec(compile(cell.source, f"{name}, cell {cell.id}", "exec"), namespace)
-        if "parameters" in some:
-            namespace |= values
-        if "plan" in some:
-            break
-    from lib.report import plan  # here, since a run that computes does not need it
-
-    return plan.text(namespace["values"], **{key: namespace[key] for key in plan.NAMES if key in namespace})
-
-
-def asked(name: str, given: dict[str, str], root: Path = ROOT) -> tuple[dict, dict]:
-    """The values of all parameters of a notebook, and of those among them that differ from their default.
-
-    given: as text. Errors: those of `declared` and `parse`.
-    """
-    known = declared(name, root)
-    values = {key: parameter["default"] for key, parameter in known.items()}
-    values |= parse(name, given, known | (DRY_RUN if "profile" in known else {}))
-    return values, {key: value for key, value in values.items() if key in known and value != known[key]["default"]}
-
-
-def run(name: str, given: dict[str, str], root: Path = ROOT) -> None:
-    """Check the parameters and make the page; or print what it would compute, for a dry run.
-
-    Errors: those of `asked`, `execute` and `dry_run`.
-    """
-    values, changed = asked(name, given, root)
-    if values.pop("dry_run", False):
-        print(dry_run(name, values, root))
-    else:
-        make(name, values, changed, root)
-
-
-def make(name: str, values: dict, changed: dict, root: Path = ROOT) -> None:
-    """Run a notebook into its page and say so in two lines; see `execute`."""
+def make(name: str, values: dict, root: Path = ROOT) -> None:
+    """Run a notebook with all its parameters' values into its page, and say so in two lines; see `execute`."""
     # what equals its default is not injected: an extra cell on the page then always means a departure from it
+    known = declared(name, root)
+    changed = {key: value for key, value in values.items() if value != known[key]["default"]}
     shown = ", ".join(f"{key} {value}" for key, value in values.items() if key == "profile" or key in changed)
     print(f"{name}: {shown or 'no parameters'} …", flush=True)
     start = time.perf_counter()
@@ -209,57 +174,64 @@ def make(name: str, values: dict, changed: dict, root: Path = ROOT) -> None:
     print(f"{name}: done in {time.perf_counter() - start:.0f} s", flush=True)
 
 
+def dry_run(name: str, values: dict, root: Path = ROOT) -> str:
+    """What the notebook would compute (see `lib.report.plan`): its cells up to the one tagged `plan` are run, here.
+
+    Raises ValueError where a value does not fit, or no cell has the tag.
+    """
+    cells = [cell for cell in nbformat.read(source(name, root), as_version=4).cells if cell.cell_type == "code"]
+    tags = [cell.metadata.get("tags", []) for cell in cells]
+    if not any("plan" in tagged for tagged in tags):
+        raise ValueError(f"{name} has no cell tagged plan: say there what it computes, see the developers' guide")
+    namespace = {}
+    for cell, tagged in zip(cells, tags, strict=True):
+        exec(compile(cell.source, f"{name}, cell {cell.id}", "exec"), namespace)
+        if "parameters" in tagged:
+            namespace |= values
+        if "plan" in tagged:
+            break
+    from lib.report import plan  # here, since a run that computes does not need it
+
+    return plan.text(namespace["values"], **{key: namespace[key] for key in plan.NAMES if key in namespace})
+
+
+def run(name: str, given: dict[str, str], root: Path = ROOT) -> None:
+    """Make a page; or print what that would compute, for a dry run. Errors: of `asked`, `execute` and `dry_run`."""
+    values = asked(name, given, root)
+    if values.pop("dry_run", False):
+        print(dry_run(name, values, root))
+    else:
+        make(name, values, root)
+
+
 def run_all(profile: str | None, root: Path = ROOT, n_at_once: int | None = None) -> list[str]:
-    """Run every notebook whose page is stale, so many at once, one a core by default; go on after a failure.
+    """Make every page that is stale, so many at once, one per core by default; go on after a failure.
 
     Of a profile that covers some figures alone, these. Returns the names of those that failed.
     """
     stale, covered = {}, PROFILES[profile].figures if profile else None
     for name in names(root) if covered is None else covered:
-        given = {"profile": profile} if profile and "profile" in declared(name, root) else {}
-        values, changed = asked(name, given, root)
+        values = asked(name, {"profile": profile} if profile and "profile" in declared(name, root) else {}, root)
         if is_current(name, values, root):
             print(f"{name} is up to date", flush=True)
         else:
-            stale[name] = (name, values, changed, root)
+            stale[name] = (name, values, root)
     last = [stale.pop(LAST)] if LAST in stale else []
-    tasks = sorted(stale.values(), key=lambda task: task[0] != FIRST)
-    n_at_once = n_at_once or joblib.cpu_count()
-    return side_by_side(tasks, n_at_once) + side_by_side(last, n_at_once)
+    first = sorted(stale.values(), key=lambda task: task[0] != FIRST)
+    with Pool(n_at_once or joblib.cpu_count(), _heed_parent) as pool:  # left by an interrupt, it stops those that run
+        return [name for tasks in (first, last) for name in pool.imap_unordered(_attempt, tasks) if name]
 
 
-def side_by_side(tasks: list[tuple], n_at_once: int) -> list[str]:
-    """Arguments of `make`, each in a process of its own. Returns the names of those that failed, sorted.
-
-    Interrupted, it stops those that run.
-    """
-    waiting, running, failed = list(tasks), {}, []
-    try:
-        while waiting or running:
-            while waiting and len(running) < n_at_once:
-                process = Process(target=_make_apart, args=waiting[0])
-                process.start()
-                running[process.sentinel] = waiting.pop(0)[0], process
-            for sentinel in connection.wait(list(running)):
-                name, process = running.pop(sentinel)
-                process.join()
-                failed += [name] if process.exitcode else []
-    finally:
-        for _, process in running.values():
-            process.terminate()
-        for _, process in running.values():
-            process.join()
-    return sorted(failed)
-
-
-def _make_apart(name: str, *arguments) -> None:
-    """`make` in a process that its parent alone interrupts, by SIGTERM; exits with 1 where it fails."""
+def _heed_parent() -> None:
+    """In a worker: an interrupt from the keyboard is the parent's to act on, which then ends its workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+
+
+def _attempt(task: tuple[str, dict, Path]) -> str | None:
+    """`make`, in a worker; the name of the notebook where it fails."""
     try:
-        make(name, *arguments)
+        make(*task)
     except RuntimeError as error:
-        print(f"{name}: failed: {error}", file=sys.stderr, flush=True)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+        print(f"{task[0]}: failed: {error}", file=sys.stderr, flush=True)
+        return task[0]

@@ -16,6 +16,7 @@ from dataclasses import fields
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
+from types import NoneType
 
 import numpy as np
 import pandas as pd
@@ -35,8 +36,14 @@ from lib.study import Study
 OVERRIDES = profiles.SCALARS | {field.name for field in fields(Recipe)}
 OVERRIDES |= {f"moco_{field.name}" for field in fields(FeatureRecipe)}
 OPTIONS = {field.name for field in fields(Study)} - {"profile"}
+PLAIN = (bool, int, float, str, NoneType)
 LIBRARIES = ("torch", "lightly", "scikit-learn", "numpy", "scipy")
 NO_KEYS = pd.DataFrame({"keys": []})
+
+
+def chosen(parameters: Mapping, names: set[str]) -> dict:
+    """The parameters of these names; what else is so named, as a function that the notebook imports, is none."""
+    return {key: value for key, value in parameters.items() if key in names and isinstance(value, PLAIN)}
 
 
 def open_study(profile: Profile, kind: type[Study] = Study, **options) -> Study:
@@ -67,13 +74,12 @@ class Page:
         **options,
     ):
         self.started, self.name, self.kind = time.perf_counter(), name, kind
-        overrides = {key: value for key, value in parameters.items() if key in OVERRIDES}
-        self.values = values or profiles.load(parameters["profile"], **overrides)
-        self.options = {key: value for key, value in parameters.items() if key in OPTIONS} | options
+        self.values = values or profiles.load(parameters["profile"], **chosen(parameters, OVERRIDES))
+        self.options = chosen(parameters, OPTIONS) | options
 
     @cached_property
-    def missing(self) -> str:
-        """How to get the dataset, where it is not here; empty where it is."""
+    def missing(self) -> bool:
+        """Whether the dataset is not on this machine and cannot be downloaded."""
         return committed.missing(self.values)
 
     @cached_property
