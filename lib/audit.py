@@ -2,7 +2,7 @@
 
 import sys
 
-from lib.report.audit import main
+from lib.report import audit
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(audit.main())

@@ -23,8 +23,7 @@ from lib import data, profiles
 from lib.bisection import FOUND, LARGER
 from lib.data import RESULTS, Entry, as_entry, fetch, replacing
 from lib.profiles import Profile
-from lib.report import Page
-from lib.report.page import OVERRIDES, chosen
+from lib.report import Page, page
 from lib.retrain import margins, short_hash
 from lib.study import Study
 
@@ -181,7 +180,7 @@ def open_page(parameters: Mapping) -> tuple[Page, Files]:
     images, target = entry(parameters["images"], parameters["size"]), parameters["target"]
     names = files(images)
     only = {} if target is None else {"n_targets": 1}
-    profile = values(images, names, **chosen(parameters, OVERRIDES) | only)
+    profile = values(images, names, **page.chosen(parameters, page.OVERRIDES) | only)
     test_id = None if target is None else names.test_id(target)
     return Page(NAME, parameters, profile, OwnStudy, target=test_id), names
 

@@ -2,4 +2,18 @@
 
 from lib.report.page import Page, write
 
-__all__ = ["Page", "write"]
+__all__ = [
+    "Page",
+    "audit",
+    "claims",
+    "committed",
+    "departures",
+    "execution",
+    "overview",
+    "page",
+    "paper",
+    "plan",
+    "plots",
+    "stats",
+    "write",
+]
