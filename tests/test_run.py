@@ -247,7 +247,7 @@ def test_an_interrupt_stops_all_that_run_and_leaves_the_pages_as_they_are(root):
     os.killpg(program.pid, signal.SIGINT)  # as a terminal does
     _, error = program.communicate(timeout=60)
     assert program.returncode == 130 and error.splitlines()[-1].startswith("stopped; the page"), error
-    assert "Traceback" not in error
+    assert "ForkPoolWorker" not in error, "no worker dies of it with a traceback"
     assert list((root / "book" / "notebooks").iterdir()) == [] and not (root / "_failed").exists()
 
 
