@@ -156,7 +156,7 @@ class Driver:
         or share a training image.
         """
         for group in groups:
-            _check(group)
+            check_group(group)
         answers = self._answer([self._inquiry(group, budget, n_votes) for group in groups])
         return [(found, keys) for supports, keys in answers for found in supports]
 
@@ -253,7 +253,8 @@ def written(dataset: Dataset) -> Path:
     return path
 
 
-def _check(group: Group) -> None:
+def check_group(group: Group) -> None:
+    """ValueError where the questions of a group cannot be answered together."""
     lengths = {len(question.ranking) for question in group}
     if len(lengths) > 1:
         raise ValueError(f"united rankings have {min(lengths)} to {max(lengths)} training images; give them one length")
