@@ -1,10 +1,6 @@
 """Results that came with the repository: beside a page's own, and in their place where its dataset is not here.
 
-committed.tabs(values, "fig02", figure)
-
-missing = committed.missing(values)
-study = None if missing else Study(values, device, n_jobs, scheduler)
-supports = committed.supports(values, "fig05") if missing else study.supports(curves)
+`lib.report.page` asks for them.
 """
 
 import base64
