@@ -13,7 +13,9 @@ import math
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import nbformat
@@ -153,24 +155,24 @@ def _cause(error: Exception) -> str:
 
 
 def dry_run(name: str, values: dict, root: Path = ROOT) -> str:
-    """What the notebook would compute (see `lib.report.plan`): its cells up to the one tagged `plan` are run, here.
+    """What the notebook would compute: it is run here, on a study that trains nothing (see `lib.report.plan`).
 
-    Raises ValueError where a value does not fit, or no cell has the tag.
+    Raises ValueError where a value does not fit.
     """
-    cells = [cell for cell in nbformat.read(source(name, root), as_version=4).cells if cell.cell_type == "code"]
-    tags = [cell.metadata.get("tags", []) for cell in cells]
-    if not any("plan" in some for some in tags):
-        raise ValueError(f"{name} has no cell tagged plan: say there what it computes, see the developers' guide")
-    namespace = {}
-    for cell, some in zip(cells, tags, strict=True):
-        exec(compile(cell.source, f"{name}, cell {cell.id}", "exec"), namespace)
-        if "parameters" in some:
-            namespace |= values
-        if "plan" in some:
-            break
-    from lib.report import plan  # here, since a run that computes does not need it
+    import matplotlib  # here and below, since a run that computes does not need them
 
-    return plan.text(namespace["values"], **{key: namespace[key] for key in plan.NAMES if key in namespace})
+    from lib.report import Page, plan
+
+    matplotlib.use("Agg")
+    cells = [cell for cell in nbformat.read(source(name, root), as_version=4).cells if cell.cell_type == "code"]
+    namespace = {"__name__": "__main__"}
+    with plan.counting() as studies, redirect_stdout(None), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # made-up numbers do not vary as real ones
+        for cell in cells:
+            exec(compile(cell.source, f"{name}, cell {cell.id}", "exec"), namespace)
+            if "parameters" in cell.metadata.get("tags", []):
+                namespace |= values
+    return plan.text(Page(name, values).values, studies)
 
 
 def run(name: str, given: dict[str, str], only_if_stale: bool = False, root: Path = ROOT) -> None:

@@ -188,7 +188,7 @@ class Study:
                     {"test": number}
                     | row
                     | {"k": k, "seed": what.seed, "margin": margin}
-                    | {"keys": (what.key(self.dataset),)}
+                    | {"keys": (self.driver.key(what),)}
                 )
         return pd.DataFrame(rows)
 

@@ -18,7 +18,7 @@ from lib.bisection import Support
 from lib.engine.driver import Driver, Group, Question, check_group, retrainings
 from lib.retrain import Recipe, Retraining
 
-UNMODIFIED = "unmodified, k = 0"
+BASE, UNMODIFIED = "base models", "unmodified, k = 0"
 EXPECTED, WORST, LOGITS = "expected", "worst", "logits"
 BY_PAPER = "paper"  # by the paper's protocol, which casts every vote of every step (Paper App. A.4)
 
@@ -50,60 +50,70 @@ class Tally:
 class CountingDriver(Driver):
     """As Driver, whose ledger is a Tally."""
 
+    def key(self, retraining: Retraining) -> tuple[Recipe, int, Hashable]:
+        return retraining.recipe, retraining.seed, _changes(retraining)
+
     def logits(self, readings: list[tuple[Retraining, list[int]]]) -> list[np.ndarray]:
         """Made-up logits (n_targets, n_classes): every target is right, by a margin that falls as more is changed."""
         for retraining, targets in readings:
             purpose = f"margins at fixed k, {'united' if len(targets) > 1 else 'separate'}"
             if len(targets) == len(self.dataset.test_labels):
-                purpose = "base models"
-            self._note(EXPECTED, purpose, retraining, len(targets))
-            self._note(WORST, purpose, retraining, len(targets))
+                purpose = BASE
+            name = self.key(retraining)
+            for case in (EXPECTED, WORST):
+                self._note(case, purpose, name, len(targets))
         return [self._made_up(*reading) for reading in readings]
 
     def supports(self, groups: list[Group], budget: int, n_votes: int) -> list[tuple[Support, tuple]]:
-        """As Driver's, of the expected case."""
+        """As Driver's, of the expected case; the keys are names in the tally."""
         answers = []
         for group in groups:
             check_group(group)
-            self._search(WORST, group, budget, n_votes, partial(_split, n_votes))
-            supports, names = self._search(EXPECTED, group, budget, n_votes, _agreed)
-            answers += [(support, names) for support in supports]
+            supports = list(map(_assumed_support, group))
+            self._search(WORST, group, budget, n_votes, partial(_split, len(group[0].ranking), n_votes))
+            found, names = self._search(EXPECTED, group, budget, n_votes, partial(_agreed, supports))
+            answers += [(support, names) for support in found]
             if len(group) == 1:
-                self.ledger.note(BY_PAPER, _purpose(group), self.recipe, (group, self.recipe), budget * n_votes)
+                self.ledger.note(BY_PAPER, _purpose(group), self.recipe, (hash(group), self.recipe), budget * n_votes)
         return answers
 
     def _search(
-        self, case: str, group: Group, budget: int, n_votes: int, right: Callable[[Question, int, int], bool]
+        self, case: str, group: Group, budget: int, n_votes: int, right: Callable[[int, int, int], bool]
     ) -> tuple[list[Support], tuple]:
-        """One united search of which `right` tells each vote, by question, k and seed; its retrainings are noted."""
+        """One search; its retrainings are noted. right: the vote on question i of the group at k, by a seed."""
         names, search = [], bisection.united(len(group), len(group[0].ranking), budget, n_votes)
-        probe, apart = next(search), hash(group) if case == WORST else None
+        probe, own = next(search), hash(group)
         while True:
-            asked = retrainings(group, self.recipe, probe)
-            names += [self._note(case, _purpose(group), retraining, len(group), apart) for retraining in asked]
-            votes = [[right(q, k, seed) for q, k in zip(group, probe.ks, strict=True)] for seed in probe.seeds]
+            changes, purpose = (own, probe.ks), _purpose(group)
+            if case == EXPECTED or not any(probe.ks):
+                changes = _changes(retrainings(group, self.recipe, probe)[0])
+            for seed in probe.seeds:
+                names.append((self.recipe, seed, changes))
+                self._note(case, purpose, names[-1], len(group))
+            votes = [[right(i, k, seed) for i, k in enumerate(probe.ks)] for seed in probe.seeds]
             try:
                 probe = search.send(votes)
             except StopIteration as stop:
                 return stop.value, tuple(names)
 
-    def _note(self, case: str, purpose: str, retraining: Retraining, n_targets: int, apart: int | None = None) -> tuple:
-        """Note a retraining; returns its name. apart: of its search, where it shares with none but this."""
-        changes = retraining.removed, retraining.relabelled
-        if not any(changes):
-            purpose, apart = purpose if purpose == "base models" else UNMODIFIED, None
-        shared = hash(tuple(map(frozenset, changes))) if apart is None else sum(map(len, changes))
-        name = retraining.recipe, retraining.seed, shared, apart
-        if self.ledger.note(case, purpose, retraining.recipe, name) and case == WORST:
-            self.ledger.parts[purpose, retraining.recipe][LOGITS] += n_targets * len(self.dataset.class_names)
-        return name
+    def _note(self, case: str, purpose: str, name: tuple[Recipe, int, Hashable], n_targets: int) -> None:
+        recipe, _, changes = name
+        if changes == NOTHING and purpose != BASE:
+            purpose = UNMODIFIED
+        if self.ledger.note(case, purpose, recipe, name) and case == WORST:
+            self.ledger.parts[purpose, recipe][LOGITS] += n_targets * len(self.dataset.class_names)
 
     def _made_up(self, retraining: Retraining, targets: list[int]) -> np.ndarray:
-        labels, n_changed = self.dataset.test_labels[targets], len(retraining.removed) + len(retraining.relabelled)
+        n_changed = len(retraining.removed) + len(retraining.relabelled)
         rng = np.random.default_rng([retraining.seed, n_changed])
-        logits = rng.random((len(targets), len(self.dataset.class_names)), dtype=np.float32)
-        logits[np.arange(len(labels)), labels] += 1 + 9 / (1 + n_changed / len(self.dataset.train_labels))
+        logits = np.tile(rng.random(len(self.dataset.class_names), dtype=np.float32), (len(targets), 1))
+        own = 1 + rng.random(len(targets)) + 9 / (1 + n_changed / len(self.dataset.train_labels))
+        logits[np.arange(len(targets)), self.dataset.test_labels[targets]] += own
         return logits
+
+
+def _changes(retraining: Retraining) -> int:
+    return hash((frozenset(retraining.removed), frozenset(retraining.relabelled)))
 
 
 def _purpose(group: Group) -> str:
@@ -111,14 +121,22 @@ def _purpose(group: Group) -> str:
     return f"{', '.join(sorted(kinds))}, {'united' if len(group) > 1 else 'separate'}"
 
 
-def _agreed(question: Question, k: int, seed: int) -> bool:
-    """The expected case: every seed says the same, by a support between 1 and k_max."""
+def _assumed_support(question: Question) -> int:
+    """Between 1 and k_max; the same whenever the question is asked."""
     rng = np.random.default_rng([question.target, question.ranking[0], question.label or 0])
-    return k < rng.integers(1, len(question.ranking) + 1)
+    return int(rng.integers(1, len(question.ranking) + 1))
 
 
-def _split(n_votes: int, question: Question, k: int, seed: int) -> bool:
+def _agreed(supports: list[int], i: int, k: int, seed: int) -> bool:
+    """The expected case: every seed says the same."""
+    return k < supports[i]
+
+
+def _split(k_max: int, n_votes: int, i: int, k: int, seed: int) -> bool:
     """The worst case: right but at k_max, by votes of which the last one decides."""
-    if k < len(question.ranking):
+    if k < k_max:
         return seed >= n_votes - (n_votes // 2 + 1)
     return seed < n_votes - (n_votes + 1) // 2
+
+
+NOTHING = hash((frozenset(), frozenset()))  # `_changes` of the unmodified training set

@@ -21,10 +21,8 @@ BACKWARD = 2  # a backward pass in units of a forward pass
 def of_training(recipe: Recipe, dataset: Dataset) -> float:
     """Of one training on the whole training set. Resized images are those of each epoch's size."""
     n_train, channels, *native = dataset.train_images.shape
-    passes = [
-        of_forward_pass(recipe.arch, recipe.width, recipe.stem, channels, size, len(dataset.class_names))
-        for size in ([(recipe.size(epoch),) * 2 for epoch in range(recipe.epochs)] if recipe.sizes else [tuple(native)])
-    ]
+    sizes = [(recipe.size(epoch),) * 2 for epoch in range(recipe.epochs)] if recipe.sizes else [native]
+    passes = [of_forward_pass(network(recipe, dataset), (channels, *size)) for size in sizes]
     return (1 + BACKWARD) * n_train * recipe.epochs * float(np.mean(passes))
 
 
@@ -35,8 +33,8 @@ def of_features(recipe: FeatureRecipe, dataset: Dataset) -> float:
         return n_images * of_resnet50()
     if recipe.classifier:
         return of_training(recipe.classifier, dataset)
-    n_train, channels, *size = dataset.train_images.shape
-    forward = of_forward_pass(recipe.arch, recipe.width, recipe.stem, channels, tuple(size), 1)
+    n_train, *shape = dataset.train_images.shape
+    forward = of_forward_pass(network(recipe, dataset), tuple(shape))
     views = 2 * (1 + BACKWARD + issubclass(ssl.METHODS[recipe.method], ssl.Momentum))
     return (views * n_train * recipe.epochs + n_images) * forward
 
@@ -46,39 +44,43 @@ def of_network(profile: Profile, dataset: Dataset) -> float:
     return of_training(profile.recipe, dataset)
 
 
+def of_trak(profile: Profile, dataset: Dataset) -> float:
+    """Of one network: half a training, the gradient of every training image, and its projection."""
+    recipe, projection_dim = profile.recipe, profile.trak.get("projection_dim", PROJECTION_DIM)
+    projection = 2.0 * len(dataset.train_labels) * nets.size(network(recipe, dataset)) * projection_dim
+    return of_training(recipe, dataset) * (1 / 2 + 1 / recipe.epochs) + projection
+
+
 def n_features(recipe: FeatureRecipe, dataset: Dataset) -> int:
     """The length of a feature."""
     if recipe.method not in features.EXTRACTORS:
         return published.N_FEATURES
-    network = recipe.classifier or recipe
-    return nets.build(network, dataset.train_images.shape[1], len(dataset.class_names), seed=0).n_features
+    return network(recipe.classifier or recipe, dataset).n_features
 
 
-def of_trak(profile: Profile, dataset: Dataset) -> float:
-    """Of one network: half a training, the gradient of every training image, and its projection."""
-    recipe, projection_dim = profile.recipe, profile.trak.get("projection_dim", PROJECTION_DIM)
-    net = nets.build(recipe, dataset.train_images.shape[1], len(dataset.class_names), seed=0)
-    projection = 2.0 * len(dataset.train_labels) * nets.size(net) * projection_dim
-    return of_training(recipe, dataset) * (1 / 2 + 1 / recipe.epochs) + projection
+def network(recipe: Recipe | FeatureRecipe, dataset: Dataset) -> torch.nn.Module:
+    """The network of a recipe, without its numbers."""
+    return _built(recipe.arch, recipe.width, recipe.stem, dataset.train_images.shape[1], len(dataset.class_names))
 
 
 @cache
-def of_forward_pass(arch: str, width: int, stem: str, channels: int, size: tuple[int, int], n_classes: int) -> int:
-    """Of one image: two for a multiplication with its addition. Raises ValueError for images that do not fit."""
-    return _count(nets.build(Recipe(arch, width, stem), channels, n_classes, seed=0), (channels, *size))
+def of_forward_pass(net: torch.nn.Module, shape: tuple[int, int, int]) -> int:
+    """Of one image (c, h, w): two for a multiplication with its addition. Raises ValueError where it does not fit."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        try:
+            net.eval()(torch.empty(1, *shape, device="meta"))
+        except RuntimeError as problem:
+            raise ValueError(f"images of {shape} do not fit the network: {problem}; choose another stem") from problem
+    return counter.get_total_flops()
 
 
 @cache
 def of_resnet50() -> int:
     """Of a forward pass of the network of `lib.nets.published`."""
     with torch.device("meta"):
-        return _count(resnet50(), (3, published.SIDE, published.SIDE))
+        return of_forward_pass(resnet50(), (3, published.SIDE, published.SIDE))
 
 
-def _count(net: torch.nn.Module, shape: tuple[int, ...]) -> int:
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        try:
-            net.to("meta").eval()(torch.empty(1, *shape, device="meta"))
-        except RuntimeError as problem:
-            raise ValueError(f"images of {shape} do not fit the network: {problem}; choose another stem") from problem
-    return counter.get_total_flops()
+@cache
+def _built(arch: str, width: int, stem: str, channels: int, n_classes: int) -> torch.nn.Module:
+    return nets.build(Recipe(arch, width, stem), channels, n_classes, seed=0).to("meta")

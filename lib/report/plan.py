@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib import features, profiles, retrain, rivals
-from lib.attribution import HALF, Attribution, sizes
+from lib import data, features, profiles, report, retrain, rivals
+from lib.attribution import HALF, Attribution
 from lib.data import RESULTS, Dataset, manifest
 from lib.engine.counting import BY_PAPER, EXPECTED, LOGITS, WORST, CountingDriver, Tally
 from lib.methods import FEATURES, RANDOM, SUBSET_METHODS, Method
@@ -97,7 +97,9 @@ class DryAttribution(Attribution):
         for name in names:
             self._features(name) if name in FEATURES else self._noted(name)
         scores = [_random(name, len(self.targets)).random(len(self.targets)) for name in names]
-        tables = [pd.DataFrame({"method": n, "target": self.targets, "lds": s}) for n, s in zip(names, scores, strict=True)]
+        tables = [
+            pd.DataFrame({"method": n, "target": self.targets, "lds": s}) for n, s in zip(names, scores, strict=True)
+        ]
         return pd.concat(tables, ignore_index=True)
 
     def knn_accuracies(self, names: list[str]) -> pd.DataFrame:
@@ -111,7 +113,9 @@ class DryAttribution(Attribution):
     @property
     def subset_seconds(self) -> float:
         n, recipe = len(self.held_out[:10]), self.profile.recipe
-        self._note("a model on a random half, timed", n, HALF * operations.of_training(recipe, self.dataset), n * RECORD)
+        self._note(
+            "a model on a random half, timed", n, HALF * operations.of_training(recipe, self.dataset), n * RECORD
+        )
         return 1.0
 
     def subset_margins(self, models: range, alpha: float = HALF) -> tuple[np.ndarray, np.ndarray]:
@@ -140,7 +144,9 @@ class DryAttribution(Attribution):
         n, profile = max(there.sizes(stem)), there.profile
         shape = len(self.targets), len(self.dataset.train_labels)
         if stem in SUBSET_METHODS and profile.published_subsets:
-            self.reads.update(dict.fromkeys([*profile.published_subsets, *filter(None, [profile.published_datamodels])]))
+            self.reads.update(
+                dict.fromkeys([*profile.published_subsets, *filter(None, [profile.published_datamodels])])
+            )
         elif stem in SUBSET_METHODS:
             self.subset_margins(range(n))
         elif "n_models" in inspect.signature(rivals.METHODS[stem]).parameters:
@@ -211,11 +217,13 @@ def counting() -> Iterator[list[DryStudy]]:
     def nothing(*_, **__) -> None:
         pass
 
+    def refused(*_, **__) -> None:
+        raise ValueError("a dry run reads no images; let the notebook open its study by lib.report.Page")
+
     drawing = [name for name, of in vars(plots).items() if getattr(of, "__annotations__", {}).get("return") is Figure]
-    stand_ins = [(page, "open_study", opened), (page, "write", nothing), (page.Page, "missing", "")]
-    stand_ins += [(page.Page, name, nothing) for name in ("status", "tabs", "save")]
-    stand_ins += [(plots, name, nothing) for name in drawing]
-    stand_ins += [(stats, "RESAMPLES", 10)]  # of numbers that nobody reads
+    stand_ins = [(page, "open_study", opened), (page, "write", nothing), (report, "write", nothing)]
+    stand_ins += [(page.Page, "missing", ""), *((page.Page, name, nothing) for name in ("status", "tabs", "save"))]
+    stand_ins += [(data, "load", refused), (stats, "RESAMPLES", 10), *((plots, name, nothing) for name in drawing)]
     with ExitStack() as stack:
         for owner, name, value in stand_ins:
             stack.enter_context(patch.object(owner, name, value))
@@ -300,8 +308,8 @@ def references() -> str:
             *lines,
             "  (lightly's MoCo of 800 epochs took 788 min on an NVIDIA RTX A6000, by the authors' train_ssl.py: there, "
             "reading and augmenting images on CPUs decides, which is not counted here)",
-            f"A step costs {1 + operations.BACKWARD} forward passes. A small network reaches less of a GPU, and a wider "
-            "one more of a core. Of scoring, TRAK's gradients and projections alone are counted.",
+            f"A step costs {1 + operations.BACKWARD} forward passes. A small network reaches less of a GPU, and a "
+            "wider one more of a core. Of scoring, TRAK's gradients and projections alone are counted.",
         ]
     )
 
