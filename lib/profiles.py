@@ -1,15 +1,14 @@
 """Profiles: named sets of values for everything that is computed, from seconds on a laptop to the paper's own scale.
 
-A notebook's parameters name a profile and may override every single value of it. The values were chosen for their cost
-and for test or kNN accuracy, before any attribution was looked at.
+A notebook's parameters name a profile and may override its values. Where a value was chosen by trial, the script that
+chose it is named, and the page of choices shows what it saw: accuracies and costs, never supports.
 """
 
-from dataclasses import asdict, dataclass, field, fields, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 
 import numpy as np
 
-from lib.data import RESULTS, Entry, find
+from lib.data import Entry, find
 from lib.features import FeatureRecipe
 from lib.retrain import Recipe, short_hash
 
@@ -22,17 +21,16 @@ class Profile:
 
     name: str
     dataset: str | Entry  # of the manifest
-    train_per_class: int | None  # training images a class, the first ones; None: all
+    train_per_class: int | None  # training images per class, the first ones; None: all
     test_per_class: int | None
     recipe: Recipe  # of the model whose predictions are explained
-    moco: FeatureRecipe  # of the other self-supervised methods too
-    supervised: FeatureRecipe
-    pixels: FeatureRecipe
+    selfsupervised: FeatureRecipe  # of MoCo, and of every other self-supervised method but for `peak_lrs`
+    classifier: Recipe  # of the network whose layer before the last makes the supervised features
     n_targets: int  # test images, the same number of each class
     n_base: int  # unmodified models that choose the targets and the wrong labels
     k_max: int  # training samples changed at most
     budget: int  # bisection steps
-    n_votes: int  # trainings a probe at most
+    n_votes: int  # trainings per probe at most
     ensembles: tuple[int, ...]  # networks of a competing method that looks into networks; the paper's TRAK: 10, 20, 100
     subset_models: tuple[int, ...]  # models on random halves for Datamodels; the paper: 10 000, 50 000, 300 000
     lds_models: int  # further models on random halves, for the LDS
@@ -50,10 +48,15 @@ class Profile:
     seed: int = 0  # of the choice of targets and of random rankings
 
     def features(self, name: str) -> FeatureRecipe:
-        """The recipe of a set of features; self-supervised ones differ in the method and its learning rate alone."""
-        if name in ("moco", "supervised", "pixels"):
-            return getattr(self, name)
-        return replace(self.moco, method=name, peak_lr=self.peak_lrs.get(name, self.moco.peak_lr))
+        """The recipe of a set of features: "pixels", "supervised", or a self-supervised method's."""
+        if name == "pixels":
+            return FeatureRecipe("pixels")
+        if name == "supervised":
+            return FeatureRecipe("supervised", classifier=self.classifier)
+        if name == "moco":
+            return self.selfsupervised
+        peak_lr = self.peak_lrs.get(name, self.selfsupervised.peak_lr)
+        return replace(self.selfsupervised, method=name, peak_lr=peak_lr)
 
     def network(self, arch: str | None) -> Recipe:
         """The recipe of the network under study (None), or of one of `transfer`. ValueError where there is no such."""
@@ -70,22 +73,27 @@ class Profile:
             return self
         return replace(self, recipe=self.network(arch), ensembles=self.transfer_ensembles)
 
+    @property
+    def content(self) -> dict:
+        """All values as JSON takes them, recipes by their identity."""
+
+        def plain(value):
+            if isinstance(value, tuple):
+                return [plain(part) for part in value]
+            return getattr(value, "identity", asdict(value) if is_dataclass(value) else value)
+
+        return {each.name: plain(getattr(self, each.name)) for each in fields(self)}
+
+    def folder(self, figure: str) -> str:
+        """The name of the folder that a figure's tables go to: its own, where values of the profile are overridden."""
+        return figure if self == PROFILES.get(self.name) else f"{figure}-{short_hash(self.content)}"
+
 
 # DEPARTURE: the laptop recipe trains a ResNet-9 of width 8 with a strided stem for 3 epochs of batches of 64, with
 # Nesterov momentum and without augmentation: the cheapest one measured that clears 84 % with a margin (page "Choices").
-LAPTOP = Recipe(
-    width=8,
-    stem="conv5s2",
-    epochs=3,
-    warmup_epochs=0.625,
-    batch_size=64,
-    nesterov=True,
-    flip=False,
-    translate=0,
-    cutout=0,
-)
+SMALL = Recipe(stem="conv5s2", nesterov=True, cutout=0)  # what all recipes for a CPU have in common
+LAPTOP = replace(SMALL, width=8, epochs=3, warmup_epochs=0.625, batch_size=64, flip=False, translate=0)
 MOCO = FeatureRecipe("moco")
-CLASSIFIER = replace(LAPTOP, width=MOCO.width, epochs=10, warmup_epochs=2.0, flip=True)  # MoCo's network, with labels
 TRANSFER = (  # benchmarks/transfer_choice.py
     replace(LAPTOP, arch="mobilenetv2_shallow", peak_lr=0.1),
     replace(LAPTOP, arch="vit", stem="patch7", width=32, epochs=6, peak_lr=0.1),
@@ -96,9 +104,8 @@ FASHION = Profile(
     train_per_class=None,
     test_per_class=None,
     recipe=LAPTOP,
-    moco=MOCO,
-    supervised=FeatureRecipe("supervised", classifier=CLASSIFIER),
-    pixels=FeatureRecipe("pixels"),
+    selfsupervised=MOCO,
+    classifier=replace(LAPTOP, width=MOCO.width, epochs=10, warmup_epochs=2.0, flip=True),  # MoCo's network
     n_targets=50,
     n_base=4,
     k_max=256,
@@ -117,8 +124,8 @@ SMOKE = replace(
     train_per_class=100,
     test_per_class=20,
     recipe=replace(LAPTOP, warmup_epochs=1.0, batch_size=25, peak_lr=0.3),
-    moco=replace(MOCO, epochs=4, width=8),
-    supervised=FeatureRecipe("supervised", classifier=LAPTOP),
+    selfsupervised=replace(MOCO, epochs=4, width=8),
+    classifier=LAPTOP,
     n_targets=5,
     n_base=2,
     k_max=32,
@@ -133,9 +140,7 @@ SMOKE = replace(
 # The paper's CIFAR-10 at a fifth of its images; k_max is the same share of a class.
 # DEPARTURE: profile cifar10 trains a ResNet-9 of width 16 with a strided stem for 6 epochs of batches of 128, with
 # Nesterov momentum and without cutout (benchmarks/colour_choice.py compares accuracy on held-out images and cost).
-COLOUR = Recipe(
-    width=16, stem="conv5s2", epochs=6, warmup_epochs=1.2, batch_size=128, nesterov=True, translate=2, cutout=0
-)
+COLOUR = replace(SMALL, width=16, epochs=6, warmup_epochs=1.2, batch_size=128)
 CIFAR10 = replace(
     FASHION,
     name="cifar10",
@@ -143,38 +148,28 @@ CIFAR10 = replace(
     train_per_class=1000,
     test_per_class=200,
     recipe=COLOUR,
-    moco=replace(MOCO, crop=0.15, cutout=0),  # benchmarks/moco_choice.py
-    supervised=FeatureRecipe("supervised", classifier=replace(COLOUR, width=MOCO.width, epochs=10, warmup_epochs=2.0)),
+    selfsupervised=replace(MOCO, crop=0.15, cutout=0),  # benchmarks/moco_choice.py
+    classifier=replace(COLOUR, width=MOCO.width, epochs=10, warmup_epochs=2.0),
     n_targets=100,
-    united=True,
-    figures=("fig02", "fig03", "fig07"),
     n_votes=1,  # where the paper has 5: a hundred targets and six rankings at one vote, or fewer at more
     ensembles=(10,),
-    transfer_ensembles=(10,),
     subset_models=(),  # as many as Datamodels need would take longer than all else together
     lds_models=200,
     transfer=(
         replace(COLOUR, arch="mobilenetv2_shallow", width=8),
         replace(COLOUR, arch="vit", stem="patch4", width=32),
     ),
+    transfer_ensembles=(10,),
+    united=True,
+    figures=("fig02", "fig03", "fig07"),
 )
 # The paper's ImageNet at a quarter of its pixels: 160, 192 and 256 a side become 40, 48 and 64.
 # DEPARTURE: profile imagenet trains a ResNet-9 of width 8, where the paper trains a ResNet-18, on batches of 64 and
 # crops of at least half of an image (benchmarks/colour_choice.py). Its self-supervised model learns from the same few
 # images, where the paper's was trained on all of ImageNet.
-TINY = Recipe(
-    arch="resnet9",
-    stem="conv5s2",
-    width=8,
-    epochs=15,
-    warmup_epochs=3.0,
-    batch_size=64,
-    peak_lr=0.25,
-    translate=0,
-    cutout=0,
-    sizes=(40, 48),
-    smallest_crop=0.5,
-)
+CROPS = Recipe(translate=0, cutout=0)  # of random resized crops: see `sizes`
+TINY = replace(CROPS, stem="conv5s2", width=8, epochs=15, warmup_epochs=3.0, batch_size=64, peak_lr=0.25)
+TINY = replace(TINY, sizes=(40, 48), smallest_crop=0.5)
 IMAGENET = replace(
     CIFAR10,
     name="imagenet",
@@ -183,10 +178,9 @@ IMAGENET = replace(
     train_per_class=None,
     test_per_class=None,
     recipe=TINY,
-    supervised=FeatureRecipe("supervised", classifier=replace(TINY, width=MOCO.width)),
+    classifier=replace(TINY, width=MOCO.width),
     n_targets=30,
     k_max=384,  # 77 % of a class, as the paper's 1000 of 1281
-    n_votes=1,
     ensembles=(1, 4),
     subset_models=(100, 200),
     lds_models=100,
@@ -197,28 +191,20 @@ IMAGENET = replace(
     paper="paper_imagenet",
 )
 # The paper's own sizes. By the authors' code and README: mixed precision, 10 base models on CIFAR-10, 4 on ImageNet.
-RESNET18 = {"arch": "resnet18", "stem": "conv3"}
+# Of MoCo, what follows the number of epochs is the authors' code, which is lightly's benchmark. DEPARTURE: its jitter
+# changes hue and saturation too and spares some images, and it makes some grey; its head's hidden layer is half as wide
+# as ours.
+RESNET18 = {"arch": "resnet18", "stem": "conv3", "width": 64}
 PAPER = Profile(
     name="paper",
     dataset="cifar10",  # published masks and rankings count its training images
     train_per_class=None,
     test_per_class=None,
     recipe=Recipe(precision="bfloat16"),
-    moco=FeatureRecipe(
-        **RESNET18,
-        width=64,
-        epochs=800,
-        batch_size=512,
-        # From here: the authors' code, which is lightly's benchmark. DEPARTURE: its jitter changes hue and saturation
-        # too and spares some images, and it makes some grey; its head's hidden layer is half as wide as ours.
-        peak_lr=0.24,
-        memory_bank=4096,
-        output_dim=128,
-        crop=0.08,
-        cutout=0,
+    selfsupervised=FeatureRecipe(
+        **RESNET18, epochs=800, batch_size=512, peak_lr=0.24, memory_bank=4096, output_dim=128, crop=0.08, cutout=0
     ),
-    supervised=FeatureRecipe("supervised", classifier=Recipe(**RESNET18, precision="bfloat16")),
-    pixels=FeatureRecipe("pixels"),
+    classifier=Recipe(**RESNET18, precision="bfloat16"),
     n_targets=100,
     n_base=10,
     k_max=1280,
@@ -235,23 +221,15 @@ PAPER = Profile(
     trak={"projection_dim": 20_480, "damping": 0.0},
     peak_lrs={},
 )
-RESIZED = Recipe(
-    arch="resnet18",
-    stem="conv7s2pool",
-    epochs=16,
-    batch_size=1024,
-    translate=0,
-    cutout=0,
-    sizes=(160, 192),
-    precision="bfloat16",
-)
+RESIZED = replace(CROPS, arch="resnet18", stem="conv7s2pool", epochs=16, batch_size=1024, precision="bfloat16")
+RESIZED = replace(RESIZED, sizes=(160, 192))
 PAPER_IMAGENET = replace(
     PAPER,
     name="paper_imagenet",
     dataset="imagenet",
     recipe=RESIZED,
-    moco=FeatureRecipe("moco_v2_rn50_800ep"),
-    supervised=FeatureRecipe("supervised", classifier=RESIZED),
+    selfsupervised=FeatureRecipe("moco_v2_rn50_800ep"),
+    classifier=RESIZED,
     n_targets=30,
     n_base=4,
     k_max=1000,
@@ -267,13 +245,15 @@ PAPER_IMAGENET = replace(
 )
 PROFILES = {profile.name: profile for profile in (SMOKE, FASHION, CIFAR10, IMAGENET, PAPER, PAPER_IMAGENET)}
 NAMES = tuple(PROFILES)
+COUNTS = ("n_targets", "n_base", "k_max", "budget", "n_votes", "lds_models")
+SCALARS = {"dataset", "n_classes", "train_per_class", "test_per_class", "seed", *COUNTS}
 
 
 def load(name: str, **overrides) -> Profile:
     """The profile `name`, with every override that is not None put in its place.
 
-    An override is a field of Profile (`n_targets=10`), of its recipe (`epochs=5`), or, behind "moco_", of the MoCo
-    recipe (`moco_epochs=20`). Raises ValueError for an unknown profile or value.
+    An override is a field of Profile (`n_targets=10`), of its recipe (`epochs=5`), or, behind "moco_", of the
+    self-supervised one (`moco_epochs=20`). Raises ValueError for an unknown profile or value.
     """
     if name not in PROFILES:
         raise ValueError(f"unknown profile {name!r}; choose one of {', '.join(NAMES)}")
@@ -285,25 +265,27 @@ def load(name: str, **overrides) -> Profile:
     return profile
 
 
-def outputs(profile: Profile, name: str) -> Path:
-    """Where the tables of figure `name` go: a folder of its own where values of the profile are overridden."""
-    changed = profile != PROFILES[profile.name]
-    return RESULTS / profile.name / (f"{name}-{short_hash(asdict(profile))}" if changed else name)
-
-
-COUNTS = ("n_targets", "n_base", "k_max", "budget", "n_votes", "lds_models")
-SCALARS = {"dataset", "n_classes", "train_per_class", "test_per_class", "seed", *COUNTS}
-
-
 def _override(profile: Profile, key: str, value) -> Profile:
     prefix, _, rest = key.partition("_")
     if key in SCALARS:
         return replace(profile, **{key: value})
-    if key in {known.name for known in fields(profile.recipe)}:
+    if key in {known.name for known in fields(Recipe)}:
         return replace(profile, recipe=replace(profile.recipe, **{key: value}))
     if prefix == "moco" and rest in {known.name for known in fields(FeatureRecipe)}:
-        return replace(profile, moco=replace(profile.moco, **{rest: value}))
+        return replace(profile, selfsupervised=replace(profile.selfsupervised, **{rest: value}))
     raise ValueError(f"unknown value {key!r} of a profile; see the fields of Profile, Recipe and FeatureRecipe")
+
+
+def _check(profile: Profile) -> None:
+    for key in COUNTS:
+        value = getattr(profile, key)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(f"{key}={value!r} must be a whole number of at least 1")
+    if profile.selfsupervised.epochs < 1:
+        raise ValueError(f"moco_epochs={profile.selfsupervised.epochs} must be at least 1")
+    if not 0 < profile.recipe.warmup_epochs < profile.recipe.epochs:
+        epochs, warmup = profile.recipe.epochs, profile.recipe.warmup_epochs
+        raise ValueError(f"epochs={epochs} must exceed warmup_epochs={warmup}, which must exceed 0; set both")
 
 
 def class_sizes(profile: Profile) -> tuple[int, int, int]:
@@ -314,12 +296,12 @@ def class_sizes(profile: Profile) -> tuple[int, int, int]:
     entry = find(profile.dataset)
     if not (entry.images and entry.shape and entry.n_classes):
         raise ValueError(f"manifest entry {entry.name} lacks images, shape or n_classes; add them to count with them")
-    there = [entry.n_classes, *(n // entry.n_classes for n in entry.images)]
+    limits = [entry.n_classes, *(n // entry.n_classes for n in entry.images)]
     asked = {key: getattr(profile, key) for key in ("n_classes", "train_per_class", "test_per_class")}
-    for (key, value), limit in zip(asked.items(), there, strict=True):
+    for (key, value), limit in zip(asked.items(), limits, strict=True):
         if value is not None and value > limit:
             raise ValueError(f"{key}={value} exceeds the {limit} of {entry.name}; lower it")
-    return tuple(value or limit for value, limit in zip(asked.values(), there, strict=True))
+    return tuple(value or limit for value, limit in zip(asked.values(), limits, strict=True))
 
 
 def check_k_max(profile: Profile, train: np.ndarray) -> None:
@@ -340,15 +322,3 @@ def check_n_targets(profile: Profile, test: np.ndarray) -> None:
     n_classes, most = len(test), test.min() * len(test)
     if profile.n_targets > n_classes and (profile.n_targets % n_classes or profile.n_targets > most):
         raise ValueError(f"n_targets={profile.n_targets} must be a multiple of the {n_classes} classes, at most {most}")
-
-
-def _check(profile: Profile) -> None:
-    for key in COUNTS:
-        value = getattr(profile, key)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{key}={value!r} must be a whole number of at least 1")
-    if profile.moco.epochs < 1:
-        raise ValueError(f"moco_epochs={profile.moco.epochs} must be at least 1")
-    if not 0 < profile.recipe.warmup_epochs < profile.recipe.epochs:
-        epochs, warmup = profile.recipe.epochs, profile.recipe.warmup_epochs
-        raise ValueError(f"epochs={epochs} must exceed warmup_epochs={warmup}, which must exceed 0; set both")

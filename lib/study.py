@@ -18,7 +18,7 @@ from lib.bisection import UnitedProbe
 from lib.data import RESULTS, pick_device
 from lib.engine import FIELDS, Ledger
 from lib.engine.driver import Driver, Group, Question, check_loader, retrainings
-from lib.profiles import Profile, check_k_max, check_n_targets, outputs
+from lib.profiles import Profile, check_k_max, check_n_targets
 from lib.retrain import Recipe, Retraining, margins
 
 REMOVAL, MISLABEL = "removal", "mislabel"
@@ -28,8 +28,10 @@ BASE_SEED = 1000  # base models' seeds start here; votes use 0, 1, ...: targets 
 
 @dataclass(frozen=True)
 class Study:
-    """One profile, opened. device: "cpu", "cuda" or "auto". n_jobs: processes; -1: one a core. scheduler: address of a
-    Dask scheduler whose workers train instead. loader: "memory", or "ffcv" to train from a file.
+    """One profile, opened.
+
+    device: "cpu", "cuda" or "auto". n_jobs: processes; -1: one per core. scheduler: address of a Dask scheduler whose
+    workers train instead. loader: "memory", or "ffcv" to train from a file. results: the folder that results go to.
 
     Raises ValueError at once where the profile's values do not fit its dataset, ImportError where there is no FFCV.
     """
@@ -39,6 +41,7 @@ class Study:
     n_jobs: int = -1
     scheduler: str | None = None
     loader: str = "memory"
+    results: Path = RESULTS
 
     def __post_init__(self):
         profile, dataset = self.profile, self.dataset
@@ -49,7 +52,7 @@ class Study:
         pick_device(self.device)
         check_loader(self.loader, self.scheduler)
         nets.check(profile.recipe)
-        features.check(dataset, profile.moco)
+        features.check(dataset, profile.selfsupervised)
 
     def check_targets(self) -> None:
         """Refuse a number of targets that cannot be drawn."""
@@ -58,11 +61,11 @@ class Study:
     @property
     def folder(self) -> Path:
         """Where the profile's ledger, features and rankings are kept, whatever is overridden: their names tell."""
-        return RESULTS / self.profile.name
+        return self.results / self.profile.name
 
-    def outputs(self, name: str) -> Path:
-        """Where the tables of figure `name` go; see `lib.profiles.outputs`."""
-        return outputs(self.profile, name)
+    def outputs(self, figure: str) -> Path:
+        """Where the tables of a figure go; see `Profile.folder`."""
+        return self.folder / self.profile.folder(figure)
 
     @cached_property
     def dataset(self) -> data.Dataset:
@@ -82,7 +85,7 @@ class Study:
         """Logits (n_test, n_classes) of the unmodified training set, averaged over the base models."""
         base = [Retraining(self.profile.recipe, BASE_SEED + i) for i in range(self.profile.n_base)]
         everything = list(range(len(self.dataset.test_labels)))
-        return np.mean(self.driver.logits([(what, everything) for what in base]), axis=0)
+        return np.mean(self.driver.logits([(retraining, everything) for retraining in base]), axis=0)
 
     @cached_property
     def targets(self) -> np.ndarray:
@@ -149,10 +152,10 @@ class Study:
         answers = driver.supports(self._questions(tests), profile.budget, profile.n_votes)
         rows = {
             changed: self._row(*changed)
-            | asdict(found)
-            | {"votes": " ".join(f"{vote.k}:{vote.right}-{vote.wrong}" for vote in found.votes)}
-            | {"trainings": found.trainings, "keys": keys}
-            for changed, (found, keys) in zip((c for test in tests for c in test), answers, strict=True)
+            | asdict(support)
+            | {"votes": " ".join(f"{vote.k}:{vote.right}-{vote.wrong}" for vote in support.votes)}
+            | {"trainings": support.trainings, "keys": keys}
+            for changed, (support, keys) in zip((c for test in tests for c in test), answers, strict=True)
         }
         tested = sorted(i for group in groups for i in group)
         ordered = [rows[kind, method, i] for kind, method in curves for i in tested]
@@ -172,24 +175,20 @@ class Study:
         Columns: test (its number), kind, method, target, label, wrong_label, k, seed, margin, keys (the ledger's).
         """
         groups, recipe = self._questions(tests), recipe or self.profile.recipe
-        tried = [
-            (number, k, what)
+        probes = [
+            (number, k, retraining)
             for number, group in enumerate(groups)
             for k in ks
-            for what in retrainings(group, recipe, UnitedProbe((k,) * len(group), range(n_seeds), 1))
+            for retraining in retrainings(group, recipe, UnitedProbe((k,) * len(group), range(n_seeds), 1))
         ]
-        readings = [(what, [question.target for question in groups[number]]) for number, _, what in tried]
+        readings = [(retraining, [question.target for question in groups[number]]) for number, _, retraining in probes]
         rows = []
-        for (number, k, what), logits in zip(tried, self.driver.logits(readings), strict=True):
+        for (number, k, retraining), logits in zip(probes, self.driver.logits(readings), strict=True):
             for changed, of_target in zip(tests[number], logits, strict=True):
                 row = self._row(*changed)
                 margin = margins(of_target[None], row["label"][None])[0]
-                rows.append(
-                    {"test": number}
-                    | row
-                    | {"k": k, "seed": what.seed, "margin": margin}
-                    | {"keys": (self.driver.key(what),)}
-                )
+                row |= {"k": k, "seed": retraining.seed, "margin": margin, "keys": (self.driver.key(retraining),)}
+                rows.append({"test": number} | row)
         return pd.DataFrame(rows)
 
     def _row(self, kind: str, method: str, i: int) -> dict:
@@ -218,8 +217,8 @@ class Study:
     def retrainings(self, table: pd.DataFrame) -> pd.DataFrame:
         """The ledger's records that a table of supports or margins rests on, each retraining once."""
         keys = set().union(*table["keys"])
-        found = [record for record in self.driver.ledger.records if record["key"] in keys]
-        return pd.DataFrame(found, columns=FIELDS).drop_duplicates("key")
+        records = [record for record in self.driver.ledger.records if record["key"] in keys]
+        return pd.DataFrame(records, columns=FIELDS).drop_duplicates("key")
 
 
 def _tests(curves: list[tuple[str, str]], groups: list[list[int]]) -> list[list[Changed]]:

@@ -89,8 +89,9 @@ def test_values_fit_the_number_of_images(pictures):
     small, many = own.values(entry, files), own.values(entry, replace(files, train=files.train * 200))
     assert (small.name, small.dataset, small.k_max, small.n_targets) == ("own", entry, 12, 3)
     assert small.recipe.batch_size == 4 and 48 // 4 * small.recipe.epochs >= own.STEPS
-    assert small.moco.memory_bank == 2 * small.moco.batch_size == 12
-    assert many.recipe == own.BASE.recipe and many.moco == own.BASE.moco and many.k_max == own.BASE.k_max
+    assert small.selfsupervised.memory_bank == 2 * small.selfsupervised.batch_size == 12
+    assert many.recipe == own.BASE.recipe and many.k_max == own.BASE.k_max
+    assert many.selfsupervised == own.BASE.selfsupervised
     assert own.values(entry, files, epochs=6).recipe.warmup_epochs == 2 * own.BASE.recipe.warmup_epochs
 
 

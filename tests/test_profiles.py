@@ -8,6 +8,7 @@ import pytest
 
 from lib import profiles, ssl
 from lib.data import RESULTS, ROOT, find
+from lib.features import FeatureRecipe
 from lib.report import paper
 from lib.retrain import Recipe
 
@@ -21,8 +22,8 @@ def test_names_and_defaults():
 
 def test_overrides_reach_every_level_and_none_keeps_the_value():
     changed = profiles.load("fashion", n_targets=20, epochs=5, moco_epochs=7, k_max=None)
-    assert (changed.n_targets, changed.recipe.epochs, changed.moco.epochs, changed.k_max) == (20, 5, 7, 256)
-    assert changed.supervised == profiles.load("fashion").supervised
+    assert (changed.n_targets, changed.recipe.epochs, changed.selfsupervised.epochs, changed.k_max) == (20, 5, 7, 256)
+    assert changed.features("supervised") == profiles.load("fashion").features("supervised")
     assert profiles.load("fashion").n_targets == 50
 
 
@@ -46,10 +47,11 @@ def test_wrong_values(arguments, message):
 
 def test_self_supervised_methods_differ_in_method_and_learning_rate_alone():
     fashion = profiles.load("fashion", moco_epochs=7)
-    assert fashion.features("moco") == fashion.moco and fashion.features("pixels") == fashion.pixels
+    assert fashion.features("moco") == fashion.selfsupervised
+    assert fashion.features("pixels") == FeatureRecipe("pixels")
     for method in ssl.METHODS:
         recipe = fashion.features(method)
-        assert recipe == replace(fashion.moco, method=method, peak_lr=recipe.peak_lr)
+        assert recipe == replace(fashion.selfsupervised, method=method, peak_lr=recipe.peak_lr)
 
 
 def test_the_learning_rates_are_those_of_best_accuracy_in_the_table_of_the_choice():
@@ -68,7 +70,8 @@ def test_the_papers_sizes_are_those_that_the_paper_states():
     assert (imagenet.recipe.arch, imagenet.recipe.translate, imagenet.recipe.cutout) == ("resnet18", 0, 0)
     assert (imagenet.recipe.sizes, imagenet.recipe.last_epochs, imagenet.recipe.epochs) == ((160, 192), 5, 16)
     assert imagenet.recipe.batch_size == 1024 and imagenet.recipe.peak_lr == cifar.recipe.peak_lr == 0.5
-    assert (cifar.moco.arch, cifar.moco.epochs, imagenet.moco.method) == ("resnet18", 800, "moco_v2_rn50_800ep")
+    assert (cifar.selfsupervised.arch, cifar.selfsupervised.epochs) == ("resnet18", 800)
+    assert imagenet.features("moco").method == "moco_v2_rn50_800ep"
     assert set(paper.FIGURE_1["trak"]) | set(paper.TABLE_1["trak"]) == set(cifar.ensembles)
     assert cifar.subset_models == paper.FIGURE_1["datamodels"] and imagenet.ensembles == (1, 4)
     assert (cifar.trak["projection_dim"], imagenet.trak["projection_dim"]) == (20_480, 4096)

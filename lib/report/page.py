@@ -12,10 +12,11 @@ is not on this machine, what came with the repository stands in their place (`li
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
+from types import NoneType
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ from IPython.display import HTML, Markdown
 from matplotlib.figure import Figure
 
 from lib import profiles
-from lib.data import RESULTS, replacing
+from lib.data import replacing
 from lib.features import FeatureRecipe
 from lib.profiles import PROFILES, Profile, class_sizes
 from lib.report import committed
@@ -35,8 +36,14 @@ from lib.study import Study
 OVERRIDES = profiles.SCALARS | {field.name for field in fields(Recipe)}
 OVERRIDES |= {f"moco_{field.name}" for field in fields(FeatureRecipe)}
 OPTIONS = {field.name for field in fields(Study)} - {"profile"}
+PLAIN = (bool, int, float, str, NoneType)
 LIBRARIES = ("torch", "lightly", "scikit-learn", "numpy", "scipy")
 NO_KEYS = pd.DataFrame({"keys": []})
+
+
+def chosen(parameters: Mapping, names: set[str]) -> dict:
+    """The parameters of these names; what else is so named, as a function that the notebook imports, is none."""
+    return {key: value for key, value in parameters.items() if key in names and isinstance(value, PLAIN)}
 
 
 def open_study(profile: Profile, kind: type[Study] = Study, **options) -> Study:
@@ -67,13 +74,12 @@ class Page:
         **options,
     ):
         self.started, self.name, self.kind = time.perf_counter(), name, kind
-        overrides = {key: value for key, value in parameters.items() if key in OVERRIDES}
-        self.values = values or profiles.load(parameters["profile"], **overrides)
-        self.options = {key: value for key, value in parameters.items() if key in OPTIONS} | options
+        self.values = values or profiles.load(parameters["profile"], **chosen(parameters, OVERRIDES))
+        self.options = chosen(parameters, OPTIONS) | options
 
     @cached_property
-    def missing(self) -> str:
-        """How to get the dataset, where it is not here; empty where it is."""
+    def missing(self) -> bool:
+        """Whether the dataset is not on this machine and cannot be downloaded."""
         return committed.missing(self.values)
 
     @cached_property
@@ -111,7 +117,7 @@ class Page:
         with replacing(folder / "record.json") as path:
             path.write_text(json.dumps(record, indent=1) + "\n")
         shown = {
-            "tables and figure": f"results/{folder.relative_to(RESULTS)}/",
+            "tables and figure": f"results/{folder.relative_to(self.study.folder.parent)}/",
             "dataset": f"{record['dataset']['name']}, sha256 {record['dataset']['checksum'][:16]}…",
             "recipe of the retrainings": record["recipe"],
             "versions": ", ".join(f"{package} {v}" for package, v in record["versions"].items()),
@@ -124,7 +130,7 @@ def _record(study: Study, name: str, tables: pd.DataFrame) -> dict:
     trained = study.retrainings(tables)
     return {
         "figure": name,
-        "profile": asdict(study.profile),
+        "profile": study.profile.content,
         "dataset": {"name": study.dataset.name, "checksum": study.dataset.checksum},
         "recipe": study.profile.recipe.hash,
         "retrainings": len(trained),

@@ -6,7 +6,6 @@ The notebook runs as it always does, on a study that trains nothing: its images 
 `lib.engine.counting`, its features and scores are made up. What it asks them for is the plan.
 """
 
-import inspect
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,7 +18,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib import data, features, profiles, report, retrain, rivals
+from lib import data, features, profiles, report, retrain
 from lib.attribution import HALF, Attribution
 from lib.data import RESULTS, Dataset, manifest
 from lib.engine.counting import BY_PAPER, EXPECTED, LOGITS, WORST, CountingDriver, Tally
@@ -149,7 +148,7 @@ class DryAttribution(Attribution):
             )
         elif stem in SUBSET_METHODS:
             self.subset_margins(range(n))
-        elif "n_models" in inspect.signature(rivals.METHODS[stem]).parameters:
+        else:
             each = operations.of_trak if stem == "trak" else operations.of_network
             kept = 4 * shape[0] * shape[1] * len(there.sizes(stem))
             self._note(f"networks, {stem}{_on(self.profile, profile.recipe)}", n, each(profile, self.dataset), kept)
