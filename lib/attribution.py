@@ -104,7 +104,7 @@ class Attribution:
     @property
     def held_out(self) -> range:
         """Numbers of the models on random halves that no method is fitted to."""
-        fitted = max(self.profile.subset_models)
+        fitted = max(self.profile.subset_models, default=0)
         return range(fitted, fitted + self.profile.lds_models)
 
     def subset_margins(self, models: range, alpha: float = HALF) -> tuple[np.ndarray, np.ndarray]:
