@@ -45,8 +45,8 @@ def test_scores_order_what_the_lasso_leaves_at_zero_by_influence(tiny, quick, tm
     assert scores.shape == influence.shape == (2, 120) and scores.dtype == np.float32
     small = np.abs(scores) <= 2e-3 * np.abs(scores).max()
     for row, at, of_target in zip(scores, small, influence, strict=True):
-        if at.sum() > 2:
-            assert np.corrcoef(np.argsort(np.argsort(row[at])), np.argsort(np.argsort(of_target[at])))[0, 1] > 0.9
+        at = at if at.sum() >= 108 else np.ones_like(at)  # 12 models leave 108 weights of 120 at zero, or all
+        assert np.corrcoef(np.argsort(np.argsort(row[at])), np.argsort(np.argsort(of_target[at])))[0, 1] > 0.9
 
 
 def test_too_few_models_are_refused_before_any_is_trained(tiny, quick, tmp_path):
