@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib import profiles, study
+from lib import profiles
 from lib.data import RESULTS
 from lib.engine.driver import machine_name
 from lib.features import FeatureRecipe
@@ -17,12 +17,11 @@ CURVES = [(REMOVAL, "pixels_l2")]
 
 
 @pytest.fixture
-def opened(tmp_path, monkeypatch):
-    monkeypatch.setattr(study, "RESULTS", tmp_path)
+def opened(tmp_path):
     smoke = profiles.load("smoke", k_max=8, budget=1)
-    found = Study(replace(smoke, moco=FeatureRecipe("pixels")), "cpu", n_jobs=2)
-    found.supports(CURVES)
-    return found
+    pixels = Study(replace(smoke, selfsupervised=FeatureRecipe("pixels")), "cpu", n_jobs=2, results=tmp_path)
+    pixels.supports(CURVES)
+    return pixels
 
 
 def test_the_ledger_of_this_machine_is_true(opened):
@@ -38,7 +37,7 @@ def test_a_forged_vote_is_found(opened):
         record["logits"] = (-np.array(record["logits"])).tolist()
         forged.append(json.dumps(record))
     path.write_text("\n".join(forged) + "\n")
-    again = Study(opened.profile, "cpu", n_jobs=1)
+    again = Study(opened.profile, "cpu", n_jobs=1, results=opened.results)
     again.__dict__.update({key: opened.__dict__[key] for key in ("base_logits", "targets", "wrong_labels")})
     n = len(again.asked(CURVES, united=False))
     found = audit.compare(again, CURVES, united=False, n=n)

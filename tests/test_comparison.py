@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import profiles, study
+from lib import profiles
 from lib.chapters import comparison
 from lib.features import FeatureRecipe
 from lib.report import stats
@@ -19,10 +19,8 @@ NAMES = ["moco_esvm", "moco_l2", "pixels_l2", "random", "random:all"]
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory):
     smoke = profiles.load("smoke", k_max=8, budget=1, lds_models=4)
-    cheap = replace(smoke, moco=FeatureRecipe("pixels"), supervised=FeatureRecipe("pixels"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(study, "RESULTS", tmp_path_factory.mktemp("results"))
-        yield Study(cheap, "cpu", n_jobs=2)
+    cheap = replace(smoke, selfsupervised=FeatureRecipe("pixels"), supervised=FeatureRecipe("pixels"))
+    return Study(cheap, "cpu", n_jobs=2, results=tmp_path_factory.mktemp("results"))
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,10 @@
 import ast
 import json
 import os
+import signal
+import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import pytest
 
 from lib import profiles, run
 from lib.data import NOTEBOOKS, ROOT
+from lib.report import execution
 
 PARAMETERS = """profile: str = "fashion"  # named set of values
 n_targets: int = None  # how many; None takes the profile's
@@ -46,7 +50,7 @@ def root(tmp_path) -> Path:
 
 def page_text(root: Path, name: str = "fig") -> str:
     """What the last cell of a page printed."""
-    return nbformat.read(run.page(name, root), as_version=4).cells[-1].outputs[0].text
+    return nbformat.read(execution.page(name, root), as_version=4).cells[-1].outputs[0].text
 
 
 def drafts(root: Path) -> list[Path]:
@@ -63,7 +67,7 @@ def test_unknown_parameter_is_met_with_the_known_ones_and_their_help(root, capsy
     error = capsys.readouterr().err
     assert "fig has no parameter 'n_target'" in error
     assert "n_targets: int = None  how many; None takes the profile's" in error
-    assert not run.page("fig", root).exists()
+    assert not execution.page("fig", root).exists()
 
 
 def test_parameters_of_a_notebook_without_any(root, capsys):
@@ -88,15 +92,15 @@ def test_parameters_of_a_notebook_without_any(root, capsys):
 def test_ill_typed_value_is_an_error_before_the_run(root, capsys, name, text, kind):
     assert run.main(["fig", "-p", name, text], root) == 2
     assert f"fig: {name}={text!r} is not of type {kind}" in capsys.readouterr().err
-    assert not run.page("fig", root).exists()
+    assert not execution.page("fig", root).exists()
 
 
 def test_values_become_the_declared_types(root):
     given = {"profile": "smoke", "n_targets": "10", "share": "1", "is_quick": "true"}
-    values = run.parse("fig", given, run.declared("fig", root))
+    values = execution.parse("fig", given, execution.declared("fig", root))
     assert values == {"profile": "smoke", "n_targets": 10, "share": 1.0, "is_quick": True}
     assert [type(value) for value in values.values()] == [str, int, float, bool]
-    assert run.parse("fig", {"n_targets": "None"}, run.declared("fig", root)) == {"n_targets": None}
+    assert execution.parse("fig", {"n_targets": "None"}, execution.declared("fig", root)) == {"n_targets": None}
 
 
 @pytest.mark.parametrize(
@@ -110,7 +114,7 @@ def test_unknown_profile_is_an_error_before_the_run(root, capsys, arguments):
     assert code == 2
     error = capsys.readouterr().err
     assert "'big'" in error and "smoke" in error
-    assert not run.page("fig", root).exists()
+    assert not execution.page("fig", root).exists()
 
 
 def test_all_takes_no_single_parameters(root, capsys):
@@ -130,13 +134,13 @@ def test_all_takes_no_single_parameters(root, capsys):
 def test_parameters_cell_that_the_command_line_cannot_serve(root, line, message):
     write(root, "odd", "print(1)", parameters=line)
     with pytest.raises(ValueError, match=message):
-        run.declared("odd", root)
+        execution.declared("odd", root)
 
 
 def test_a_page_holds_the_run_its_parameters_and_no_path_of_the_machine(root):
     assert run.main(["fig", "-p", "profile", "smoke", "-p", "share", "0.5"], root) == 0
     assert page_text(root) == "smoke None 0.5 False\n"
-    page = nbformat.read(run.page("fig", root), as_version=4)
+    page = nbformat.read(execution.page("fig", root), as_version=4)
     assert page.metadata.companion.parameters == {
         "profile": "smoke",
         "n_targets": None,
@@ -147,7 +151,7 @@ def test_a_page_holds_the_run_its_parameters_and_no_path_of_the_machine(root):
     assert len(injected) == 1
     assert "profile" in injected[0]
     assert "share" not in injected[0], "a value equal to its default is not injected"
-    text = run.page("fig", root).read_text()
+    text = execution.page("fig", root).read_text()
     assert str(root) not in text
     assert sys.prefix not in text
     assert page.metadata.papermill.input_path == "notebooks/fig.ipynb"
@@ -156,37 +160,37 @@ def test_a_page_holds_the_run_its_parameters_and_no_path_of_the_machine(root):
 
 def test_defaults_inject_nothing_and_the_page_is_current_until_something_changes(root, capsys):
     assert run.main(["--all"], root) == 0
-    page = nbformat.read(run.page("fig", root), as_version=4)
+    page = nbformat.read(execution.page("fig", root), as_version=4)
     assert not any("injected-parameters" in cell.metadata.get("tags", []) for cell in page.cells)
-    before = run.page("fig", root).read_bytes()
+    before = execution.page("fig", root).read_bytes()
     capsys.readouterr()
     assert run.main(["--all"], root) == 0
     assert capsys.readouterr().out == "fig is up to date\n"
     assert run.main(["--all", "--profile", "fashion"], root) == 0, "the default, said aloud, is the same"
-    assert run.page("fig", root).read_bytes() == before
+    assert execution.page("fig", root).read_bytes() == before
 
 
 @pytest.mark.parametrize("changed", ["notebooks/fig.ipynb", "lib/one.py", "lib/two.py", "data_manifest.yaml"])
 def test_a_change_of_any_source_changes_the_stamp(root, changed):
-    before = run.stamp("fig", {"seed": 0}, root)
-    assert run.stamp("fig", {"seed": 0}, root) == before
-    assert run.stamp("fig", {"seed": 1}, root) != before
+    before = execution.stamp("fig", {"seed": 0}, root)
+    assert execution.stamp("fig", {"seed": 0}, root) == before
+    assert execution.stamp("fig", {"seed": 1}, root) != before
     with (root / changed).open("a") as file:
         file.write("\n")
-    assert run.stamp("fig", {"seed": 0}, root) != before
+    assert execution.stamp("fig", {"seed": 0}, root) != before
 
 
 def test_a_failed_run_keeps_the_old_page_and_says_why_in_one_line(root, capsys):
     # it fails in the middle, after it has seen that its old page is still in place
     code = "assert 'old page' in open('book/notebooks/fig.ipynb').read()\nraise ValueError('k is 3\\nand more')"
-    run.page("fig", root).parent.mkdir(parents=True)
-    run.page("fig", root).write_text("old page")
+    execution.page("fig", root).parent.mkdir(parents=True)
+    execution.page("fig", root).write_text("old page")
     write(root, "fig", code)
     assert run.main(["fig"], root) == 1
     assert capsys.readouterr().err.splitlines()[-1] == (
         "fig: failed: cell 2 raised ValueError: k is 3; kept in _failed/fig.ipynb, the page is as it was"
     )
-    assert run.page("fig", root).read_text() == "old page"
+    assert execution.page("fig", root).read_text() == "old page"
     assert "k is 3" in (root / "_failed" / "fig.ipynb").read_text()
     assert drafts(root) == []
 
@@ -195,23 +199,63 @@ def test_a_kernel_that_dies_is_a_failed_run(root, capfd):
     write(root, "fig", "import os; os._exit(1)")
     assert run.main(["fig"], root) == 1
     assert "fig: failed: the kernel died" in capfd.readouterr().err
-    assert not run.page("fig", root).exists()
+    assert not execution.page("fig", root).exists()
     assert (root / "_failed" / "fig.ipynb").exists()
 
 
-def test_all_goes_on_after_a_failure_and_reports_it(root):
+def test_all_goes_on_after_a_failure_and_reports_it(root, capfd):
     write(root, "bad", "1 / 0", parameters=None)
     assert run.main(["--all", "--profile", "smoke"], root) == 1
-    assert not run.page("bad", root).exists()
+    assert not execution.page("bad", root).exists()
     assert page_text(root).startswith("smoke")
+    said = capfd.readouterr()
+    assert "bad: failed: cell 1 raised ZeroDivisionError: division by zero; kept in _failed/bad.ipynb" in said.err
+    assert "bad: no parameters …" in said.out and "fig: profile smoke …" in said.out and "fig: done in" in said.out
+
+
+def test_notebooks_run_side_by_side_and_the_verdicts_after_all_others(root):
+    """Each of two waits for the other to begin; the verdicts read what both have written."""
+    meet = """import time
+from pathlib import Path
+Path("{0}-began").touch()
+deadline = time.monotonic() + 60
+while not Path("{1}-began").exists():
+    assert time.monotonic() < deadline, "{1} does not begin"
+    time.sleep(0.05)
+Path("{0}-ended").touch()"""
+    (root / "notebooks" / "fig.ipynb").unlink()
+    for name, other in (("one", "two"), ("two", "one")):
+        write(root, name, meet.format(name, other), parameters=None)
+    write(root, execution.LAST, "import glob; print(sorted(glob.glob('*-ended')))", parameters=None)
+    assert execution.run_all(None, root, n_at_once=2) == []
+    assert page_text(root, execution.LAST) == "['one-ended', 'two-ended']\n"
+
+
+def test_an_interrupt_stops_all_that_run_and_leaves_the_pages_as_they_are(root):
+    (root / "notebooks" / "fig.ipynb").unlink()
+    for name in ("one", "two", "three"):
+        write(root, name, f"import time; open('{name}-began', 'w').close(); time.sleep(600)", parameters=None)
+    code = (
+        f"import sys; from pathlib import Path; from lib import run; sys.exit(run.main(['--all'], Path({str(root)!r})))"
+    )
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    program = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, **options)
+    deadline = time.monotonic() + 120
+    while not any(root.glob("*-began")):
+        assert program.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
+    os.killpg(program.pid, signal.SIGINT)  # as a terminal does
+    _, error = program.communicate(timeout=60)
+    assert program.returncode == 130 and error.splitlines()[-1].startswith("stopped; the page"), error
+    assert "ForkPoolWorker" not in error, "no worker dies of it with a traceback"
+    assert list((root / "book" / "notebooks").iterdir()) == [] and not (root / "_failed").exists()
 
 
 def test_a_profile_that_covers_some_figures_runs_these_alone(root, monkeypatch):
     write(root, "other", "1 / 0", parameters=None)
-    some = replace(profiles.PROFILES["smoke"], figures=("fig",))
-    monkeypatch.setitem(profiles.PROFILES, "smoke", some)
+    monkeypatch.setitem(profiles.PROFILES, "smoke", replace(profiles.PROFILES["smoke"], figures=("fig",)))
     assert run.main(["--all", "--profile", "smoke"], root) == 0
-    assert run.page("fig", root).exists() and not run.page("other", root).exists()
+    assert execution.page("fig", root).exists() and not execution.page("other", root).exists()
 
 
 def test_the_kernel_is_this_interpreter_in_the_root_whatever_the_user_has_installed(root, monkeypatch):
@@ -247,7 +291,7 @@ def test_no_declared_parameter_is_lost_on_papermill(path):
     ]
     assert len(cells) <= 1
     written = [line.target.id for cell in cells for line in ast.parse(cell).body]
-    known = run.declared(path.stem, ROOT)
+    known = execution.declared(path.stem, ROOT)
     assert list(known) == written, "papermill skips a line with a second '=' sign or without a plain type"
     assert all(parameter["help"] for parameter in known.values())
     assert list(papermill.inspect_notebook(str(path))) == written
@@ -255,10 +299,10 @@ def test_no_declared_parameter_is_lost_on_papermill(path):
 
 def test_a_page_whose_results_were_deleted_is_stale(root):
     run.main(["fig"], root)
-    values = {key: parameter["default"] for key, parameter in run.declared("fig", root).items()}
-    assert run.is_current("fig", values, root)
+    values = {key: parameter["default"] for key, parameter in execution.declared("fig", root).items()}
+    assert execution.is_current("fig", values, root)
     (root / "results" / "fashion" / "ledger").rmdir()
-    assert not run.is_current("fig", values, root)
+    assert not execution.is_current("fig", values, root)
 
 
 PLANNED = """from lib import profiles
@@ -302,4 +346,4 @@ def test_a_dry_run_needs_a_plan_and_a_profile(root, capsys):
 
 def test_without_a_dry_run_the_page_does_not_know_of_it(root):
     assert run.main(["fig", "-p", "dry_run", "false"], root) == 0
-    assert "dry_run" not in nbformat.read(run.page("fig", root), as_version=4).metadata.companion.parameters
+    assert "dry_run" not in nbformat.read(execution.page("fig", root), as_version=4).metadata.companion.parameters

@@ -30,12 +30,6 @@ def ks(profile: Profile) -> list[int]:
     return sorted({max(1, profile.k_max // share) for share in (16, 8, 4)})
 
 
-def tested(names: list[str], kinds: tuple[str, ...] = (REMOVAL, MISLABEL)) -> tuple[list, list]:
-    """Every (kind, method), those that are tested target by target apart: (united, separate)."""
-    curves = [(kind, name) for kind in kinds for name in names]
-    return [c for c in curves if parse(c[1]).same_class], [c for c in curves if not parse(c[1]).same_class]
-
-
 def margins(study: Study, names: list[str], n_seeds: int = N_SEEDS) -> pd.DataFrame:
     """Margins of all targets with the first k images of each ranking removed; see `Study.margins`."""
     return study.margins(_removals(study, names), [0, *ks(study.profile)], n_seeds)
@@ -43,29 +37,30 @@ def margins(study: Study, names: list[str], n_seeds: int = N_SEEDS) -> pd.DataFr
 
 def across_networks(study: Study, names: list[str]) -> pd.DataFrame:
     """As `margins`, at the largest of `ks`, on every network of the profile: with a column network."""
-    tests, tables = _removals(study, names), []
-    for recipe in (study.profile.recipe, *study.profile.transfer):
-        found = study.margins(tests, [0, ks(study.profile)[-1]], N_SEEDS, recipe)
-        tables.append(found.assign(network=recipe.arch))
+    tests, k = _removals(study, names), ks(study.profile)[-1]
+    recipes = (study.profile.recipe, *study.profile.transfer)
+    tables = [study.margins(tests, [0, k], N_SEEDS, recipe).assign(network=recipe.arch) for recipe in recipes]
     return pd.concat(tables, ignore_index=True)
 
 
 def supports(study: Study, names: list[str]) -> pd.DataFrame:
     """Removal and mislabelling supports; see `Study.supports`."""
-    united, separate = tested(names)
-    tables = [study.supports(curves, curves is united) for curves in (united, separate) if curves]
+    tables = []
+    for united in (True, False):
+        curves = [(kind, name) for kind in (REMOVAL, MISLABEL) for name in names if parse(name).same_class == united]
+        tables += [study.supports(curves, united)] if curves else []
     return pd.concat(tables, ignore_index=True)
 
 
-def table(study: Study, found: pd.DataFrame) -> pd.DataFrame:
+def table(study: Study, supports: pd.DataFrame) -> pd.DataFrame:
     """What each method finds and costs, by removal AUC: method, models, removal_auc, mislabel_auc, each with _low and
     _high, seconds, bytes, n_targets.
 
-    found: of `supports`. models: networks that the method looks into.
+    supports: of the function `supports`. models: networks that the method looks into.
     """
-    areas = stats.summary(found, study.profile.k_max).set_index(["method", "kind"])
+    areas = stats.summary(supports, study.profile.k_max).set_index(["method", "kind"])
     rows = []
-    for name in found["method"].drop_duplicates():
+    for name in supports["method"].drop_duplicates():
         method = study.attribution.parse(name)
         row = {"method": name, "models": method.models or int(method.features not in (None, "pixels"))}
         for kind in (REMOVAL, MISLABEL):
@@ -81,8 +76,9 @@ def margin_drops(at_fixed_k: pd.DataFrame) -> pd.DataFrame:
     at_fixed_k: of `stats.fixed_k`.
     """
     largest = at_fixed_k[at_fixed_k["k"] == at_fixed_k["k"].max()]
-    names = {"drop": "margin_drop", "drop_low": "margin_drop_low", "drop_high": "margin_drop_high"}
-    return largest.rename(columns=names)[["method", *names.values()]]
+    return largest[["method", "drop", "drop_low", "drop_high"]].rename(
+        columns=lambda name: name.replace("drop", "margin_drop")
+    )
 
 
 def lds(study: Study, names: list[str]) -> pd.DataFrame:
@@ -104,29 +100,27 @@ def shared(study: Study, names: list[str]) -> pd.DataFrame:
         first = study.attribution.ranking(name)[:, :k]
         common = [len(np.intersect1d(first[i], first[j])) / k for i, j in pairs]
         rows.append({"method": name, "k": k, "shared": np.mean(common)})
-    table = pd.DataFrame(rows, columns=["method", "k", "shared"])
-    return table.sort_values("shared", ascending=False, ignore_index=True)
+    rows = pd.DataFrame(rows, columns=["method", "k", "shared"])
+    return rows.sort_values("shared", ascending=False, ignore_index=True)
 
 
-def parts(study: Study, methods: pd.DataFrame, found: pd.DataFrame, margins: pd.DataFrame) -> pd.DataFrame:
+def parts(study: Study, methods: pd.DataFrame, supports: pd.DataFrame, margins: pd.DataFrame) -> pd.DataFrame:
     """What the whole comparison costs from nothing, each training counted once: part, core_hours.
 
-    methods: of `table`. found: of `supports`. margins: of the function `margins`.
+    methods: of `table`. supports, margins: of the functions of that name.
     """
     attribution, profile = study.attribution, study.profile
-    subset_models = (max(profile.subset_models, default=0) + profile.lds_models) * attribution.subset_seconds
-    by_name, own = methods.set_index("method")["seconds"], 0.0
-    for name, seconds in by_name.items():
-        method = attribution.parse(name)
-        own += seconds - (method.models * attribution.subset_seconds if method.stem in SUBSET_METHODS else 0)
-    own -= by_name["moco_l2"]  # the same features as those of the exemplar SVM
-    searched, removed = (study.retrainings(table)["seconds"].sum() for table in (found, margins))
+    by_name = methods.set_index("method")["seconds"]
+    fitted = [method for method in map(parse, by_name.index) if method.stem in SUBSET_METHODS]
     seconds = {
-        "models on random halves": subset_models,
-        "features, networks and scores": own,
-        "supports": searched,
-        "margins at fixed k": removed,
+        "models on random halves": max(profile.subset_models, default=0) + profile.lds_models,
+        "features, networks and scores": -sum(method.models for method in fitted),
     }
+    seconds = {part: models * attribution.subset_seconds for part, models in seconds.items()}
+    # less the features of MoCo, which are those of the exemplar SVM too
+    seconds["features, networks and scores"] += by_name.sum() - by_name["moco_l2"]
+    for part, table in (("supports", supports), ("margins at fixed k", margins)):
+        seconds[part] = study.retrainings(table)["seconds"].sum()
     seconds["all"] = sum(seconds.values())
     return pd.DataFrame({"part": list(seconds), "core_hours": [value / 3600 for value in seconds.values()]})
 

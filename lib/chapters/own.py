@@ -10,6 +10,7 @@ import io
 import math
 import zipfile
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,7 @@ from lib import data, profiles
 from lib.bisection import FOUND, LARGER
 from lib.data import RESULTS, Entry, as_entry, fetch, replacing
 from lib.profiles import Profile
+from lib.report import Page, page
 from lib.retrain import margins, short_hash
 from lib.study import Study
 
@@ -44,9 +46,9 @@ def entry(images: str | None = None, size: int | None = None) -> Entry:
     path = example() if images is None else Path(images).expanduser().absolute()
     keys = {"kind": "folder", "path": str(path)} | ({} if size is None else {"size": [size, size]})
     manual = "Give a folder or a zip that has train/<class>/* and test/<class>/* (or val/) at its top."
-    found = as_entry(path.stem, keys | {"manual": manual})
-    fetch(found)
-    return found
+    declared = as_entry(path.stem, keys | {"manual": manual})
+    fetch(declared)
+    return declared
 
 
 def example() -> Path:
@@ -86,26 +88,26 @@ class Files:
         return self.test.index(name)
 
 
-def files(chosen: Entry) -> Files:
+def files(images: Entry) -> Files:
     """What a folder or zip holds, from the names alone. Raises ValueError where it is no dataset or too small."""
-    with data.opened(fetch(chosen), chosen) as (names, _):
-        splits = data.splits(names, chosen)
-    for c, images in splits[0].items():
-        if len(images) < LEAST_IMAGES:
+    with data.opened(fetch(images), images) as (names, _):
+        splits = data.splits(names, images)
+    for c, of_class in splits[0].items():
+        if (n := len(of_class)) < LEAST_IMAGES:
             raise ValueError(
-                f"{chosen.name}: class {c} has {len(images)} training images; give every class {LEAST_IMAGES} or more"
+                f"{images.name}: class {c} has {n} training images; give every class {LEAST_IMAGES} or more"
             )
-    return Files(*([name for images in split.values() for name in images] for split in splits))
+    return Files(*([name for of_class in split.values() for name in of_class] for split in splits))
 
 
-def values(chosen: Entry, found: Files, **overrides) -> Profile:
+def values(images: Entry, names: Files, **overrides) -> Profile:
     """The profile for these images: the default one's values, but for those that have to fit their number.
 
     overrides: as for `lib.profiles.load`; None leaves a value as it is here. A batch is at most a tenth of the images,
     and fits what removal leaves of them. MoCo's memory bank holds the keys of at most an eighth, so that an image
     hardly meets itself among the negatives. Source: our choice. Raises what `lib.profiles.load` raises.
     """
-    n, smallest = len(found.train), int(found.counts()["training"].min())
+    n, smallest = len(names.train), int(names.counts()["training"].min())
     batch_size, moco_batch_size = min(BASE.recipe.batch_size, n // 10), min(BASE.selfsupervised.batch_size, n // 8)
     given = {key: value for key, value in overrides.items() if value is not None}
     epochs = given.get("epochs", max(BASE.recipe.epochs, math.ceil(STEPS / (n // batch_size))))
@@ -118,7 +120,7 @@ def values(chosen: Entry, found: Files, **overrides) -> Profile:
         "moco_batch_size": moco_batch_size,
         "moco_memory_bank": min(BASE.selfsupervised.memory_bank, n // 4),
     }
-    profile = replace(profiles.load(BASE.name, **fitting | given), name=NAME, dataset=chosen)
+    profile = replace(profiles.load(BASE.name, **fitting | given), name=NAME, dataset=images)
     if profile.k_max < SHOWN:
         raise ValueError(f"k_max={profile.k_max} is less than the {SHOWN} images that are shown; give {SHOWN} or more")
     return profile
@@ -173,20 +175,30 @@ class OwnStudy(Study):
         return float(np.bincount(self.dataset.test_labels).max() / len(self.dataset.test_labels))
 
 
+def open_page(parameters: Mapping) -> tuple[Page, Files]:
+    """The page of the user's images, with their names. parameters: the notebook's, as for `Page`."""
+    images, target = entry(parameters["images"], parameters["size"]), parameters["target"]
+    names = files(images)
+    only = {} if target is None else {"n_targets": 1}
+    profile = values(images, names, **page.chosen(parameters, page.OVERRIDES) | only)
+    test_id = None if target is None else names.test_id(target)
+    return Page(NAME, parameters, profile, OwnStudy, target=test_id), names
+
+
 def doubts(study: OwnStudy, knn: pd.DataFrame) -> list[str]:
     """Why the answers may mean little, a sentence each. knn: `Attribution.knn_accuracies` of moco and pixels."""
-    found, accuracy = [], knn.set_index("features")["knn_accuracy"]
+    sentences, accuracy = [], knn.set_index("features")["knn_accuracy"]
     if study.accuracy - study.guessing < HARDLY * (1 - study.guessing):
-        found.append(
+        sentences.append(
             f"The retrained model is right on {study.accuracy:.0%} of the test images, hardly better than guessing "
             f"({study.guessing:.0%}): what flips its predictions is mostly chance. Raise epochs or add images."
         )
     if accuracy["moco"] <= accuracy["pixels"]:
-        found.append(
+        sentences.append(
             f"As a nearest-neighbour classifier MoCo ({accuracy['moco']:.0%}) is no better than raw pixels "
             f"({accuracy['pixels']:.0%}): its ranking may be no better either. Raise moco_epochs or add images."
         )
-    return found
+    return sentences
 
 
 def in_words(row: pd.Series) -> str:

@@ -67,7 +67,7 @@ def _ratio(name: str, part: pd.Series, whole: pd.Series) -> dict:
     ratio = part.mean() / whole.mean()
     if len(part) < 2:
         return {name: ratio, f"{name}_low": ratio, f"{name}_high": ratio}
-    found = bootstrap(
+    interval = bootstrap(
         (part, whole),
         lambda part, whole, axis: part.mean(axis=axis) / whole.mean(axis=axis),
         paired=True,
@@ -76,4 +76,4 @@ def _ratio(name: str, part: pd.Series, whole: pd.Series) -> dict:
         method="percentile",
         rng=np.random.default_rng(0),
     ).confidence_interval
-    return {name: ratio, f"{name}_low": found.low, f"{name}_high": found.high}
+    return {name: ratio, f"{name}_low": interval.low, f"{name}_high": interval.high}

@@ -1,1 +1,19 @@
 """From tables of supports to pages: statistics, figures, the paper's numbers, claims and verdicts, records."""
+
+from lib.report.page import Page, write
+
+__all__ = [
+    "Page",
+    "audit",
+    "claims",
+    "committed",
+    "departures",
+    "execution",
+    "overview",
+    "page",
+    "paper",
+    "plan",
+    "plots",
+    "stats",
+    "write",
+]

@@ -22,10 +22,10 @@ from lib.study import Study
 
 def curves(profile: profiles.Profile, figure: str) -> list[tuple[str, str]]:
     """Each (kind, method) of a figure's stored supports. Raises ValueError where there are none."""
-    found = committed.supports(profile, figure)
-    if found.empty:
+    supports = committed.supports(profile, figure)
+    if supports.empty:
         raise ValueError(f"there are no supports of {figure} in profile {profile.name} to audit; run it first")
-    return list(found[["kind", "method"]].drop_duplicates().itertuples(index=False, name=None))
+    return list(supports[["kind", "method"]].drop_duplicates().itertuples(index=False, name=None))
 
 
 def compare(study: Study, asked: list[tuple[str, str]], united: bool, n: int, seed: int = 0) -> pd.DataFrame:
@@ -39,12 +39,12 @@ def compare(study: Study, asked: list[tuple[str, str]], united: bool, n: int, se
         raise ValueError(f"n={n} retrainings cannot be drawn; give 1 to {len(known)}")
     rows = []
     for i in tqdm(np.random.default_rng(seed).permutation(len(known))[:n], unit="training", mininterval=5):
-        what, targets, stored = known[i]
+        retraining, targets, stored = known[i]
         labels = study.dataset.test_labels[targets]
-        live = retrain(study.dataset, what, study.driver.device).logits[targets]
+        live = retrain(study.dataset, retraining, study.driver.device).logits[targets]
         same = (margins(live, labels) > 0) == (margins(stored, labels) > 0)
-        row = {"seed": what.seed, "removed": len(what.removed), "relabelled": len(what.relabelled)}
-        row |= {"votes": len(targets), "same_votes": int(same.sum())}
+        row = {"seed": retraining.seed, "removed": len(retraining.removed)}
+        row |= {"relabelled": len(retraining.relabelled), "votes": len(targets), "same_votes": int(same.sum())}
         rows.append(row | {"largest_difference": float(np.abs(live - stored).max())})
     return pd.DataFrame(rows)
 
@@ -61,15 +61,11 @@ def main(argv: list[str] | None = None) -> int:
     try:
         profile = profiles.load(args.profile)
         united = args.united or profile.united
-        found = compare(Study(profile), curves(profile, args.figure), united, args.n, args.seed)
+        rows = compare(Study(profile), curves(profile, args.figure), united, args.n, args.seed)
     except (ValueError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(found.to_string(index=False))
-    n_votes, n_same = found["votes"].sum(), found["same_votes"].sum()
-    print(f"{n_same} of {n_votes} votes of {len(found)} retrainings are the same")
+    print(rows.to_string(index=False))
+    n_votes, n_same = rows["votes"].sum(), rows["same_votes"].sum()
+    print(f"{n_same} of {n_votes} votes of {len(rows)} retrainings are the same")
     return int(n_same < n_votes)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

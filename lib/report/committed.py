@@ -1,11 +1,4 @@
-"""Results that came with the repository: beside a page's own, and in their place where its dataset is not here.
-
-committed.tabs(values, "fig02", figure)
-
-missing = committed.missing(values)
-study = None if missing else Study(values, device, n_jobs, scheduler)
-supports = committed.supports(values, "fig05") if missing else study.supports(curves)
-"""
+"""Results that came with the repository: beside a page's own, and in their place where its dataset is not here."""
 
 import base64
 import io
@@ -25,36 +18,35 @@ from lib.report import plots
 COLUMNS = ("kind", "method", "target", "label", "wrong_label", "size", "reason", "low", "high", "votes", "trainings")
 
 
-def missing(profile: Profile) -> str:
-    """How to get the profile's dataset, where it is not here and cannot be downloaded; empty where it is here."""
+def missing(profile: Profile) -> bool:
+    """Whether the profile's dataset is not here and cannot be downloaded."""
     try:
         fetch(profile.dataset)
     except FileNotFoundError:
-        return find(profile.dataset).manual
-    return ""
+        return True
+    return False
 
 
 def supports(profile: Profile, figure: str) -> pd.DataFrame:
     """The supports of a figure as they are under results/, without the ledger's keys; no row where there are none."""
-    path = RESULTS / profile.name / profile.folder(figure) / "supports.csv"
-    found = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=list(COLUMNS))
-    return found.astype({"size": "Int64", "low": "Int64", "high": "Int64"})
+    path = _folder(profile, figure) / "supports.csv"
+    table = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=list(COLUMNS))
+    return table.astype({"size": "Int64", "low": "Int64", "high": "Int64"})
 
 
 def status(profile: Profile, figure: str) -> str:
-    """One paragraph of Markdown in the place of `record.status`: what is shown, and how to compute it here."""
-    path = RESULTS / profile.name / profile.folder(figure) / "record.json"
+    """One paragraph of Markdown for the head of a page: what is shown, and how to compute it here."""
     how = escape(find(profile.dataset).manual)  # it may name <folders>
-    if not path.exists():
+    if not (_folder(profile, figure) / "record.json").exists():
         return (
             f"**Nothing to show yet**: the dataset `{profile.dataset}` of profile `{profile.name}` is not on this "
             f"machine, and no results of this figure came with the repository. {how}"
         )
-    found = json.loads(path.read_text(encoding="utf-8"))
+    record = _record(_folder(profile, figure))
     return (
         f"**Profile** `{profile.name}`, as computed before: its dataset `{profile.dataset}` is not on this machine, so "
-        f"that this page shows the results that came with the repository, of {found['retrainings']} distinct "
-        f"retrainings, {found['core_seconds'] / 3600:.2f} core-hours ({', '.join(found['machines'])}). "
+        f"that this page shows the results that came with the repository, of {record['retrainings']} distinct "
+        f"retrainings, {record['core_seconds'] / 3600:.2f} core-hours ({', '.join(record['machines'])}). "
         f"To compute them here: {how}"
     )
 
@@ -67,11 +59,12 @@ def tabs(profile: Profile, name: str, figure: Figure) -> HTML:
     image = io.BytesIO()
     figure.savefig(image)
     plt.close(figure)  # else it is shown a second time, below
-    shown = {profile.name: _picture(image.getvalue(), f"this page's run, profile {profile.name}")}
+    contents = {profile.name: _picture(image.getvalue(), f"this page's run, profile {profile.name}")}
     others = [other for other in PROFILES.values() if other.name not in (profile.name, "smoke")]
-    shown |= {other.name: _result(other, name) for other in others if _record(other, name).exists()}
+    others = [other for other in others if (_folder(other, name) / "record.json").exists()]
+    contents |= {other.name: _result(other, name) for other in others}
     parts = []
-    for i, (title, content) in enumerate(shown.items()):
+    for i, (title, content) in enumerate(contents.items()):
         key = f"{name}-{title}"
         parts.append(
             f'<input type="radio" id="{key}" name="{name}-profiles"{"" if i else " checked"}>'
@@ -81,29 +74,31 @@ def tabs(profile: Profile, name: str, figure: Figure) -> HTML:
     return HTML(f'<div class="sd-tab-set">{"".join(parts)}</div>')
 
 
-def _record(profile: Profile, name: str) -> Path:
-    return RESULTS / profile.name / name / "record.json"
+def _folder(profile: Profile, figure: str) -> Path:
+    return RESULTS / profile.name / profile.folder(figure)
+
+
+def _record(folder: Path) -> dict:
+    return json.loads((folder / "record.json").read_text(encoding="utf-8"))
 
 
 def _result(profile: Profile, name: str) -> str:
     """A figure as it is under results/, what it rests on, how to compute it, and its claims."""
-    path = _record(profile, name)
-    found, claims = json.loads(path.read_text(encoding="utf-8")), path.parent / "claims.csv"
-    values, told = (
-        found["profile"],
-        [f"Profile {profile.name}, scaled down from the paper: {found['dataset']['name']}."],
-    )
-    if found["retrainings"]:
-        told.append(
+    folder = _folder(profile, name)
+    record = _record(folder)
+    text = f"Profile {profile.name}, scaled down from the paper: {record['dataset']['name']}. "
+    if record["retrainings"]:
+        values = record["profile"]
+        text += (
             f"{values['n_targets']} targets, {values['n_votes']} training(s) a probe at most"
-            f"{', united tests' if values['united'] else ''}: {found['retrainings']} distinct retrainings, mean test "
-            f"accuracy {found['test_accuracy']:.1%}, {found['core_seconds'] / 3600:.2f} core-hours."
+            f"{', united tests' if values['united'] else ''}: {record['retrainings']} distinct retrainings, mean test "
+            f"accuracy {record['test_accuracy']:.1%}, {record['core_seconds'] / 3600:.2f} core-hours. "
         )
-    told.append(f"To compute it here: make {name} PROFILE={profile.name}. {find(profile.dataset).manual}")
-    picture = _picture((path.parent / "figure.png").read_bytes(), f"profile {profile.name}")
+    text += f"To compute it here: make {name} PROFILE={profile.name}. {find(profile.dataset).manual}"
+    claims = folder / "claims.csv"
     table = plots.table(pd.read_csv(claims)).to_html() if claims.exists() else ""
-    return f"{picture}<p>{escape(' '.join(told))}</p>{table}"
+    return f"{_picture((folder / 'figure.png').read_bytes(), f'profile {profile.name}')}<p>{escape(text)}</p>{table}"
 
 
-def _picture(png: bytes, what: str) -> str:
-    return f'<img alt="{escape(what)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+def _picture(png: bytes, description: str) -> str:
+    return f'<img alt="{escape(description)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'

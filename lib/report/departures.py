@@ -24,7 +24,7 @@ class Departure:
 
 def departures(folder: Path = ROOT / "lib") -> list[Departure]:
     """Every departure, by module and line. One runs on to the end of its comment or of its docstring's paragraph."""
-    return [found for path in sorted(folder.rglob("*.py")) for found in _of_module(path)]
+    return [departure for path in sorted(folder.rglob("*.py")) for departure in _of_module(path)]
 
 
 def listing(rows: list[Departure]) -> str:
