@@ -29,7 +29,7 @@ def main() -> None:
     for damping in tqdm(DAMPINGS, unit="damping", mininterval=5):
         scores = rivals.scores("trak", dataset, study.profile.recipe, chosen, n_models=1, damping=damping)
         found = lds(scores, masks, margins[:, chosen])
-        low, high = map(float, stats.interval(found))
+        low, high = map(float, stats.mean_interval(found))
         rows.append({"damping": damping, "n": len(found), "lds": found.mean(), "lds_low": low, "lds_high": high})
     with replacing(RESULTS / "fashion" / "trak_choice.csv") as path:
         pd.DataFrame(rows).to_csv(path, index=False, float_format="%.4g")

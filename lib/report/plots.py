@@ -79,7 +79,7 @@ def _cdf(axis: Axes, supports: pd.DataFrame, k_max: int, name: str, colour, dash
     """The line and the band of one method."""
     k = np.arange(k_max + 1)
     flipped = stats.flipped_by(supports, k)
-    low, high = stats.interval(flipped)
+    low, high = stats.share_interval(flipped)
     axis.step(k, flipped.mean(axis=0), where="post", color=colour, linestyle=dash, label=name, linewidth=width)
     axis.fill_between(k, low, high, step="post", color=colour, alpha=0.12, linewidth=0)
 
