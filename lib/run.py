@@ -105,7 +105,8 @@ def parse(name: str, given: dict[str, str], known: dict[str, dict]) -> dict:
 def stamp(name: str, values: dict, root: Path = ROOT) -> str:
     """Digest (sha256 hex) of what a page is made from: notebook, library, data manifest, every parameter's value."""
     digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
-    for path in [source(name, root), *sorted((root / "lib").rglob("*.py")), root / "data_manifest.yaml"]:
+    sources = sorted([*(root / "lib").rglob("*.py"), *(root / "lib").rglob("*.yaml")])
+    for path in [source(name, root), *sources, root / "data_manifest.yaml"]:
         digest.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return digest.hexdigest()
 

@@ -94,14 +94,10 @@ def _entry(kind: type, entry: object, where: str):
     if not isinstance(entry, dict):
         raise ValueError(f"{FILE.name}: {where}: {entry!r} is not a mapping of keys to values")
     keys = {f.name: f.default is MISSING and f.default_factory is MISSING for f in fields(kind)}
-    unknown, missing = set(entry) - set(keys), {key for key, needed in keys.items() if needed} - set(entry)
-    if unknown or missing:
-        problems = [
-            f"{word} {', '.join(sorted(map(str, names)))}"
-            for word, names in (("unknown", unknown), ("missing", missing))
-            if names
-        ]
-        raise ValueError(f"{FILE.name}: {where}: {'; '.join(problems)}; the keys are {', '.join(keys)}")
+    problems = [f"unknown {key}" for key in entry if key not in keys]
+    problems += [f"missing {key}" for key, needed in keys.items() if needed and key not in entry]
+    if problems:
+        raise ValueError(f"{FILE.name}: {where}: {', '.join(problems)}; the keys are {', '.join(keys)}")
     return kind(**entry)
 
 

@@ -79,7 +79,7 @@ def summary(supports: pd.DataFrame, k_max: int) -> pd.DataFrame:
         median = targets["size"].astype(float).fillna(np.inf).median()
         rows.append(
             {"kind": kind, "method": method, "n": len(targets), "excluded": len(group) - len(targets)}
-            | flip_share(flips)
+            | mean("flipped", flips, share_interval)
             | mean("auc", areas)
             | {"median": median if np.isfinite(median) else np.nan, "trainings": group["trainings"].sum()}
         )
@@ -117,7 +117,7 @@ def fixed_k(margins: pd.DataFrame) -> pd.DataFrame:
         for k in means["margin"].columns[1:]:
             drop, flipped = means["margin", 0] - means["margin", k], means["wrong", k] >= 0.5
             row = {"kind": kind, "method": method, "k": k, "n": len(means)}
-            rows.append(row | mean("drop", drop) | flip_share(flipped))
+            rows.append(row | mean("drop", drop) | mean("flipped", flipped, share_interval))
     return pd.DataFrame(rows)
 
 
@@ -139,17 +139,8 @@ def by_k(margins: pd.DataFrame) -> pd.DataFrame:
     return means[means["wrong", 0] < 0.5]
 
 
-def mean(name: str, values: np.ndarray | pd.Series) -> dict:
-    """The mean of a value over targets, and its interval: NAME, NAME_low, NAME_high."""
-    return _named(name, values, mean_interval)
-
-
-def flip_share(flipped: np.ndarray | pd.Series) -> dict:
-    """The share of targets that flip, and its interval: flipped, flipped_low, flipped_high. flipped: (n,) bool."""
-    return _named("flipped", flipped, share_interval)
-
-
-def _named(name: str, values: np.ndarray | pd.Series, interval: Callable) -> dict:
+def mean(name: str, values: np.ndarray | pd.Series, interval: Callable = mean_interval) -> dict:
+    """The mean of a value over targets, and its interval, by this or by `share_interval`: NAME, NAME_low, NAME_high."""
     low, high = map(float, interval(values))
     return {name: float(values.mean()), f"{name}_low": low, f"{name}_high": high}
 
