@@ -30,7 +30,9 @@ def main() -> None:
         trak = rivals.from_networks("trak", dataset, study.profile.recipe, chosen, (1,), damping=damping)[1]
         of_targets = lds(trak.scores, masks, margins[:, chosen])
         low, high = map(float, stats.mean_interval(of_targets))
-        rows.append({"damping": damping, "n": len(of_targets), "lds": of_targets.mean(), "lds_low": low, "lds_high": high})
+        rows.append(
+            {"damping": damping, "n": len(of_targets), "lds": of_targets.mean(), "lds_low": low, "lds_high": high}
+        )
     with replacing(RESULTS / "fashion" / "trak_choice.csv") as path:
         pd.DataFrame(rows).to_csv(path, index=False, float_format="%.4g")
 

@@ -6,7 +6,7 @@ from lib.chapters import zoo
 
 
 def test_each_claim_compares_what_it_says():
-    """Ten targets; the k-th ranking, in the order of the panels, flips all of them at k + 1: earlier ones are better."""
+    """Ten targets; the k-th ranking, in the order of the panels, flips all at k + 1: earlier ones are better."""
     rankings = [ranking for panel in zoo.PANELS.values() for ranking in panel]
     rows = [
         {"kind": "removal", "method": ranking, "target": target, "size": k + 1, "reason": "found"}

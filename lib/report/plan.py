@@ -127,12 +127,12 @@ class DryAttribution(Attribution):
     def _features(self, name: str) -> dict[str, np.ndarray]:
         recipe, dataset, width = self.profile.features(name), self.dataset, 1
         features.check(dataset, recipe)
-        if recipe.method not in features.EXTRACTORS:
+        if recipe.method not in features.TRAINED:
             self.reads[recipe.method] = None
         if recipe.method != "pixels":
             width = operations.n_features(recipe, dataset)
             kept = 4 * width * (len(dataset.train_labels) + len(dataset.test_labels))
-            trained = int(recipe.method in features.EXTRACTORS)
+            trained = int(recipe.method in features.TRAINED)
             self._note(f"features, {name}", trained, operations.of_features(recipe, dataset), kept)
         splits = {"train": dataset.train_labels, "test": dataset.test_labels}
         zeros = {key: np.broadcast_to(np.float32(0), (len(labels), width)) for key, labels in splits.items()}
