@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from lib import profiles, rivals
+from lib import profiles
 from lib.data import RESULTS, replacing
 from lib.lds import lds
 from lib.report import stats
+from lib.rivals import ensembles
 from lib.study import Study
 
 PER_CLASS = 5
@@ -27,7 +28,7 @@ def main() -> None:
     masks, margins = study.attribution.subset_margins(study.attribution.held_out)
     rows = []
     for damping in tqdm(DAMPINGS, unit="damping", mininterval=5):
-        trak = rivals.from_networks("trak", dataset, study.profile.recipe, chosen, (1,), damping=damping)[1]
+        trak = ensembles.from_networks("trak", dataset, study.profile.recipe, chosen, (1,), damping=damping)[1]
         of_targets = lds(trak.scores, masks, margins[:, chosen])
         low, high = map(float, stats.mean_interval(of_targets))
         rows.append(

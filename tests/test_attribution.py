@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import attribution, distances, features, methods, profiles, rivals, study
-from lib.attribution import Method
+from lib import distances, features, methods, profiles, study
 from lib.features import FeatureRecipe
+from lib.methods import Method
+from lib.rivals import attribution, ensembles
 from lib.study import Study
 
 RANKED = ("moco_esvm", "moco_l2", "supervised_l2", "pixels_cosine", "random")
@@ -18,7 +19,7 @@ RANKED = ("moco_esvm", "moco_l2", "supervised_l2", "pixels_cosine", "random")
 def opened(tmp_path_factory):
     """Smoke, with features that cost nothing and few models."""
     smoke = profiles.load("smoke", k_max=8, lds_models=4)
-    cheap = replace(smoke, moco=FeatureRecipe("pixels"), supervised=FeatureRecipe("pixels"), subset_models=(10, 12))
+    cheap = replace(smoke, selfsupervised=FeatureRecipe("pixels"), subset_models=(10, 12))
     folder = tmp_path_factory.mktemp("results")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(study, "RESULTS", folder)
@@ -161,7 +162,7 @@ def test_settings_of_trak_and_published_models_reach_their_methods_and_are_kept_
 
     def scored(name, sizes, settings):
         asked.append((name, sizes, settings))
-        return {size: rivals.Scored(np.full((5, n_train), float(size), np.float32), 0.0) for size in sizes}
+        return {size: ensembles.Scored(np.full((5, n_train), float(size), np.float32), 0.0) for size in sizes}
 
     def from_networks(name, dataset, recipe, targets, sizes, device, **settings):
         return scored(name, sizes, settings)
@@ -169,9 +170,9 @@ def test_settings_of_trak_and_published_models_reach_their_methods_and_are_kept_
     def from_subsets(name, dataset, targets, sizes, observe, device, **settings):
         return scored(name, sizes, settings | {"observed": observe(max(sizes))})
 
-    monkeypatch.setattr(rivals, "from_networks", from_networks)
-    monkeypatch.setattr(rivals, "from_subsets", from_subsets)
-    monkeypatch.setattr(rivals.datamodels, "published_weights", lambda path, dataset: np.array([[path] * 100]))
+    monkeypatch.setattr(ensembles, "from_networks", from_networks)
+    monkeypatch.setattr(ensembles, "from_subsets", from_subsets)
+    monkeypatch.setattr("lib.rivals.datamodels.published_weights", lambda path, dataset: np.array([[path] * 100]))
     monkeypatch.setattr(attribution.subsets, "published", lambda *paths: paths[:2])
     monkeypatch.setattr(attribution, "fetch", lambda name: f"file of {name}")
     others = {"published_subsets": ("masks", "margins"), "published_datamodels": "weights", "subset_models": (10, 14)}
@@ -191,11 +192,11 @@ def test_settings_of_trak_and_published_models_reach_their_methods_and_are_kept_
 
 
 def test_every_rival_and_every_distance_has_its_label():
-    assert set(methods.RIVALS) == set(rivals.RIVALS)
-    assert set(methods.DISTANCES) == set(distances.DISTANCES | rivals.DISTANCES)
-    assert not distances.DISTANCES.keys() & rivals.DISTANCES.keys()
+    assert set(methods.RIVALS) == set(ensembles.RIVALS)
+    assert set(methods.DISTANCES) == set(distances.DISTANCES | ensembles.DISTANCES)
+    assert not distances.DISTANCES.keys() & ensembles.DISTANCES.keys()
     assert set(methods.SUBSET_METHODS) == {
-        name for name, rival in rivals.RIVALS.items() if rival.trained_on == rivals.SUBSETS
+        name for name, rival in ensembles.RIVALS.items() if rival.trained_on == ensembles.SUBSETS
     }
 
 
@@ -203,5 +204,5 @@ def test_models_on_subsets_are_trained_once_and_read_as_they_are(opened):
     masks, margins = opened.subset_margins(range(12))
     margins = margins[:, opened.targets].astype(float)
     for models in (10, 12):
-        expected = rivals.datamodels.empirical_influence(masks[:models], margins[:models]).astype(np.float32)
+        expected = ensembles.datamodels.empirical_influence(masks[:models], margins[:models]).astype(np.float32)
         np.testing.assert_array_equal(opened.scores(f"empirical_influence:{models}:all"), expected)

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib import rivals
-from lib.rivals import datamodels
+from lib.rivals import datamodels, ensembles
 
 
 @pytest.fixture
@@ -60,25 +59,25 @@ def test_the_first_models_are_read_for_each_size(tiny, linear):
         return observed
 
     asked = []
-    scored = rivals.from_subsets("empirical_influence", dataset, [4, 0], (50, 300), observe)
+    scored = ensembles.from_subsets("empirical_influence", dataset, [4, 0], (50, 300), observe)
     assert asked == [300] and list(scored) == [50, 300] and scored[300].seconds > 0
     for size in (50, 300):
         expected = datamodels.empirical_influence(masks[:size], margins[:size, [1, 0]])
         np.testing.assert_array_equal(scored[size].scores, expected.astype(np.float32))
     with pytest.raises(ValueError, match=r"sizes=\(20, 401\) exceed the 400 models on random subsets; lower them"):
-        rivals.from_subsets("datamodels", dataset, [0], (20, 401), observe)
+        ensembles.from_subsets("datamodels", dataset, [0], (20, 401), observe)
 
 
 def test_too_few_models_are_refused_before_any_is_trained(tiny):
     with pytest.raises(ValueError, match=r"sizes=\(9,\): datamodels needs whole numbers of models, at least 10"):
-        rivals.from_subsets("datamodels", tiny, [0], (9,), lambda n: pytest.fail("it trained"))
+        ensembles.from_subsets("datamodels", tiny, [0], (9,), lambda n: pytest.fail("it trained"))
 
 
 def test_what_looks_into_networks_is_not_read_from_subsets(tiny, quick):
     with pytest.raises(ValueError, match="trak is trained on halves; use from_networks"):
-        rivals.from_subsets("trak", tiny, [0], (10,), lambda n: pytest.fail("it trained"))
+        ensembles.from_subsets("trak", tiny, [0], (10,), lambda n: pytest.fail("it trained"))
     with pytest.raises(ValueError, match="datamodels is trained on subsets; use from_subsets"):
-        rivals.from_networks("datamodels", tiny, quick, [0], (10,))
+        ensembles.from_networks("datamodels", tiny, quick, [0], (10,))
 
 
 @pytest.fixture
@@ -93,7 +92,7 @@ def published(tiny, tmp_path):
 def test_published_weights_are_the_scores_and_their_zeros_are_ordered(tiny, published):
     masks, margins, expected, path = published
     weights = datamodels.published_weights(path, tiny)[:, [3, 12]].T
-    scored = rivals.from_subsets("datamodels", tiny, [3, 12], (12,), lambda n: (masks, margins), weights=weights)
+    scored = ensembles.from_subsets("datamodels", tiny, [3, 12], (12,), lambda n: (masks, margins), weights=weights)
     for row, of_target in zip(scored[12].scores, expected[:, [3, 12]].T, strict=True):
         large = of_target != 0
         np.testing.assert_allclose(row[large], of_target[large], rtol=0.01)

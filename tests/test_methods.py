@@ -2,7 +2,9 @@
 
 import pytest
 
-from lib.methods import DISTANCES, FEATURES, NETWORKS, OURS, RIVALS, SUBSET_METHODS, Method, label, look, parse
+from lib import distances, features, nets
+from lib.methods import DISTANCES, FEATURES, NETWORKS, OURS, RIVALS, Method, label, look, parse
+from lib.rivals import ensembles
 
 
 @pytest.mark.parametrize(
@@ -45,11 +47,9 @@ def test_labels(name, shown):
 
 
 def test_every_part_of_a_method_has_a_name():
-    from lib import distances, features, nets, rivals
-
-    assert set(FEATURES) == set(features.EXTRACTORS) and set(NETWORKS) == set(nets.ARCHITECTURES)
-    assert set(DISTANCES) == {*distances.DISTANCES, *rivals.DISTANCES}
-    assert set(RIVALS) == {*rivals.METHODS, *SUBSET_METHODS}
+    assert set(FEATURES) == set(features.TRAINED) and set(NETWORKS) == set(nets.ARCHITECTURES)
+    assert set(DISTANCES) == {*distances.DISTANCES, *ensembles.DISTANCES}
+    assert set(RIVALS) == set(ensembles.RIVALS)
 
 
 def test_no_two_methods_of_a_figure_look_alike():

@@ -19,13 +19,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib import data, features, profiles, report, retrain
-from lib.attribution import HALF, Attribution
 from lib.data import RESULTS, Dataset, manifest
 from lib.engine.counting import BY_PAPER, EXPECTED, LOGITS, WORST, CountingDriver, Tally
 from lib.methods import FEATURES, RANDOM, SUBSET_METHODS, Method
 from lib.profiles import LAPTOP, PAPER, PAPER_IMAGENET, PROFILES, Profile
 from lib.report import operations, page, plots, stats
 from lib.retrain import Recipe, Retraining
+from lib.rivals import HALF, Attribution
 from lib.study import Study
 
 NUMBER = 8  # bytes of a logit in the ledger, about

@@ -155,9 +155,9 @@ class Attribution:
 
     @property
     def _rivals(self):
-        from lib import rivals  # here, since it brings libraries that take seconds to import
+        from lib.rivals import ensembles  # here, since it brings libraries that take seconds to import
 
-        return rivals
+        return ensembles
 
     @property
     def _labels(self) -> tuple[np.ndarray, np.ndarray]:
@@ -264,7 +264,9 @@ class Attribution:
 
         if name != "datamodels" or not (profile.published_subsets and profile.published_datamodels):
             return read(models)
-        weights = self._rivals.datamodels.published_weights(fetch(profile.published_datamodels), self.dataset)
+        from lib.rivals.datamodels import published_weights
+
+        weights = published_weights(fetch(profile.published_datamodels), self.dataset)
         fewer = read(models[:-1]) if models[1:] else {}
         return fewer | read(models[-1:], weights=weights[:, self.targets].T)
 

@@ -21,23 +21,23 @@ from torch.func import functional_call
 from torch.utils.data import DataLoader, TensorDataset
 from trak import TRAKer
 
-from lib import distances, rivals
+from lib import distances
 from lib.data import one_thread
 from lib.retrain import Retraining, fit, learning_rate
-from lib.rivals import controls, gradients, influence, networks, representer, similarity, trak
+from lib.rivals import controls, ensembles, gradients, influence, networks, representer, similarity, trak
 
 TARGETS = [0, 10, 20]  # one of each class
 COPIES = np.array([5, 45, 85])  # training images, one of each class
 SETTINGS = {"trak": {"projection_dim": 60}}
 BLIND = {"own_cosine", "own_l2"}  # to the labels of training images
-ON_SUBSETS = {name for name, rival in rivals.RIVALS.items() if rival.trained_on == rivals.SUBSETS}
-FINDERS = sorted(rivals.RIVALS.keys() - {"typical"} - ON_SUBSETS)  # ON_SUBSETS: see test_datamodels.py
+ON_SUBSETS = {name for name, rival in ensembles.RIVALS.items() if rival.trained_on == ensembles.SUBSETS}
+FINDERS = sorted(ensembles.RIVALS.keys() - {"typical"} - ON_SUBSETS)  # ON_SUBSETS: see test_datamodels.py
 
 
 def scores(method, dataset, recipe, targets=TARGETS, n_models=None, **settings) -> np.ndarray:
     n_models = n_models or (5 if method == "trak" else 2)
     settings = SETTINGS.get(method, {}) | settings
-    return rivals.from_networks(method, dataset, recipe, targets, (n_models,), **settings)[n_models].scores
+    return ensembles.from_networks(method, dataset, recipe, targets, (n_models,), **settings)[n_models].scores
 
 
 @pytest.fixture(autouse=True)
@@ -115,7 +115,7 @@ def test_typical(tiny, quick):
 
 @pytest.mark.parametrize("method", ["trak", "grad_dot"])
 def test_ensembles_grow_without_changing_and_the_same_arguments_give_the_same_bits(tiny, recipe, method):
-    grown = rivals.from_networks(method, tiny, recipe, TARGETS, (1, 3), **SETTINGS.get(method, {}))
+    grown = ensembles.from_networks(method, tiny, recipe, TARGETS, (1, 3), **SETTINGS.get(method, {}))
     assert list(grown) == [1, 3] and (grown[1].scores != grown[3].scores).any()
     assert 0 < grown[1].seconds < grown[3].seconds
     np.testing.assert_array_equal(grown[1].scores, scores(method, tiny, recipe, n_models=1))
@@ -154,7 +154,7 @@ def test_nothing_is_left_behind(tiny, quick, method, capsys):
 def test_refuses_before_anything_is_trained(tiny, quick, monkeypatch, method, settings, message):
     monkeypatch.setattr(networks, "fit", lambda *_: pytest.fail("it trained"))
     with pytest.raises(ValueError, match=message):
-        rivals.from_networks(method, tiny, quick, **{"targets": TARGETS, "sizes": (1,)} | settings)
+        ensembles.from_networks(method, tiny, quick, **{"targets": TARGETS, "sizes": (1,)} | settings)
 
 
 def test_refuses_what_does_not_fit_together(tiny, quick, monkeypatch):
@@ -172,7 +172,7 @@ def test_scores_that_are_not_finite_or_all_equal_are_an_error(tiny, quick, monke
     def broken(net, inputs):
         return np.stack([np.arange(120.0), np.full(120, value)])
 
-    monkeypatch.setitem(rivals.RIVALS, "broken", rivals.Rival(broken))
+    monkeypatch.setitem(ensembles.RIVALS, "broken", ensembles.Rival(broken))
     with pytest.raises(ValueError, match="broken: the scores of 1 of 2 targets are not finite or all equal"):
         scores("broken", tiny, quick, [0, 1])
 
@@ -186,8 +186,8 @@ def test_a_rival_is_a_function_from_a_network_to_scores(tiny, quick, monkeypatch
         with torch.no_grad():
             return net(inputs.train[0])[:, inputs.targets[1]].T.numpy() + offset
 
-    monkeypatch.setitem(rivals.RIVALS, "simple", rivals.Rival(simple))
-    grown = rivals.from_networks("simple", tiny, quick, TARGETS, (1, 2), seed=4, offset=0.5)
+    monkeypatch.setitem(ensembles.RIVALS, "simple", ensembles.Rival(simple))
+    grown = ensembles.from_networks("simple", tiny, quick, TARGETS, (1, 2), seed=4, offset=0.5)
     assert seen == [(4, 0, [120, 3], 0.5), (4, 1, [120, 3], 0.5)]
     second = Retraining(quick, int(np.random.SeedSequence(4).spawn(2)[1].generate_state(1)[0]))
     inputs = networks.inputs(tiny, np.array(TARGETS), "cpu")
@@ -235,7 +235,7 @@ def toy():
     torch.manual_seed(0)
     images, labels = torch.randn(170, 1, 3, 3), torch.arange(170) % 3
     images[torch.arange(170), 0, labels] += 1
-    return rivals.Inputs((images[:150], labels[:150]), (images[150:], labels[150:]))
+    return ensembles.Inputs((images[:150], labels[:150]), (images[150:], labels[150:]))
 
 
 def dattri_task(nets, loss) -> AttributionTask:
@@ -311,7 +311,7 @@ def linear():
     net = nn.Sequential(nn.Flatten(), nn.Linear(6, 3, bias=False))
     net[1].weight.data = torch.tensor(fitted(everything), dtype=torch.float32)
     x, y = torch.tensor(images).reshape(70, 1, 2, 3), torch.tensor(labels)
-    inputs = rivals.Inputs((x[:60], y[:60]), (x[60:], y[60:]))
+    inputs = ensembles.Inputs((x[:60], y[:60]), (x[60:], y[60:]))
     return SimpleNamespace(net=net, inputs=inputs, l2=l2, effect=log_odds(fitted(everything)) - np.array(without))
 
 
