@@ -3,7 +3,7 @@
 A name is NAME[:MODELS][@NETWORK][:all]. NAME is features and a distance ("moco_esvm", "pixels_l2"), "random", or a
 competing method of `lib.rivals`, followed by its number of models ("trak:20"): networks under study, or other ones
 of the profile ("trak:20@vit"). A ranking stays within the target's class unless the name ends in ":all". What a method
-computes stands in `lib.attribution`; here is nothing but names.
+computes stands in `lib.rivals.attribution`; here is nothing but names.
 """
 
 import re
@@ -89,7 +89,7 @@ class Method:
 
 
 def parse(name: str) -> Method:
-    """What a name means; ValueError where it is no method's. Whether a profile has it, `lib.attribution` says."""
+    """What a name means; ValueError where it is no method's. Whether a profile has it, `Attribution.parse` says."""
     parts = FORM.fullmatch(name)
     stem, models, network, everywhere = parts.groups() if parts else (name, None, None, None)
     if stem in RIVALS and models:
@@ -109,7 +109,7 @@ def parse(name: str) -> Method:
 
 
 def look(name: str) -> tuple:
-    """Label, colour and line of a method, of features or of a distance; "trak:20" is TRAK with 20 models."""
+    """Label, colour and line of a method, of features or of a distance; "trak" is TRAK, "trak:20" is TRAK with 20 models."""
     if name in DRAWN:
         return DRAWN[name]
     if name.endswith(":all"):
@@ -118,6 +118,8 @@ def look(name: str) -> tuple:
         return f"{FEATURES[name][0]} features", FEATURES[name][1], SOLID
     if name in DISTANCES:
         return DISTANCES[name][0], DARK, DISTANCES[name][1]
+    if name in RIVALS:
+        return RIVALS[name]
     method = parse(name)
     if method.features:
         (features, colour), (distance, line) = FEATURES[method.features], DISTANCES[method.distance]
