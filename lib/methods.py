@@ -109,7 +109,7 @@ def parse(name: str) -> Method:
 
 
 def look(name: str) -> tuple:
-    """Label, colour and line of a method, of features or of a distance; "trak:20" is TRAK with 20 models."""
+    """Label, colour and line of a method, of features or of a distance; "trak" is TRAK, "trak:20" is TRAK with 20 models."""
     if name in DRAWN:
         return DRAWN[name]
     if name.endswith(":all"):
@@ -118,6 +118,8 @@ def look(name: str) -> tuple:
         return f"{FEATURES[name][0]} features", FEATURES[name][1], SOLID
     if name in DISTANCES:
         return DISTANCES[name][0], DARK, DISTANCES[name][1]
+    if name in RIVALS:
+        return RIVALS[name]
     method = parse(name)
     if method.features:
         (features, colour), (distance, line) = FEATURES[method.features], DISTANCES[method.distance]
