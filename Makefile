@@ -1,7 +1,7 @@
 # make book                      the book, from clone to _build/html/index.html
 # make test                      lint and tests
 # make fig03 PROFILE=smoke       one notebook into its page
-# make figures PROFILE=smoke     every notebook whose page is out of date
+# make figures PROFILE=smoke     every notebook whose page is out of date, on all cores
 # make bench                     benchmarks, as ratios measured side by side
 # make clean                     remove what is generated; results/ and .venv stay
 #

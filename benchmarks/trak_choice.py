@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from lib import profiles, rivals
+from lib import profiles
 from lib.data import RESULTS, replacing
 from lib.lds import lds
 from lib.report import stats
+from lib.rivals import ensembles
 from lib.study import Study
 
 PER_CLASS = 5
@@ -27,10 +28,12 @@ def main() -> None:
     masks, margins = study.attribution.subset_margins(study.attribution.held_out)
     rows = []
     for damping in tqdm(DAMPINGS, unit="damping", mininterval=5):
-        scores = rivals.scores("trak", dataset, study.profile.recipe, chosen, n_models=1, damping=damping)
-        found = lds(scores, masks, margins[:, chosen])
-        low, high = map(float, stats.interval(found))
-        rows.append({"damping": damping, "n": len(found), "lds": found.mean(), "lds_low": low, "lds_high": high})
+        trak = ensembles.from_networks("trak", dataset, study.profile.recipe, chosen, (1,), damping=damping)[1]
+        of_targets = lds(trak.scores, masks, margins[:, chosen])
+        low, high = map(float, stats.mean_interval(of_targets))
+        rows.append(
+            {"damping": damping, "n": len(of_targets), "lds": of_targets.mean(), "lds_low": low, "lds_high": high}
+        )
     with replacing(RESULTS / "fashion" / "trak_choice.csv") as path:
         pd.DataFrame(rows).to_csv(path, index=False, float_format="%.4g")
 

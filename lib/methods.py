@@ -3,7 +3,7 @@
 A name is NAME[:MODELS][@NETWORK][:all]. NAME is features and a distance ("moco_esvm", "pixels_l2"), "random", or a
 competing method of `lib.rivals`, followed by its number of models ("trak:20"): networks under study, or other ones
 of the profile ("trak:20@vit"). A ranking stays within the target's class unless the name ends in ":all". What a method
-computes stands in `lib.attribution`; here is nothing but names.
+computes stands in `lib.rivals.attribution`; here is nothing but names.
 """
 
 import re
@@ -89,7 +89,7 @@ class Method:
 
 
 def parse(name: str) -> Method:
-    """What a name means; ValueError where it is no method's. Whether a profile has it, `lib.attribution` says."""
+    """What a name means; ValueError where it is no method's. Whether a profile has it, `Attribution.parse` says."""
     parts = FORM.fullmatch(name)
     stem, models, network, everywhere = parts.groups() if parts else (name, None, None, None)
     if stem in RIVALS and models:

@@ -1,6 +1,6 @@
 """The study that the figures share: targets, wrong labels, supports.
 
-    profile -> base models -> targets and wrong labels -> ranking of each method (`lib.attribution`) -> supports
+    profile -> base models -> targets and wrong labels -> ranking of each method (`lib.rivals.attribution`) -> supports
 
 A notebook opens a study and asks it for supports; what was computed before is read, not repeated.
 """
@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 
 from lib import data, features, nets
-from lib.attribution import Attribution
 from lib.bisection import UnitedProbe
 from lib.data import RESULTS, pick_device
 from lib.engine import FIELDS, Ledger
 from lib.engine.driver import Driver, Group, Question, check_loader, retrainings
 from lib.profiles import Profile, check_k_max, check_n_targets
 from lib.retrain import Recipe, Retraining, margins
+from lib.rivals import Attribution
 
 REMOVAL, MISLABEL = "removal", "mislabel"
 Changed = tuple[str, str, int]  # kind, method and the position in `Study.targets` of what is changed for

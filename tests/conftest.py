@@ -1,4 +1,11 @@
-"""What several tests share: a dataset that is small, separable and made here."""
+"""What several tests share: a dataset that is small, separable and made here; and the book, built beside the tests."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,3 +33,39 @@ def tiny() -> Dataset:
 def quick() -> Recipe:
     """A training of a few hundredths of a second."""
     return Recipe(width=2, stem="conv5s2", epochs=2, warmup_epochs=0.5, batch_size=20, translate=1, cutout=4)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests that read the book come last: it is built while the others run."""
+    items.sort(key=lambda item: "book" in item.fixturenames)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def started_book(request, tmp_path_factory) -> Iterator[Callable[[], Path] | None]:
+    """Starts building the book before the first test, if any test reads it; a function that waits for its folder.
+
+    An execution that ends earlier ends the building too.
+    """
+    if not any("book" in item.fixturenames for item in request.session.items):
+        yield None
+        return
+    folder = tmp_path_factory.mktemp("book")
+    program, log = Path(__file__).with_name("book_tree.py"), folder / "log"
+    with log.open("w") as file:
+        arguments = [sys.executable, program, folder / "tree"]
+        building = subprocess.Popen(arguments, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
+
+    def wait() -> Path:
+        assert building.wait() == 0, f"the book was not built:\n{log.read_text(errors='replace')[-8000:]}"
+        return folder / "tree"
+
+    yield wait
+    if building.poll() is None:
+        os.killpg(building.pid, signal.SIGTERM)
+        building.wait()
+
+
+@pytest.fixture(scope="session")
+def book(started_book) -> Path:
+    """A copy of the tree in which every notebook was run on `smoke` and the book was built; see `book_tree.py`."""
+    return started_book()

@@ -1,6 +1,7 @@
 """The built book, as a reader meets it: it builds without a warning, and its pages are whole in a browser.
 
-The pages come from the `smoke` profile, run and built in a copy of the tree, so that the tests touch no page of yours.
+The pages come from the `smoke` profile, run and built in a copy of the tree (`tests/book_tree.py`), so that the tests
+touch no page of yours.
 """
 
 import contextlib
@@ -25,7 +26,6 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from lib.data import BOOK, ROOT
 from lib.report.departures import departures
 
-NOT_COPIED = (".git", ".venv", "_build", "_failed", "*.egg-info", "__pycache__", ".pytest_cache", ".ruff_cache")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
 FLAGS += ["--disable-background-networking", "--disable-component-update"]
 PHONE, DESKTOP = {"width": 400, "height": 800}, {"width": 1300, "height": 900}
@@ -41,29 +41,9 @@ def pages_of_toc() -> list[str]:
 PAGES = pages_of_toc()
 
 
-def call(arguments: list, cwd: Path) -> None:
-    environment = os.environ | {"PYTHONPATH": str(cwd), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(arguments, cwd=cwd, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, f"{arguments} failed:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
-
-
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory) -> Path:
-    """A copy of the tree in which every notebook was run on `smoke` and the book was built, warnings being errors."""
-    copy = tmp_path_factory.mktemp("book") / "tree"
-    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*NOT_COPIED))
-    shutil.rmtree(copy / "book" / "notebooks", ignore_errors=True)
-    call([sys.executable, "-m", "lib.run", "--all", "--profile", "smoke"], copy)
-    shutil.copy(
-        copy / "book" / "notebooks" / "fig03.ipynb", copy / "book" / "notebooks" / ".fig03-1.ipynb"
-    )  # left by a kill
-    call([Path(sys.executable).with_name("jupyter-book"), "build", "book/", "--all", "-n", "-W", "--keep-going"], copy)
-    return copy
-
-
-@pytest.fixture(scope="module")
-def html(tree) -> Path:
-    return tree / "_build" / "html"
+def html(book) -> Path:
+    return book / "_build" / "html"
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
@@ -116,22 +96,45 @@ def visit(browser: Browser, address: str, viewport: dict):
     context.close()
 
 
+@dataclass(frozen=True)
+class Findings:
+    """What one visit of a page shows: on a desktop, then made as narrow as a phone."""
+
+    errors: list[str]
+    foreign: list[str]  # requests to other hosts
+    broken_images: list[str]
+    titles: int
+    width_on_a_phone: int
+
+
+@pytest.fixture(scope="module")
+def look(site, browser):
+    """Findings of a page by its name, from one visit however often it is asked for."""
+
+    @functools.cache
+    def visited(name: str) -> Findings:
+        with visit(browser, f"{site}/{name}.html", DESKTOP) as seen:
+            broken = "images => images.filter(i => !(i.complete && i.naturalWidth > 0)).map(i => i.src)"
+            broken_images = seen.page.eval_on_selector_all("img", broken)
+            titles = seen.page.locator("h1:visible").count()
+            seen.page.set_viewport_size(PHONE)
+            width = seen.page.evaluate("document.scrollingElement.scrollWidth")
+            errors = [error for error in seen.errors if ALLOWED_ERROR not in error]
+            foreign = [url for url in seen.requests if not url.startswith((site, "data:", "blob:"))]
+            return Findings(errors, foreign, broken_images, titles, width)
+
+    return visited
+
+
 @pytest.mark.parametrize("name", [*PAGES, "genindex", "search"])
-def test_page_loads_without_an_error_and_asks_nothing_of_the_network(name, site, browser):
-    with visit(browser, f"{site}/{name}.html", DESKTOP) as seen:
-        assert [error for error in seen.errors if ALLOWED_ERROR not in error] == []
-        foreign = [url for url in seen.requests if not url.startswith((site, "data:", "blob:"))]
-        assert foreign == []
-        broken = "images => images.filter(i => !(i.complete && i.naturalWidth > 0)).map(i => i.src)"
-        assert seen.page.eval_on_selector_all("img", broken) == []
-        assert seen.page.locator("h1:visible").count() == 1
+def test_page_loads_without_an_error_and_asks_nothing_of_the_network(name, look):
+    page = look(name)
+    assert (page.errors, page.foreign, page.broken_images, page.titles) == ([], [], [], 1)
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_page_fits_a_phone(name, site, browser):
-    with visit(browser, f"{site}/{name}.html", PHONE) as seen:
-        width = seen.page.evaluate("document.scrollingElement.scrollWidth")
-        assert width <= PHONE["width"]
+def test_page_fits_a_phone(name, look):
+    assert look(name).width_on_a_phone <= PHONE["width"]
 
 
 def test_math_is_typeset(site, browser):
@@ -194,20 +197,20 @@ def test_internal_links_resolve(name, html):
     assert dead == []
 
 
-def test_executed_pages_hold_no_error_no_warning_and_no_path_of_the_machine(tree):
-    for path in sorted((tree / "book" / "notebooks").glob("*.ipynb")):
+def test_executed_pages_hold_no_error_no_warning_and_no_path_of_the_machine(book):
+    for path in sorted((book / "book" / "notebooks").glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
         assert "error" not in {output.output_type for output in outputs}, path.name
         printed = "".join(output.text for output in outputs if output.output_type == "stream")
         assert re.findall(r"\w+Warning: .*", printed) == [], path.name
         text = path.read_text(encoding="utf-8")
-        folders = (str(tree), str(ROOT), str(Path.home()) + "/", sys.prefix)
+        folders = (str(book), str(ROOT), str(Path.home()) + "/", sys.prefix)
         assert [folder for folder in folders if folder in text] == [], path.name
 
 
-def test_every_notebook_is_in_the_table_of_contents(tree):
-    made = {f"notebooks/{path.stem}" for path in (tree / "book" / "notebooks").glob("[!.]*.ipynb")}
+def test_every_notebook_is_in_the_table_of_contents(book):
+    made = {f"notebooks/{path.stem}" for path in (book / "book" / "notebooks").glob("[!.]*.ipynb")}
     assert made == {page for page in PAGES if page.startswith("notebooks/")}
 
 
@@ -215,10 +218,19 @@ def test_landing_page_is_where_make_book_says(html):
     assert re.search(r"url=intro\.html", (html / "index.html").read_text(encoding="utf-8"))
 
 
-def test_plain_papermill_runs_a_figure_from_any_folder(tree, tmp_path):
-    program, source = Path(sys.executable).with_name("papermill"), tree / "notebooks" / "fig03.ipynb"
+def test_the_method_in_forty_lines_finds_the_support_that_a_study_finds(book):
+    cells = nbformat.read(book / "book" / "notebooks" / "method.ipynb", as_version=4).cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    assert max(len(cell.source.splitlines()) for cell in code) <= 15
+    plain, by_study = ["".join(str(output) for output in cell.outputs) for cell in (code[-2], code[-1])]
+    support = re.search(r"\*\*: (\d+) of the 100 training images", plain)
+    assert support and f"support: {support[1]} (found)" in by_study
+
+
+def test_plain_papermill_runs_a_figure_from_any_folder(book, tmp_path):
+    program, source = Path(sys.executable).with_name("papermill"), book / "notebooks" / "fig03.ipynb"
     arguments = [program, source, "out.ipynb", "-p", "profile", "smoke", "--no-progress-bar"]
-    environment = os.environ | {"PYTHONPATH": str(tree)}
+    environment = os.environ | {"PYTHONPATH": str(book)}
     done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-4000:]
     assert not nbformat.read(tmp_path / "out.ipynb", as_version=4).metadata.papermill.exception

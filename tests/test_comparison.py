@@ -19,7 +19,7 @@ NAMES = ["moco_esvm", "moco_l2", "pixels_l2", "random", "random:all"]
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory):
     smoke = profiles.load("smoke", k_max=8, budget=1, lds_models=4)
-    cheap = replace(smoke, selfsupervised=FeatureRecipe("pixels"), supervised=FeatureRecipe("pixels"))
+    cheap = replace(smoke, selfsupervised=FeatureRecipe("pixels"))
     return Study(cheap, "cpu", n_jobs=2, results=tmp_path_factory.mktemp("results"))
 
 

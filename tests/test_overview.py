@@ -4,11 +4,12 @@ import pandas as pd
 
 from lib.data import ROOT
 from lib.report import overview
+from lib.report.paper import FIGURES
 
 
 def test_readme_is_up_to_date():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert overview.update(text) == text, "run `python -m lib.overview`"
+    assert overview.update(text) == text, "run `python -m lib.report.overview`"
 
 
 def test_only_what_stands_between_the_markers_changes():
@@ -24,4 +25,9 @@ def test_counts_of_verdicts():
 
 def test_every_figure_has_its_row():
     names = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb") if path.stem.startswith(("fig", "table"))}
-    assert {row[1] for row in overview.FIGURES} == names
+    assert {name for name, _, _ in overview.ROWS} == names == set(FIGURES)
+
+
+def test_no_cell_is_long():
+    cells = [cell.split() for line in overview.table().splitlines() for cell in line.split("|")]
+    assert len(cells) > 40 and max(map(len, cells)) <= 15

@@ -1,34 +1,6 @@
-"""Names of methods in figures and tables, and the verdicts at the head of a page."""
-
-import pytest
+"""Tables and the verdicts at the head of a page."""
 
 from lib.report import plots
-
-
-@pytest.mark.parametrize(
-    ("method", "name"),
-    [
-        ("moco_esvm", "MoCo, exemplar SVM (ours)"),
-        ("moco_esvm:all", "MoCo, exemplar SVM (ours), all classes"),
-        ("random:all", "random, all classes"),
-        ("trak:20", "TRAK (20)"),
-        ("trak:5@vit", "TRAK (5) of ViT"),
-        ("dino_esvm_c0.01", "DINO, exemplar SVM, C 0.01"),
-        ("simclr", "SimCLR features"),
-        ("k_reciprocal", "k-reciprocal"),
-    ],
-)
-def test_names(method, name):
-    assert plots.label(method) == name
-
-
-def test_every_feature_and_distance_has_a_name():
-    from lib.attribution import FEATURES
-    from lib.distances import DISTANCES
-    from lib.nets import ARCHITECTURES
-
-    assert set(plots.FEATURES) == set(FEATURES) and set(plots.DISTANCES) == set(DISTANCES)
-    assert set(plots.NETWORKS) == set(ARCHITECTURES)
 
 
 def test_intervals_stand_beside_their_value():

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import binomtest
 
 from lib.bisection import FOUND, LARGER, WRONG_AT_ZERO
-from lib.report import paper, stats
+from lib.report import stats
 
 
 def table(sizes: dict[str, list], kind="removal") -> pd.DataFrame:
@@ -44,22 +44,25 @@ def test_cdf_counts_supports_up_to_k():
 
 def test_interval_matches_the_normal_approximation_and_is_reproducible():
     values = np.random.default_rng(0).normal(size=(400, 2))
-    low, high = stats.interval(values)
+    low, high = stats.mean_interval(values)
     half = 1.96 * values.std(axis=0) / 20
     np.testing.assert_allclose(low, values.mean(0) - half, atol=0.01)
     np.testing.assert_allclose(high, values.mean(0) + half, atol=0.01)
-    np.testing.assert_array_equal(low, stats.interval(values)[0])
+    np.testing.assert_array_equal(low, stats.mean_interval(values)[0])
 
 
 def test_interval_of_one_value_or_of_equal_values():
-    assert stats.interval(np.array([0.5])) == (0.5, 0.5)
-    assert tuple(map(float, stats.interval(np.ones(5)))) == (1.0, 1.0)
+    assert stats.mean_interval(np.array([0.5])) == (0.5, 0.5)
+    assert tuple(map(float, stats.mean_interval(np.ones(5)))) == (1.0, 1.0)
 
 
-@pytest.mark.parametrize(("draw", "truth"), [(np.asarray, 0.5), (lambda values: values < 0.3, 0.3)])
-def test_intervals_cover_the_truth(draw, truth):
+@pytest.mark.parametrize(
+    ("interval", "truth"),
+    [(stats.mean_interval, 0.5), (lambda values: stats.share_interval(values < 0.3), 0.3)],
+)
+def test_intervals_cover_the_truth(interval, truth):
     rng = np.random.default_rng(1)
-    covered = [low <= truth <= high for low, high in (stats.interval(draw(rng.random(60))) for _ in range(60))]
+    covered = [low <= truth <= high for low, high in (interval(rng.random(60)) for _ in range(60))]
     assert np.mean(covered) > 0.85
 
 
@@ -83,14 +86,6 @@ def test_paired_sees_a_consistent_difference_that_single_bands_hide():
 @pytest.mark.parametrize(("low", "high", "word"), [(0.1, 0.2, "agrees"), (-2, -1, "disagrees"), (-1, 1, "undecided")])
 def test_verdict(low, high, word):
     assert stats.verdict(low, high) == word
-
-
-def test_beside_the_papers_numbers_by_hand():
-    supports = pd.concat([table({"a": [49, 50, 128, None]}), table({"a": [2, 3, 4, None]}, kind="mislabel")])
-    rows = paper.beside(supports, "a", class_size=500).set_index("k")
-    assert rows.loc["< 50", "here"] == 0.25 and rows.loc["≤ 128", "here"] == 0.75 and rows.loc["< 3", "here"] == 0.25
-    assert rows.loc["< 50", "paper"] == 0.23 and rows.loc["< 50", "share_of_class"] == 0.1
-    assert (rows["n"] == 4).all()
 
 
 def at_fixed_k(margins: dict[str, list[list[float]]]) -> pd.DataFrame:
@@ -118,7 +113,7 @@ def test_differences_are_paired_and_sorted():
 
 def test_shares_have_the_exact_interval():
     yes = np.arange(10)[:, None] < [0, 3, 10]
-    low, high = stats.interval(yes)
+    low, high = stats.share_interval(yes)
     expected = [binomtest(count, 10).proportion_ci(0.95) for count in (0, 3, 10)]
     np.testing.assert_allclose(low, [each.low for each in expected])
     np.testing.assert_allclose(high, [each.high for each in expected])

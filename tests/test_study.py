@@ -1,11 +1,14 @@
 """The study the figures share, on a few images: targets, wrong labels, rankings, supports, what is kept and reused."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from lib import profiles, study
+from lib import profiles
+from lib.bisection import FOUND, LARGER, WRONG_AT_ZERO
 from lib.features import FeatureRecipe
 from lib.retrain import Recipe
 from lib.study import MISLABEL, REMOVAL, Study
@@ -14,16 +17,12 @@ from lib.study import MISLABEL, REMOVAL, Study
 @pytest.fixture(scope="module")
 def small() -> profiles.Profile:
     """Smoke, with features that cost nothing and two methods' worth of trainings."""
-    smoke = profiles.load("smoke", k_max=8, budget=1)
-    return replace(smoke, moco=FeatureRecipe("pixels"), supervised=FeatureRecipe("pixels"))
+    return replace(profiles.load("smoke", k_max=64, budget=1), selfsupervised=FeatureRecipe("pixels"))
 
 
 @pytest.fixture(scope="module")
 def opened(small, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("results")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(study, "RESULTS", folder)
-        yield Study(small, "cpu", n_jobs=2)
+    return Study(small, "cpu", n_jobs=2, results=tmp_path_factory.mktemp("results"))
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +37,7 @@ def test_targets_are_balanced_and_right_in_the_base_models(opened):
 
 
 def test_fewer_targets_than_classes_are_each_of_their_own(opened, small):
-    some = Study(replace(small, n_targets=4), "cpu", n_jobs=2)
+    some = replace(opened, profile=replace(small, n_targets=4))
     labels = some.dataset.test_labels[some.targets]
     assert len(set(labels)) == len(labels) == 4 and sorted(some.groups(united=True)[0]) == [0, 1, 2, 3]
     assert set(some.targets) != set(opened.targets[:4])  # the classes are drawn too
@@ -53,14 +52,24 @@ def test_wrong_labels_are_the_strongest_wrong_class(opened):
 def test_the_table_of_supports(opened, supports):
     assert len(supports) == 10 and supports["target"].tolist() == 2 * opened.targets.tolist()
     assert set(supports["kind"]) == {REMOVAL, MISLABEL}
-    found = supports[supports["reason"] == "found"]
-    assert (found["size"] == found["high"]).all() and (found["low"] < found["high"]).all()
-    assert supports["votes"].str.startswith("0:").all()
+    for row in supports.itertuples():
+        votes = [map(int, re.split("[:-]", vote)) for vote in row.votes.split()]
+        is_right = {k: right > wrong for k, right, wrong in votes}
+        high = min((k for k, right in is_right.items() if not right), default=None)
+        low = max((k for k, right in is_right.items() if right and k < (high or np.inf)), default=None)
+        assert list(is_right)[:2] == [0, 64]  # none, then all
+        reason = WRONG_AT_ZERO if high == 0 else LARGER if high is None else FOUND
+        size = high if reason == FOUND else None
+        assert (row.reason, [None if pd.isna(n) else n for n in (row.size, row.low, row.high)]) == (
+            reason,
+            [size, low, high],
+        )
+    assert FOUND in set(supports["reason"])
 
 
-def test_everything_is_read_back_and_nothing_is_trained_again(small, opened, supports):
+def test_everything_is_read_back_and_nothing_is_trained_again(opened, supports):
     before = {path: path.stat().st_mtime_ns for path in opened.folder.rglob("*") if path.is_file()}
-    again = Study(small, "cpu", n_jobs=1).supports([(REMOVAL, "pixels_l2"), (MISLABEL, "random")])
+    again = replace(opened, n_jobs=1).supports([(REMOVAL, "pixels_l2"), (MISLABEL, "random")])
     assert again.equals(supports)
     after = {path: path.stat().st_mtime_ns for path in opened.folder.rglob("*") if path.is_file()}
     assert {p: t for p, t in after.items() if p.suffix != ".lock"} == {
@@ -88,7 +97,7 @@ def test_another_recipe_is_tested_on_the_same_questions(opened, supports):
     same = ["kind", "method", "target", "label", "wrong_label"]
     assert table[same].equals(supports.loc[:4, same])
     assert opened.retrainings(table)["recipe"].unique().tolist() == [recipe.hash]
-    fixed = opened.margins([[(REMOVAL, "pixels_l2", 0)]], [0, 8], 1, recipe)
+    fixed = opened.margins([[(REMOVAL, "pixels_l2", 0)]], [0, 64], 1, recipe)
     assert set(opened.retrainings(fixed)["recipe"]) == {recipe.hash}
 
 
@@ -99,14 +108,13 @@ def test_another_recipe_is_tested_on_the_same_questions(opened, supports):
         ({"n_targets": 500}, "n_targets=500 must be a multiple of the 5 classes, at most 100"),
         ({"k_max": 101}, "k_max=101 exceeds the 100 training images of a class"),
         ({"train_per_class": 501}, "501 training images a class are not in fashion_mnist; give 1 to 500"),
-        ({"moco": FeatureRecipe("moco", crop=2.0)}, "crop=2.0 is no share of the area"),
+        ({"selfsupervised": FeatureRecipe("moco", crop=2.0)}, "crop=2.0 is no share of the area"),
         ({"recipe": Recipe(width=0)}, "width=0 must be at least 1"),
     ],
 )
-def test_values_that_do_not_fit_are_refused_before_anything_is_trained(small, changes, message, tmp_path, monkeypatch):
-    monkeypatch.setattr(study, "RESULTS", tmp_path)
+def test_values_that_do_not_fit_are_refused_before_anything_is_trained(small, changes, message, tmp_path):
     with pytest.raises(ValueError, match=message):
-        Study(replace(small, **changes))
+        Study(replace(small, **changes), results=tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -120,7 +128,7 @@ def test_unknown_methods_devices_and_too_many_targets(opened, small):
     with pytest.raises(ValueError, match="n_jobs=0 is no number of processes"):
         Study(small, n_jobs=0)
     with pytest.raises(ValueError, match="n_targets=100 is too many: of one class the base models get only"):
-        _ = Study(replace(small, n_targets=100)).targets
+        _ = replace(opened, profile=replace(small, n_targets=100)).targets
 
 
 def test_some_targets_alone_are_as_in_the_whole_table(opened, supports):

@@ -9,10 +9,10 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from lib.attribution import largest
 from lib.methods import OURS, RANDOM, RIVALS, SUBSET_METHODS, parse
 from lib.profiles import Profile
 from lib.report import paper, stats
+from lib.rivals import largest
 from lib.study import MISLABEL, REMOVAL, Study
 
 BY_FEATURES = (OURS, "moco_l2", "supervised_l2", "pixels_l2")

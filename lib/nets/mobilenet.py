@@ -11,7 +11,7 @@ class MobileNetV2(Network):
     """MobileNetV2 for small images; width 32 with stem `conv3` is the published size.
 
     `embed` gives (b, 40 * width). Initialised as PyTorch does by default, like ResNet-9.
-    Source: Paper §4.2 (Fig. 6); Sandler et al., CVPR 2018. The paper does not say how it is adapted to 32 x 32 pixels:
+    Source: Paper §4.4 (Fig. 6); Sandler et al., CVPR 2018. The paper does not say how it is adapted to 32 x 32 pixels:
     our choice are the strides of the CIFAR-10 literature, 8 in all instead of 32, and no dropout.
     """
 

@@ -26,7 +26,7 @@ import papermill
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from lib.data import ROOT
+from lib.data import ROOT, pick_device
 from lib.profiles import NAMES, PROFILES
 
 FIRST, LAST = "own", "verdicts"  # of all notebooks: it trains, whatever is stored; it reads the tables of the others
@@ -213,7 +213,8 @@ def run(name: str, given: dict[str, str], root: Path = ROOT) -> None:
 def run_all(profile: str | None, root: Path = ROOT, n_at_once: int | None = None) -> list[str]:
     """Make every page that is stale, so many at once, one per core by default; go on after a failure.
 
-    Of a profile that covers some figures alone, these. Returns the names of those that failed.
+    On CUDA one at a time by default, since all share the GPU. Of a profile that covers some figures alone, these.
+    Returns the names of those that failed.
     """
     stale, covered = {}, PROFILES[profile].figures if profile else None
     for name in names(root) if covered is None else covered:
@@ -224,12 +225,16 @@ def run_all(profile: str | None, root: Path = ROOT, n_at_once: int | None = None
             stale[name] = (name, values, root)
     last = [stale.pop(LAST)] if LAST in stale else []
     first = sorted(stale.values(), key=lambda task: task[0] != FIRST)
-    with Pool(n_at_once or joblib.cpu_count(), _heed_parent) as pool:  # left by an interrupt, it stops those that run
+    cores = joblib.cpu_count()
+    n_at_once = n_at_once or min(max(1, len(first)), cores if pick_device("auto") == "cpu" else 1)
+    n_jobs = -(-2 * cores // n_at_once)  # of each: twice the cores in all, since most wait for others or only read
+    with Pool(n_at_once, _begin, [n_jobs]) as pool:  # left by an interrupt, it stops those that run
         return [name for tasks in (first, last) for name in pool.imap_unordered(_attempt, tasks) if name]
 
 
-def _heed_parent() -> None:
-    """In a worker: an interrupt from the keyboard is the parent's to act on, which then ends its workers."""
+def _begin(n_jobs: int) -> None:
+    """In a worker, which heeds its parent and not the keyboard: how many processes each notebook takes at most."""
+    os.environ["LOKY_MAX_CPU_COUNT"] = str(n_jobs)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
 

@@ -29,7 +29,7 @@ def of_training(recipe: Recipe, dataset: Dataset) -> float:
 def of_features(recipe: FeatureRecipe, dataset: Dataset) -> float:
     """Of learning features and computing those of all images."""
     n_images = len(dataset.train_labels) + len(dataset.test_labels)
-    if recipe.method not in features.EXTRACTORS:
+    if recipe.method not in features.TRAINED:
         return n_images * of_resnet50()
     if recipe.classifier:
         return of_training(recipe.classifier, dataset)
@@ -53,7 +53,7 @@ def of_trak(profile: Profile, dataset: Dataset) -> float:
 
 def n_features(recipe: FeatureRecipe, dataset: Dataset) -> int:
     """The length of a feature."""
-    if recipe.method not in features.EXTRACTORS:
+    if recipe.method not in features.TRAINED:
         return published.N_FEATURES
     return network(recipe.classifier or recipe, dataset).n_features
 

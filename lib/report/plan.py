@@ -19,13 +19,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib import data, features, profiles, report, retrain
-from lib.attribution import HALF, Attribution
 from lib.data import RESULTS, Dataset, manifest
 from lib.engine.counting import BY_PAPER, EXPECTED, LOGITS, WORST, CountingDriver, Tally
 from lib.methods import FEATURES, RANDOM, SUBSET_METHODS, Method
 from lib.profiles import LAPTOP, PAPER, PAPER_IMAGENET, PROFILES, Profile
 from lib.report import operations, page, plots, stats
 from lib.retrain import Recipe, Retraining
+from lib.rivals import HALF, Attribution
 from lib.study import Study
 
 NUMBER = 8  # bytes of a logit in the ledger, about
@@ -127,12 +127,12 @@ class DryAttribution(Attribution):
     def _features(self, name: str) -> dict[str, np.ndarray]:
         recipe, dataset, width = self.profile.features(name), self.dataset, 1
         features.check(dataset, recipe)
-        if recipe.method not in features.EXTRACTORS:
+        if recipe.method not in features.TRAINED:
             self.reads[recipe.method] = None
         if recipe.method != "pixels":
             width = operations.n_features(recipe, dataset)
             kept = 4 * width * (len(dataset.train_labels) + len(dataset.test_labels))
-            trained = int(recipe.method in features.EXTRACTORS)
+            trained = int(recipe.method in features.TRAINED)
             self._note(f"features, {name}", trained, operations.of_features(recipe, dataset), kept)
         splits = {"train": dataset.train_labels, "test": dataset.test_labels}
         zeros = {key: np.broadcast_to(np.float32(0), (len(labels), width)) for key, labels in splits.items()}

@@ -22,16 +22,44 @@ def style() -> None:
     plt.rcParams.update({"figure.dpi": 110, "savefig.dpi": 150, "savefig.bbox": "tight", "axes.titleweight": "bold"})
 
 
+def _grid(n: int, columns: int, width: float, height: float, **shared: bool) -> tuple[Figure, list[Axes]]:
+    """A figure of n panels, each width x height inches, at most so many columns; those to spare are hidden."""
+    style()
+    columns = min(columns, n)
+    rows = -(-n // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(width * columns, height * rows), squeeze=False, **shared)
+    for axis in axes.flat[n:]:
+        axis.set_visible(False)
+    return figure, list(axes.flat[:n])
+
+
+def _titled(figure: Figure, title: str, x_label: str = "", y_label: str = "", **options) -> Figure:
+    """The figure with a title, and labels that all its panels share."""
+    if x_label:
+        figure.supxlabel(x_label, fontsize=11)
+    if y_label:
+        figure.supylabel(y_label, fontsize=11)
+    figure.suptitle(title, **{"fontsize": 12} | options)
+    figure.tight_layout()
+    return figure
+
+
+def _line(axis: Axes, x, y, band: tuple, name: str, colour, dash, width: float = 2, step: str | None = None) -> None:
+    """A line and the band of its interval. band: low and high, each as long as x. step: where a step curve jumps."""
+    drawn = {"color": colour, "linestyle": dash, "linewidth": width, "drawstyle": step and f"steps-{step}"}
+    axis.plot(x, y, label=name, **drawn)
+    axis.fill_between(x, *band, step=step, color=colour, alpha=0.12, linewidth=0)
+
+
 def support_cdfs(supports: pd.DataFrame, k_max: int, title: str, panels: str = "kind") -> Figure:
     """CDF of the support, a panel for each kind and a line for each method, with the band of its interval over targets.
 
     supports: the table of `lib.study.Study.supports`. panels: the column that has a panel for each of its values, for
     tables of one kind that have another. The axis is linear up to 8 and logarithmic beyond.
     """
-    style()
     names = list(supports[panels].unique())
-    figure, axes = plt.subplots(1, len(names), figsize=(max(4.4, 11.2 / len(names)) * len(names), 4.4), sharey=True)
-    for axis, name in zip(np.atleast_1d(axes), names, strict=True):
+    figure, axes = _grid(len(names), len(names), max(4.4, 11.2 / len(names)), 4.4, sharey=True)
+    for axis, name in zip(axes, names, strict=True):
         shown = stats.usable(supports[supports[panels] == name])
         methods = list(shown["method"].unique())
         alike = [look(method)[1:] for method in methods]
@@ -40,12 +68,9 @@ def support_cdfs(supports: pd.DataFrame, k_max: int, title: str, panels: str = "
             _cdf(axis, shown[shown["method"] == method], k_max, *look(method), width)
         _of_k(axis, shown, k_max)
         axis.set(title=(TITLES | NETWORKS)[name], xlabel=f"training images {CHANGED[shown['kind'].iloc[0]]}, k")
-    first = np.atleast_1d(axes)[0]
-    first.set_ylabel("share of targets flipped")
-    first.legend(loc="upper left", bbox_to_anchor=(0, 0.92), fontsize=9)
-    figure.suptitle(title, fontsize=12)
-    figure.tight_layout()
-    return figure
+    axes[0].set_ylabel("share of targets flipped")
+    axes[0].legend(loc="upper left", bbox_to_anchor=(0, 0.92), fontsize=9)
+    return _titled(figure, title)
 
 
 def support_panels(supports: pd.DataFrame, panels: dict[str, list[str]], k_max: int, title: str) -> Figure:
@@ -53,15 +78,10 @@ def support_panels(supports: pd.DataFrame, panels: dict[str, list[str]], k_max: 
 
     supports: as for `support_cdfs`, of one kind. panels: {features: methods}. The last line of all is in each, grey.
     """
-    style()
-    n_columns = min(3, len(panels))
-    shape = -(-len(panels) // n_columns), n_columns
-    figure, axes = plt.subplots(*shape, figsize=(3.8 * shape[1], 3.6 * shape[0]), sharey=True, squeeze=False)
+    figure, axes = _grid(len(panels), 3, 3.8, 3.6, sharey=True)
     of = dict(iter(stats.usable(supports).groupby("method")))
     reference = list(panels.values())[-1][-1]
-    for axis in axes.flat[len(panels) :]:
-        axis.set_visible(False)
-    for axis, (features, methods) in zip(axes.flat, panels.items(), strict=False):
+    for axis, (features, methods) in zip(axes, panels.items(), strict=True):
         _cdf(axis, of[reference], k_max, label(reference), "0.6", SOLID)
         for method in methods:
             distance = method.removeprefix(f"{features}_")
@@ -69,19 +89,14 @@ def support_panels(supports: pd.DataFrame, panels: dict[str, list[str]], k_max: 
         _of_k(axis, of[reference], k_max)
         axis.set(title=FEATURES[features][0], xlabel="k")
         axis.legend(loc="upper left", bbox_to_anchor=(0, 0.92), fontsize=8)
-    figure.supylabel("share of targets flipped", fontsize=11)
-    figure.suptitle(title, fontsize=12)
-    figure.tight_layout()
-    return figure
+    return _titled(figure, title, y_label="share of targets flipped")
 
 
 def _cdf(axis: Axes, supports: pd.DataFrame, k_max: int, name: str, colour, dash, width: float = 2) -> None:
     """The line and the band of one method."""
     k = np.arange(k_max + 1)
     flipped = stats.flipped_by(supports, k)
-    low, high = stats.interval(flipped)
-    axis.step(k, flipped.mean(axis=0), where="post", color=colour, linestyle=dash, label=name, linewidth=width)
-    axis.fill_between(k, low, high, step="post", color=colour, alpha=0.12, linewidth=0)
+    _line(axis, k, flipped.mean(axis=0), stats.share_interval(flipped), name, colour, dash, width, step="post")
 
 
 def _of_k(axis: Axes, supports: pd.DataFrame, k_max: int) -> None:
@@ -89,19 +104,15 @@ def _of_k(axis: Axes, supports: pd.DataFrame, k_max: int) -> None:
     axis.set_xscale("symlog", base=2, linthresh=8)
     ticks = [0, *(2**p for p in range(1, 20) if 2**p <= k_max)]
     axis.set(xlim=(0, k_max), ylim=(0, 1.02), xticks=ticks, xticklabels=ticks)
-    axis.text(
-        0.02, 0.97, f"n = {supports['target'].nunique()} targets", transform=axis.transAxes, va="top", fontsize=10
-    )
+    count = f"n = {supports['target'].nunique()} targets"
+    axis.text(0.02, 0.97, count, transform=axis.transAxes, va="top", fontsize=10)
 
 
 def counts(rows: list[dict], title: str) -> Figure:
     """For each rival the share of targets with smaller, equal and larger support. rows: of `stats.paired`."""
-    style()
     kinds = list(dict.fromkeys(row["kind"] for row in rows))
-    figure, axes = plt.subplots(
-        1, len(kinds), figsize=(5.6 * len(kinds), 0.6 * len(rows) / len(kinds) + 1.8), sharey=True
-    )
-    for axis, kind in zip(np.atleast_1d(axes), kinds, strict=True):
+    figure, axes = _grid(len(kinds), len(kinds), 5.6, 0.6 * len(rows) / len(kinds) + 1.8, sharey=True)
+    for axis, kind in zip(axes, kinds, strict=True):
         of_kind = [row for row in rows if row["kind"] == kind]
         left = np.zeros(len(of_kind))
         for key, colour in (("smaller", BLUE), ("equal", "0.8"), ("larger", ORANGE)):
@@ -112,11 +123,9 @@ def counts(rows: list[dict], title: str) -> Figure:
         axis.set_yticks(range(len(of_kind)), [label(row["worse"]) for row in of_kind])
         axis.set(title=TITLES[kind], xlabel=f"targets, n = {of_kind[0]['n']}")
         axis.grid(False)
-    np.atleast_1d(axes)[0].invert_yaxis()
-    np.atleast_1d(axes)[-1].legend(loc="upper left", bbox_to_anchor=(1, 1), title="our support is", frameon=False)
-    figure.suptitle(title, fontsize=11)
-    figure.tight_layout()
-    return figure
+    axes[0].invert_yaxis()
+    axes[-1].legend(loc="upper left", bbox_to_anchor=(1, 1), title="our support is", frameon=False)
+    return _titled(figure, title, fontsize=11)
 
 
 def heat_map(values: pd.DataFrame, colour: pd.DataFrame, title: str, label: str) -> Figure:
@@ -125,11 +134,10 @@ def heat_map(values: pd.DataFrame, colour: pd.DataFrame, title: str, label: str)
     values: rows with columns row, column, value, low, high, in the order to be shown. colour: what each cell is
     coloured by, (rows, columns) with their names.
     """
-    style()
     rows, columns = (list(values[key].drop_duplicates()) for key in ("row", "column"))
     texts = [f"{v:.2f}\n[{low:.2f}, {high:.2f}]" for v, low, high in values[["value", "low", "high"]].to_numpy()]
     cells = values.assign(text=texts).pivot(index="row", columns="column", values="text").loc[rows, columns]
-    figure, axis = plt.subplots(figsize=(0.94 * len(columns) + 3.2, 0.5 * len(rows) + 1.4))
+    figure, [axis] = _grid(1, 1, 0.94 * len(columns) + 3.2, 0.5 * len(rows) + 1.4)
     shades = colour.loc[rows, columns].astype(float)
     options = {"cmap": "vlag", "center": 0} if (shades.to_numpy() < 0).any() else {"cmap": "rocket_r"}
     sns.heatmap(shades, annot=cells, fmt="", ax=axis, annot_kws={"fontsize": 8}, cbar_kws={"label": label}, **options)
@@ -163,12 +171,10 @@ def most_similar(images: np.ndarray, targets: dict[str, tuple[np.ndarray, dict[s
 
 def lds_strips(scores: pd.DataFrame, title: str) -> Figure:
     """LDS of each target as a point, and their mean, a row for each method. scores: from `Attribution.lds`."""
-    style()
     methods = list(scores["method"].drop_duplicates())
-    figure, axis = plt.subplots(figsize=(8, 0.45 * len(methods) + 1.5))
+    figure, [axis] = _grid(1, 1, 8, 0.45 * len(methods) + 1.5)
     for height, method in enumerate(methods):
-        name, colour, _ = look(method)
-        values = scores.loc[scores["method"] == method, "lds"]
+        values, colour = scores.loc[scores["method"] == method, "lds"], look(method)[1]
         axis.plot(values, np.full(len(values), height), "o", color=colour, alpha=0.35, markersize=5, markeredgewidth=0)
         axis.plot(values.mean(), height, "|", color="black", markersize=16, markeredgewidth=2)
     axis.set_yticks(range(len(methods)), [label(method) for method in methods])
@@ -189,8 +195,7 @@ COLUMNS = {  # of the table of all methods
 
 def forest(rows: pd.DataFrame, title: str) -> Figure:
     """All methods, a line each, and a panel for each measure with its 95 % intervals. rows: `comparison.table`."""
-    style()
-    figure, axes = plt.subplots(1, len(COLUMNS), figsize=(13, 0.36 * len(rows) + 1.6), sharey=True)
+    figure, axes = _grid(len(COLUMNS), len(COLUMNS), 13 / len(COLUMNS), 0.36 * len(rows) + 1.6, sharey=True)
     for axis, (column, name) in zip(axes, COLUMNS.items(), strict=True):
         for height, row in enumerate(rows.to_dict("records")):
             axis.errorbar(row[column], height, xerr=_span(row, column), fmt="o", color=look(row["method"])[1])
@@ -198,9 +203,7 @@ def forest(rows: pd.DataFrame, title: str) -> Figure:
         axis.set(xlabel=name)
     axes[0].set_yticks(range(len(rows)), rows["method"].map(label))
     axes[0].invert_yaxis()
-    figure.suptitle(title, fontsize=12)
-    figure.tight_layout()
-    return figure
+    return _titled(figure, title)
 
 
 def fixed_k(rows: pd.DataFrame, references: list[str], title: str) -> Figure:
@@ -208,42 +211,25 @@ def fixed_k(rows: pd.DataFrame, references: list[str], title: str) -> Figure:
 
     rows: `stats.fixed_k`, of one kind.
     """
-    style()
     methods = [method for method in rows["method"].drop_duplicates() if method not in references]
-    n_columns = min(4, len(methods))
-    n_rows = -(-len(methods) // n_columns)
-    shape = {"figsize": (3.1 * n_columns, 2.5 * n_rows), "sharex": True, "sharey": True, "squeeze": False}
-    figure, axes = plt.subplots(n_rows, n_columns, **shape)
-    for axis, method in zip(axes.flat, methods, strict=False):
+    figure, axes = _grid(len(methods), 4, 3.1, 2.5, sharex=True, sharey=True)
+    for axis, method in zip(axes, methods, strict=True):
         for name in [*references, method]:
-            shown, colour, dash = look(name)
-            of_method = rows[rows["method"] == name]
-            axis.plot(of_method["k"], of_method["drop"], color=colour, linestyle=dash, linewidth=1.5, label=shown)
-            axis.fill_between(
-                of_method["k"], of_method["drop_low"], of_method["drop_high"], color=colour, alpha=0.12, linewidth=0
-            )
+            line = rows[rows["method"] == name]
+            _line(axis, line["k"], line["drop"], (line["drop_low"], line["drop_high"]), *look(name), width=1.5)
         axis.set_title(label(method), fontsize=10)
         axis.set_xscale("log", base=2)
         axis.set_xticks(k := sorted(rows["k"].unique()), k)
-    for axis in axes.flat[len(methods) :]:
-        axis.set_visible(False)
-    handles, names = axes.flat[0].get_legend_handles_labels()
+    handles, names = axes[0].get_legend_handles_labels()
     figure.legend(handles[: len(references)], names[: len(references)], loc="upper right", ncols=2, frameon=False)
-    figure.supxlabel("training images removed, k", fontsize=11)
-    figure.supylabel("mean fall of the margin", fontsize=11)
-    figure.suptitle(title, fontsize=12, x=0.02, ha="left")
-    figure.tight_layout()
-    return figure
+    return _titled(figure, title, "training images removed, k", "mean fall of the margin", x=0.02, ha="left")
 
 
 def margin_curves(margins: pd.DataFrame, title: str) -> Figure:
     """Margin against k, a panel a target, a dot where most seeds are wrong. margins: of `Study.margins`."""
-    style()
     targets = list(margins["target"].drop_duplicates())
-    n_columns = min(5, len(targets))
-    shape = -(-len(targets) // n_columns), n_columns
-    figure, axes = plt.subplots(*shape, figsize=(2.6 * shape[1], 2.3 * shape[0]), sharex=True, squeeze=False)
-    for axis, target in zip(axes.flat, targets, strict=False):
+    figure, axes = _grid(len(targets), 5, 2.6, 2.3, sharex=True)
+    for axis, target in zip(axes, targets, strict=True):
         of_target = margins[margins["target"] == target]
         by_k = of_target.groupby("k")["margin"]
         wrong = (of_target["margin"] <= 0).groupby(of_target["k"]).mean() >= 0.5
@@ -252,13 +238,7 @@ def margin_curves(margins: pd.DataFrame, title: str) -> Figure:
         axis.plot(by_k.mean()[wrong], "o", color=RED, markersize=5)
         axis.axhline(0, color="0.6", linestyle=DOTTED)
         axis.set_title(f"target {target}", fontsize=10)
-    for axis in axes.flat[len(targets) :]:
-        axis.set_visible(False)
-    figure.supxlabel("training images removed, k", fontsize=11)
-    figure.supylabel("margin", fontsize=11)
-    figure.suptitle(title, fontsize=12)
-    figure.tight_layout()
-    return figure
+    return _titled(figure, title, "training images removed, k", "margin")
 
 
 def costs(rows: pd.DataFrame, scaled: pd.DataFrame, title: str) -> Figure:
@@ -266,8 +246,7 @@ def costs(rows: pd.DataFrame, scaled: pd.DataFrame, title: str) -> Figure:
 
     rows: `comparison.table`. scaled: `comparison.at_the_papers_numbers`.
     """
-    style()
-    figure, (cost, quality) = plt.subplots(1, 2, figsize=(13.5, 5))
+    figure, (cost, quality) = _grid(2, 2, 6.75, 5)
     for row in rows.to_dict("records"):
         name, colour, dash = look(row["method"])
         marker = {SOLID: "o", DASHED: "s", DOTTED: "^", "-.": "v"}.get(dash, "D")
@@ -283,9 +262,7 @@ def costs(rows: pd.DataFrame, scaled: pd.DataFrame, title: str) -> Figure:
     cost.set(xscale="log", yscale="log", xlabel="core-seconds", ylabel="MB to be kept", title="(a) cost")
     quality.set(xlabel="removal AUC", ylabel="mislabelling AUC", title="(b) quality")
     quality.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8, frameon=False)
-    figure.suptitle(title, fontsize=12)
-    figure.tight_layout()
-    return figure
+    return _titled(figure, title)
 
 
 def _span(row: dict, value: str) -> list[list[float]]:

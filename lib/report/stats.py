@@ -4,6 +4,8 @@ The unit of every interval is the target: it says how the result would vary with
 Targets that are wrong before anything is changed have no support; they are counted and left out.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 from scipy.stats import beta, bootstrap
@@ -20,15 +22,12 @@ def flipped_by(supports: pd.DataFrame, k: np.ndarray) -> np.ndarray:
     return sizes[:, None] <= k
 
 
-def interval(values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def mean_interval(values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """95 % interval of the mean over the first axis. values: (n, ...). Returns low and high, (...).
 
-    Of truth values, that is of a share: the exact one (Clopper and Pearson's), since resamples of none or of all do not
-    vary. Else percentiles of 10 000 bootstrap resamples; one value has no spread and gives itself.
+    Percentiles of 10 000 bootstrap resamples; one value has no spread and gives itself.
     """
     values = np.asarray(values)
-    if values.dtype == bool:
-        return _exact_interval(values.sum(axis=0), len(values))
     if len(values) < 2:
         return values.mean(axis=0), values.mean(axis=0)
     result = bootstrap(
@@ -43,10 +42,14 @@ def interval(values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]
     return result.confidence_interval.low, result.confidence_interval.high
 
 
-def _exact_interval(yes: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    tail = (1 - CONFIDENCE) / 2
-    low = np.where(yes > 0, beta.ppf(tail, yes, n - yes + 1), 0.0)
-    high = np.where(yes < n, beta.ppf(1 - tail, yes + 1, n - yes), 1.0)
+def share_interval(yes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """95 % interval of the share of `yes` over the first axis. yes: (n, ...) bool. Returns low and high, (...).
+
+    The exact one (Clopper and Pearson's), since resamples of none or of all do not vary.
+    """
+    tail, n, count = (1 - CONFIDENCE) / 2, len(yes), np.asarray(yes).sum(axis=0)
+    low = np.where(count > 0, beta.ppf(tail, count, n - count + 1), 0.0)
+    high = np.where(count < n, beta.ppf(1 - tail, count + 1, n - count), 1.0)
     return low, high
 
 
@@ -76,7 +79,7 @@ def summary(supports: pd.DataFrame, k_max: int) -> pd.DataFrame:
         median = targets["size"].astype(float).fillna(np.inf).median()
         rows.append(
             {"kind": kind, "method": method, "n": len(targets), "excluded": len(group) - len(targets)}
-            | mean("flipped", flips)
+            | mean("flipped", flips, share_interval)
             | mean("auc", areas)
             | {"median": median if np.isfinite(median) else np.nan, "trainings": group["trainings"].sum()}
         )
@@ -89,23 +92,16 @@ def paired(supports: pd.DataFrame, kind: str, better: str, worse: str, k_max: in
     Returns kind, better, worse, n, difference, low, high, smaller, equal, larger (targets on which `better` finds so
     large a support), verdict.
     """
-    both = usable(supports[supports["kind"] == kind]).pivot(index="target", columns="method", values="size")
-    both = both[[better, worse]].astype(float).fillna(np.inf)
-    difference = (both[worse].clip(upper=k_max) - both[better].clip(upper=k_max)).to_numpy() / k_max
-    low, high = map(float, interval(difference))
-    return {
-        "kind": kind,
-        "better": better,
-        "worse": worse,
-        "n": len(both),
-        "difference": difference.mean(),
-        "low": low,
-        "high": high,
-        "smaller": int((both[better] < both[worse]).sum()),
-        "equal": int((both[better] == both[worse]).sum()),
-        "larger": int((both[better] > both[worse]).sum()),
-        "verdict": verdict(low, high),
+    sizes = usable(supports[supports["kind"] == kind]).pivot(index="target", columns="method", values="size")
+    sizes = sizes[[better, worse]].astype(float).fillna(np.inf)
+    effect = _effect((sizes[worse].clip(upper=k_max) - sizes[better].clip(upper=k_max)).to_numpy() / k_max)
+    counts = {
+        "smaller": int((sizes[better] < sizes[worse]).sum()),
+        "equal": int((sizes[better] == sizes[worse]).sum()),
+        "larger": int((sizes[better] > sizes[worse]).sum()),
     }
+    row = {"kind": kind, "better": better, "worse": worse, "n": len(sizes)} | effect | counts
+    return row | {"verdict": verdict(effect["low"], effect["high"])}
 
 
 def fixed_k(margins: pd.DataFrame) -> pd.DataFrame:
@@ -121,7 +117,7 @@ def fixed_k(margins: pd.DataFrame) -> pd.DataFrame:
         for k in means["margin"].columns[1:]:
             drop, flipped = means["margin", 0] - means["margin", k], means["wrong", k] >= 0.5
             row = {"kind": kind, "method": method, "k": k, "n": len(means)}
-            rows.append(row | mean("drop", drop) | mean("flipped", flipped))
+            rows.append(row | mean("drop", drop) | mean("flipped", flipped, share_interval))
     return pd.DataFrame(rows)
 
 
@@ -143,8 +139,8 @@ def by_k(margins: pd.DataFrame) -> pd.DataFrame:
     return means[means["wrong", 0] < 0.5]
 
 
-def mean(name: str, values: np.ndarray | pd.Series) -> dict:
-    """The mean of a value over targets (of truth values, the share), and its interval: NAME, NAME_low, NAME_high."""
+def mean(name: str, values: np.ndarray | pd.Series, interval: Callable = mean_interval) -> dict:
+    """The mean of a value over targets, and its interval, by this or by `share_interval`: NAME, NAME_low, NAME_high."""
     low, high = map(float, interval(values))
     return {name: float(values.mean()), f"{name}_low": low, f"{name}_high": high}
 
@@ -153,7 +149,7 @@ def share(yes: pd.Series | np.ndarray) -> dict:
     """The share of `yes`, (n,) bool, with its interval: share, low, high, n."""
     if not len(yes):
         return {"share": np.nan, "low": np.nan, "high": np.nan, "n": 0}
-    low, high = map(float, interval(np.asarray(yes, dtype=bool)))
+    low, high = map(float, share_interval(np.asarray(yes, dtype=bool)))
     return {"share": float(np.mean(yes)), "low": low, "high": high, "n": len(yes)}
 
 
@@ -164,16 +160,23 @@ def differences(values: pd.DataFrame, reference: str) -> pd.DataFrame:
     """
     rows = [
         {"method": method, "n": len(values), "mean": values[method].mean()}
-        | _difference(values[method], values[reference])
+        | _judged(values[method] - values[reference])
         for method in values.mean().sort_values(ascending=False).index
         if method != reference
     ]
     return pd.DataFrame(rows)
 
 
-def _difference(first: pd.Series, second: pd.Series) -> dict:
-    low, high = map(float, interval(first - second))
-    return {"difference": (first - second).mean(), "low": low, "high": high, "verdict": verdict(low, high)}
+def _effect(paired: np.ndarray | pd.Series) -> dict:
+    """The mean of paired differences, (n,), and its interval: difference, low, high."""
+    low, high = map(float, mean_interval(paired))
+    return {"difference": paired.mean(), "low": low, "high": high}
+
+
+def _judged(paired: pd.Series) -> dict:
+    """As `_effect`, with the verdict that the difference is positive."""
+    effect = _effect(paired)
+    return effect | {"verdict": verdict(effect["low"], effect["high"])}
 
 
 def lds_summary(scores: pd.DataFrame) -> pd.DataFrame:
@@ -191,7 +194,7 @@ def lds_paired(scores: pd.DataFrame, better: str) -> pd.DataFrame:
     rows = []
     for worse in scores["method"].drop_duplicates()[lambda names: names != better]:
         row = {"better": better, "worse": worse, "n": len(by_target)}
-        rows.append(row | _difference(by_target[better], by_target[worse]))
+        rows.append(row | _judged(by_target[better] - by_target[worse]))
     return pd.DataFrame(rows)
 
 
@@ -202,7 +205,7 @@ def agreement(first: pd.Series, second: pd.Series) -> dict:
     second - first) with low, high.
     """
     first, second = first.align(second, join="inner")
-    low, high = map(float, interval((second - first).groupby("target").mean()))
+    low, high = map(float, mean_interval((second - first).groupby("target").mean()))
     return {
         "n": len(first),
         "correlation": first.corr(second),

@@ -1,0 +1,33 @@
+"""Makes the book that `tests/test_book.py` reads: `python tests/book_tree.py FOLDER`.
+
+A copy of the tree in which every notebook is run on `smoke` and the book is built, warnings being errors. It is a
+program of its own so that it runs beside the other tests: see the fixture `book` in conftest.py.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+NOT_COPIED = (".git", ".venv", "_build", "_failed", "*.egg-info", "__pycache__", ".pytest_cache", ".ruff_cache")
+
+
+def main(copy: Path) -> None:
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*NOT_COPIED))
+    pages = copy / "book" / "notebooks"
+    shutil.rmtree(pages, ignore_errors=True)
+    call(copy, sys.executable, "-m", "lib.run", "--all", "--profile", "smoke")
+    shutil.copy(pages / "fig03.ipynb", pages / ".fig03-1.ipynb")  # as a run that was killed leaves it
+    builder = Path(sys.executable).with_name("jupyter-book")
+    call(copy, builder, "build", "book/", "--all", "-n", "-W", "--keep-going")
+
+
+def call(copy: Path, *arguments) -> None:
+    environment = os.environ | {"PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"}
+    subprocess.run(arguments, cwd=copy, env=environment, check=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,89 @@
+"""The paper's numbers: the file is whole and in order, a wrong entry is named, and ours are set beside them rightly."""
+
+import tomllib
+
+import pandas as pd
+import pytest
+import yaml
+
+from lib.data import ROOT
+from lib.report import paper
+
+
+def test_claims_about_shares_are_measured_at_the_papers_share_of_a_class():
+    measured = 0
+    for claim in paper.PAPER.claims:
+        if claim.measure == "share":
+            figure = paper.FIGURES[claim.page]
+            value = figure.select(claim.states[0])
+            assert (
+                claim.of["share_of_class"] == round(value.k / figure.class_size, 4) and claim.of["kind"] == value.kind
+            )
+            measured += 1
+    assert measured == 8
+
+
+def test_figures_stand_in_the_sections_of_the_paper():
+    figures = paper.FIGURES
+    assert figures["fig06"].sections == ["§4.4"] and figures["fig03"].sections == ["§4.2"]
+    assert {figure.label for figure in figures.values()} == {*(f"Fig. {n}" for n in range(1, 11)), "Table 1"}
+
+
+def test_table_1():
+    table = paper.table_1().set_index(["method", "models"])["lds"]
+    assert table["datamodels", 300_000] == 0.56 and table["trak", 20] == 0.15 and table["moco", 1] == 0.08
+    assert len(table) == 8
+
+
+FIGURE = {"label": "Fig. 3", "title": "t", "sections": ["§4.2"], "n": 100, "values": [{"k": 5, "value": 23}]}
+CLAIM = {"claim": "it flips", "section": "§4.2", "page": "fig03", "measure": "share", "states": [{"k": 5}]}
+
+
+@pytest.mark.parametrize(
+    ("figure", "claim", "message"),
+    [
+        ({"titel": "t"}, {}, "figures, fig03: unknown titel; the keys are label, title, sections"),
+        ({"values": [{"k": 5}]}, {}, "figures, fig03, value 1: missing value"),
+        ({"values": [23]}, {}, "figures, fig03, value 1: 23 is not a mapping"),
+        ({"values": [{"k": 5, "value": "23 %"}]}, {}, "figures, fig03, value 1: '23 %' is not a number"),
+        ({}, {"mesure": "share"}, "claims, number 1: unknown mesure"),
+        ({}, {"section": "§4.4"}, "claims, number 1, 'it flips': Fig. 3 is discussed in §4.2, not §4.4"),
+        ({}, {"paper": "23 %"}, "claims, number 1, 'it flips': give either paper, or states"),
+        ({}, {"states": [{"k": 6}]}, "claims, number 1, 'it flips': 0 values of Fig. 3 have {'k': 6}"),
+    ],
+)
+def test_a_wrong_entry_is_named(tmp_path, figure, claim, message):
+    path = tmp_path / "paper.yaml"
+    entries = {"setups": {}, "figures": {"fig03": FIGURE | figure}, "claims": [CLAIM | claim]}
+    path.write_text(yaml.safe_dump(entries, allow_unicode=True), encoding="utf-8")
+    with pytest.raises(ValueError) as raised:
+        paper.load(path)
+    assert str(raised.value).startswith(f"paper.yaml: {message}")
+
+
+def test_a_right_entry_is_read(tmp_path):
+    path = tmp_path / "paper.yaml"
+    entries = {"setups": {}, "figures": {"fig03": FIGURE}, "claims": [CLAIM]}
+    path.write_text(yaml.safe_dump(entries, allow_unicode=True), encoding="utf-8")
+    read = paper.load(path)
+    assert read.figures["fig03"].select({"k": 5}).value == 23 and read.claims[0].claim == "it flips"
+
+
+def supports(kind: str, sizes: list) -> pd.DataFrame:
+    """Of method "a", a size a target; None is larger than k_max."""
+    return pd.DataFrame({"kind": kind, "method": "a", "size": sizes, "reason": "of no concern here"})
+
+
+def test_beside_the_papers_numbers_by_hand():
+    table = pd.concat([supports("removal", [49, 50, 128, None]), supports("mislabel", [2, 3, 4, None])])
+    rows = paper.beside(table, "a", class_size=500).set_index("k")
+    assert rows.loc["< 50", "here"] == 0.25 and rows.loc["≤ 128", "here"] == 0.75 and rows.loc["< 3", "here"] == 0.25
+    assert rows.loc["< 50", "paper"] == 0.23 and rows.loc["< 50", "share_of_class"] == 0.1
+    assert rows.loc["< 3", "paper_rivals"] == "Datamodels (300k): 50%, TRAK (100): 20%"
+    assert (rows["n"] == 4).all() and (rows["source"] == "Paper §4.2").all()
+    assert paper.beside(supports("removal", [5]), "a", 500, paper.FIGURE_5)["paper"].tolist() == [4 / 30, 16 / 30]
+
+
+def test_an_installed_package_has_the_file():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert paper.FILE.name in project["tool"]["setuptools"]["package-data"]["lib.report"]
