@@ -25,7 +25,7 @@ from lib.methods import FEATURES, RANDOM, SUBSET_METHODS, Method
 from lib.profiles import LAPTOP, PAPER, PAPER_IMAGENET, PROFILES, Profile
 from lib.report import operations, page, plots, stats
 from lib.retrain import Recipe, Retraining
-from lib.rivals import HALF, Attribution
+from lib.rivals import HALF, Attribution, sizes
 from lib.study import Study
 
 NUMBER = 8  # bytes of a logit in the ledger, about
@@ -139,8 +139,9 @@ class DryAttribution(Attribution):
         return zeros | {"seconds": np.array(1.0)}
 
     def _competing(self, method: Method) -> dict[str, np.ndarray]:
-        there, stem = self.on(method.network), method.stem
-        n, profile = max(there.sizes(stem)), there.profile
+        profile, stem = self.profile.on(method.network), method.stem
+        numbers = sizes(profile, stem)
+        n = max(numbers)
         shape = len(self.targets), len(self.dataset.train_labels)
         if stem in SUBSET_METHODS and profile.published_subsets:
             self.reads.update(
@@ -150,10 +151,10 @@ class DryAttribution(Attribution):
             self.subset_margins(range(n))
         else:
             each = operations.of_trak if stem == "trak" else operations.of_network
-            kept = 4 * shape[0] * shape[1] * len(there.sizes(stem))
+            kept = 4 * shape[0] * shape[1] * len(numbers)
             self._note(f"networks, {stem}{_on(self.profile, profile.recipe)}", n, each(profile, self.dataset), kept)
-        scores = {str(size): np.broadcast_to(np.float32(0), shape) for size in there.sizes(stem)}
-        return scores | {f"{size}_seconds": np.array(1.0) for size in there.sizes(stem)}
+        scores = {str(size): np.broadcast_to(np.float32(0), shape) for size in numbers}
+        return scores | {f"{size}_seconds": np.array(1.0) for size in numbers}
 
     def _noted(self, name: str) -> Method:
         """The method of that name; what it is made from is put down."""
