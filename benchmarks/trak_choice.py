@@ -27,8 +27,8 @@ def main() -> None:
     masks, margins = study.attribution.subset_margins(study.attribution.held_out)
     rows = []
     for damping in tqdm(DAMPINGS, unit="damping", mininterval=5):
-        scores = rivals.scores("trak", dataset, study.profile.recipe, chosen, n_models=1, damping=damping)
-        found = lds(scores, masks, margins[:, chosen])
+        trak = rivals.from_networks("trak", dataset, study.profile.recipe, chosen, (1,), damping=damping)[1]
+        found = lds(trak.scores, masks, margins[:, chosen])
         low, high = map(float, stats.interval(found))
         rows.append({"damping": damping, "n": len(found), "lds": found.mean(), "lds_low": low, "lds_high": high})
     with replacing(RESULTS / "fashion" / "trak_choice.csv") as path:

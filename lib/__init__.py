@@ -1,4 +1,27 @@
-"""The library behind the book: data attribution by self-supervised features, checked by retraining."""
+"""Data attribution by self-supervised features, checked by retraining: the map, in the order in which data flows.
+
+data       images: what the manifest declares, fetched, read, put on a device, augmented
+nets       the networks: ResNet-9, ResNet-18, MobileNetV2, ViT; backbones with published weights
+retrain    one retraining, a pure function of dataset, recipe, changed images and seed
+ssl        MoCo, SimCLR, BYOL, DINO and others: one loop that trains without labels
+bisection  Algorithm 1: how few training images must change to flip a prediction?
+engine     many retrainings and searches at once, the ledger that remembers them, the solver of many SVMs
+features   images to vectors
+esvm       the exemplar SVM: its definition, and the same for many targets at once
+distances  vectors to scores, scores to rankings
+lds        the linear datamodeling score
+methods    a method by its name: what it means, its label, colour and line
+profiles   named sets of values, from seconds on a laptop to the paper's own sizes
+rivals     TRAK, Datamodels, influence functions and others, a file each; the scores of all methods, kept
+study      a profile, opened: targets, rankings, supports
+report     statistics, figures, the paper's numbers, claims and verdicts, pages
+chapters   what single chapters of the book compute beyond the paper's figures
+audit      some retrainings, done again and compared: python -m lib.audit fig03
+run        notebooks into pages: python -m lib.run fig03
+
+The paper's own ideas are the modules; data, nets, ssl, engine, rivals, report and chapters are packages, each reached
+only by the names that its `__init__` lists. Each uses those above it, never those below; a test sees to that.
+"""
 
 import warnings
 

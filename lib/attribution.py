@@ -14,7 +14,7 @@ import pandas as pd
 
 from lib import distances, esvm, features, lds, methods
 from lib.data import Dataset, clock, fetch
-from lib.engine import Driver, cache, subsets
+from lib.engine import Driver, Subsets, cache, subsets
 from lib.methods import FEATURES, SUBSET_METHODS, Method
 from lib.profiles import Profile
 
@@ -46,16 +46,12 @@ class Attribution:
     def parse(self, name: str) -> Method:
         """ValueError where there is no such method, or not with that number of models or that network."""
         method = methods.parse(name)
-        if method.models and method.models not in (known := self.on(method.network).sizes(method.stem)):
+        if method.models and method.models not in (known := sizes(self.profile.on(method.network), method.stem)):
             raise ValueError(
                 f"unknown method {name!r}: profile {self.profile.name} has {method.stem} with "
                 f"{', '.join(map(str, known)) or 'no'} models; name one of these"
             )
         return method
-
-    def sizes(self, competitor: str) -> tuple[int, ...]:
-        """See the function `sizes`."""
-        return sizes(self.profile, competitor)
 
     def ranking(self, name: str, without: np.ndarray | None = None) -> np.ndarray:
         """The k_max most supportive train ids (n_targets, k_max) of each target.
@@ -87,12 +83,14 @@ class Attribution:
         return reading + method.models * training
 
     def stored_bytes(self, name: str) -> int:
-        """What has to be kept to attribute further targets; see `lib.self._rivals.stored_bytes`."""
+        """What has to be kept to attribute further targets; see `lib.rivals.stored_bytes`."""
         method = self.parse(name)
         if method.features:
             return features.stored_bytes(self.dataset, self.profile.features(method.features))
-        recipe, settings = self.profile.network(method.network), self.profile.trak if method.stem == "trak" else {}
-        return self._rivals.stored_bytes(method.stem, self.dataset, recipe, method.models or 0, **settings)
+        if not method.models:
+            return 0
+        recipe, settings = self.profile.network(method.network), self._settings(method.stem)
+        return self._rivals.stored_bytes(method.stem, self.dataset, recipe, method.models, **settings)
 
     def on(self, network: str | None) -> "Attribution":
         """The same, where the competing methods look into another network of the profile; None: the one under study."""
@@ -106,7 +104,7 @@ class Attribution:
     @property
     def held_out(self) -> range:
         """Numbers of the models on random halves that no method is fitted to."""
-        fitted = max(self.profile.subset_models)
+        fitted = max(self.profile.subset_models, default=0)
         return range(fitted, fitted + self.profile.lds_models)
 
     def subset_margins(self, models: range, alpha: float = HALF) -> tuple[np.ndarray, np.ndarray]:
@@ -114,16 +112,17 @@ class Attribution:
 
         alpha: the share of the training images that each sees.
         """
-        family, driver = self._subsets(alpha), self.driver
+        family, driver = Subsets(self.dataset, self.profile.recipe, alpha), self.driver
         where = self.folder / "subsets", driver.device, driver.n_jobs, driver.scheduler
         return subsets.masks(family, models), subsets.train(family, models, *where)
 
     @cached_property
     def subset_seconds(self) -> float:
         """Mean seconds of training one model on a random half: of ten of them, trained through the ledger."""
-        whats = [self._subsets(HALF).retraining(i) for i in self.held_out[:10]]
-        self.driver.logits([(what, self.targets.tolist()) for what in whats])
-        keys = {what.key(self.dataset) for what in whats}
+        family = Subsets(self.dataset, self.profile.recipe, HALF)
+        retrainings = [family.retraining(i) for i in self.held_out[:10]]
+        self.driver.logits([(retraining, self.targets.tolist()) for retraining in retrainings])
+        keys = {retraining.key(self.dataset) for retraining in retrainings}
         return float(np.mean([record["seconds"] for record in self.driver.ledger.records if record["key"] in keys]))
 
     def lds(self, names: list[str], alpha: float = HALF) -> pd.DataFrame:
@@ -135,37 +134,24 @@ class Attribution:
         names: feature sets ("moco", by the paper's signed inverse L2) or names, of which competing methods score the
         images of all classes; an image that is not ranked counts as 0.
         """
-        labels, train_labels = self.dataset.test_labels[self.targets], self.dataset.train_labels
         if self.profile.published_lds and alpha == HALF:
             masks, margins = subsets.published(*map(fetch, self.profile.published_lds), self.dataset)
         else:
             masks, margins = self.subset_margins(self.held_out, alpha)
         tables = []
-        for method in names:
-            if method in FEATURES:
-                both = self.features(method)
-                scores = lds.signed_inverse_l2(both.test[self.targets], both.train, labels, train_labels)
-            else:
-                parsed = self.parse(method)
-                scores = self._scores(replace(parsed, same_class=False) if parsed.models else parsed)
-                scores = np.where(np.isfinite(scores), scores, 0)
-            found = lds.lds(scores, masks, margins[:, self.targets])
-            tables.append(pd.DataFrame({"method": method, "target": self.targets, "lds": found}))
+        for name in names:
+            values = lds.lds(self._linear_scores(name), masks, margins[:, self.targets])
+            tables.append(pd.DataFrame({"method": name, "target": self.targets, "lds": values}))
         return pd.concat(tables, ignore_index=True)
 
     def knn_accuracies(self, names: list[str]) -> pd.DataFrame:
         """kNN accuracy on the test images of each feature set, a row each: features, size, knn_accuracy, n."""
-        sets = {name: self.features(name) for name in names}
-        rows = [
-            {
-                "features": name,
-                "size": both.train.shape[1],
-                "knn_accuracy": features.knn_accuracy(both, self.dataset),
-                "n": len(both.test),
-            }
-            for name, both in sets.items()
-        ]
-        return pd.DataFrame(rows)
+        rows = []
+        for name in names:
+            vectors = self.features(name)
+            accuracy = features.knn_accuracy(vectors, self.dataset)
+            rows.append((name, vectors.train.shape[1], accuracy, len(vectors.test)))
+        return pd.DataFrame(rows, columns=["features", "size", "knn_accuracy", "n"])
 
     @property
     def _rivals(self):
@@ -173,10 +159,16 @@ class Attribution:
 
         return rivals
 
-    def _subsets(self, alpha: float) -> subsets.Subsets:
-        return subsets.Subsets(self.dataset, self.profile.recipe, alpha)
+    @property
+    def _labels(self) -> tuple[np.ndarray, np.ndarray]:
+        """Those of the targets (n_targets,) and of the training images (n_train,)."""
+        return self.dataset.test_labels[self.targets], self.dataset.train_labels
+
+    def _settings(self, competitor: str) -> dict:
+        return self.profile.trak if competitor == "trak" else {}
 
     def _features(self, name: str) -> dict[str, np.ndarray]:
+        """train (n_train, d), test (n_test, d), and the seconds that they took."""
         recipe = self.profile.features(name)
 
         def extract() -> dict[str, np.ndarray]:
@@ -191,19 +183,28 @@ class Attribution:
         return distances.ranking(self._scores(method), self.profile.k_max)
 
     def _scores(self, method: Method) -> np.ndarray:
-        labels, train_labels = self.dataset.test_labels[self.targets], self.dataset.train_labels
+        labels, train_labels = self._labels
         if method.features:
-            both = self.features(method.features)
-            test = both.test[self.targets]
+            vectors = self.features(method.features)
             distance = distances.DISTANCES.get(method.distance) or self._rivals.DISTANCES[method.distance]
-            return distances.scores(distance, test, both.train, labels, train_labels, method.same_class)
+            pair = vectors.test[self.targets], vectors.train
+            return distances.scores(distance, *pair, labels, train_labels, method.same_class)
         if method.models:
-            found = self._competing(method)[str(method.models)]
+            scores = self._competing(method)[str(method.models)]
         else:
-            found = np.random.default_rng(self.profile.seed).random((len(labels), len(train_labels)), dtype=np.float32)
+            scores = np.random.default_rng(self.profile.seed).random((len(labels), len(train_labels)), dtype=np.float32)
             if not method.same_class:  # one order for all targets: what does not depend on them can share its trainings
-                found[:] = found[0]
-        return np.where(labels[:, None] == train_labels, found, -np.inf) if method.same_class else found
+                scores[:] = scores[0]
+        return np.where(labels[:, None] == train_labels, scores, -np.inf) if method.same_class else scores
+
+    def _linear_scores(self, name: str) -> np.ndarray:
+        """Scores (n_targets, n_train) of all classes' images that can be added up, for the LDS; see `lds`."""
+        if name in FEATURES:
+            vectors = self.features(name)
+            return lds.signed_inverse_l2(vectors.test[self.targets], vectors.train, *self._labels)
+        method = self.parse(name)
+        scores = self._scores(replace(method, same_class=method.same_class and not method.models))
+        return np.where(np.isfinite(scores), scores, 0)
 
     def _compared(self, method: Method) -> dict[str, np.ndarray]:
         """The ranking (n_targets, k_max) by features, its targets and the seconds that comparing took."""
@@ -224,39 +225,48 @@ class Attribution:
         """Scores (n_targets, n_train) of all classes for each number of models, "20", and the seconds, "20_seconds"."""
         if method.network:
             return self.on(method.network)._competing(replace(method, network=None))
-        profile, name, sizes, device = self.profile, method.stem, self.sizes(method.stem), self.driver.device
-        published = profile.published_subsets if name in SUBSET_METHODS else None
+        profile, name, settings = self.profile, method.stem, self._settings(method.stem)
         identity = {
             "dataset": self.dataset.checksum,
             "method": name,
             "recipe": profile.recipe.identity,
-            "sizes": sizes,
+            "sizes": sizes(profile, name),
             "targets": self.targets.tolist(),
         }
-        if name == "trak" and profile.trak:
-            identity["settings"] = profile.trak
-        if published:
-            identity["published"] = [*published, profile.published_datamodels]
+        if settings:
+            identity["settings"] = settings
+        if name in SUBSET_METHODS and profile.published_subsets:
+            identity["published"] = [*profile.published_subsets, profile.published_datamodels]
 
         def score() -> dict[str, np.ndarray]:
-            arguments = name, self.dataset, profile.recipe, self.targets
-            if published:
-                settings = {"published": tuple(map(fetch, published)), "device": device}
-                found = {n: self._rivals.scored(*arguments, n_models=n, **settings) for n in sizes[:-1]}
-                if name == "datamodels" and profile.published_datamodels:
-                    settings["weights"] = fetch(profile.published_datamodels)
-                found[sizes[-1]] = self._rivals.scored(*arguments, n_models=sizes[-1], **settings)
-            elif name in SUBSET_METHODS:
-                self.subset_margins(range(max(sizes)))  # trained here, where the processes or the cluster are known
-                settings = {"folder": self.folder / "subsets", "device": device}
-                found = {n: self._rivals.scored(*arguments, n_models=n, **settings) for n in sizes}
-            else:
-                settings = profile.trak if name == "trak" else {}
-                found = self._rivals.ensembles(*arguments, sizes=sizes, device=device, **settings)
-            seconds = {f"{size}_seconds": np.array(scored.seconds) for size, scored in found.items()}
-            return {str(size): scored.scores for size, scored in found.items()} | seconds
+            scored = self._from_subsets(name) if name in SUBSET_METHODS else self._from_networks(name)
+            seconds = {f"{size}_seconds": np.array(one.seconds) for size, one in scored.items()}
+            return {str(size): one.scores for size, one in scored.items()} | seconds
 
         return cache.arrays(self.folder / "scores", name, identity, score)
+
+    def _from_networks(self, name: str) -> dict:
+        arguments = name, self.dataset, self.profile.recipe, self.targets, sizes(self.profile, name)
+        return self._rivals.from_networks(*arguments, device=self.driver.device, **self._settings(name))
+
+    def _from_subsets(self, name: str) -> dict:
+        """From published models where the profile names some, and others' Datamodels of the most of them."""
+        profile, models = self.profile, sizes(self.profile, name)
+
+        def observe(n: int) -> tuple[np.ndarray, np.ndarray]:
+            if profile.published_subsets:
+                return subsets.published(*map(fetch, profile.published_subsets), self.dataset)
+            return self.subset_margins(range(n))
+
+        def read(models: tuple[int, ...], **settings) -> dict:
+            where = observe, self.driver.device
+            return self._rivals.from_subsets(name, self.dataset, self.targets, models, *where, **settings)
+
+        if name != "datamodels" or not (profile.published_subsets and profile.published_datamodels):
+            return read(models)
+        weights = self._rivals.datamodels.published_weights(fetch(profile.published_datamodels), self.dataset)
+        fewer = read(models[:-1]) if models[1:] else {}
+        return fewer | read(models[-1:], weights=weights[:, self.targets].T)
 
     def _timed(self, make: Callable[[], dict[str, np.ndarray]]) -> Callable[[], dict[str, np.ndarray]]:
         """`make`, with the seconds that it took among what it returns."""

@@ -1,13 +1,13 @@
-"""Feature extractors: each maps all images of a dataset to vectors (n, d), in which `lib.distances` then compares.
+"""Features: all images of a dataset as vectors (n, d), in which `lib.distances` then compares.
 
-Those of `lib.ssl` ("moco", "simclr", ...) learn without labels, "supervised" takes the layer before the last
-of a classifier trained by `lib.retrain`, "pixels" takes the normalised images themselves, and the name of published
-weights (`lib.nets.published`) those. `knn_accuracy` checks their
-quality; `lib.attribution` keeps them under their recipe.
+Those of `lib.ssl` ("moco", "simclr", ...) are learnt without labels, "supervised" is the layer before the last of a
+classifier trained by `lib.retrain`, "pixels" the normalised images themselves, and the name of published weights (an
+entry of the manifest) theirs. `knn_accuracy` checks their quality.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from lib.retrain import Retraining, fit
 from lib.ssl import FeatureRecipe
 
 PUBLISHED_BATCH = 50  # images of 224 x 224 pixels
+TRAINED = (*ssl.METHODS, "supervised", "pixels")  # here; others are published weights
 LEAST_SPREAD = 0.02  # of features of length 1; those of a network without training spread by more than 0.3
 
 
@@ -32,16 +33,23 @@ class Features:
     test: np.ndarray
 
 
-def extract(dataset: Dataset, recipe: FeatureRecipe, device: str = "cpu", progress: bool = True) -> Features:
+def extract(
+    dataset: Dataset,
+    recipe: FeatureRecipe,
+    device: str = "cpu",
+    progress: bool = True,
+    checkpoint: Path | None = None,
+) -> Features:
     """Features of every image of the dataset; nothing is learnt from the test images.
 
-    The same recipe gives the same bits on the same machine: on a CPU it is computed with one thread.
+    The same recipe gives the same bits on the same machine: on a CPU it is computed with one thread. checkpoint: a file
+    that a long training without labels is kept in meanwhile, to go on from.
     Raises ValueError for an unknown method, sizes that do not fit, or a training that diverged or collapsed.
     """
     check(dataset, recipe)
     with one_thread(device):
-        if recipe.method in EXTRACTORS:
-            features = embedded(dataset, EXTRACTORS[recipe.method](dataset, recipe, device, progress), device)
+        if recipe.method in TRAINED:
+            features = embedded(dataset, _embedding(dataset, recipe, device, progress, checkpoint), device)
         else:
             features = published(dataset, weights.load(recipe.method), device)
     if not (np.isfinite(features.train).all() and np.isfinite(features.test).all()):
@@ -55,6 +63,15 @@ def extract(dataset: Dataset, recipe: FeatureRecipe, device: str = "cpu", progre
             f"images, less than {LEAST_SPREAD}; lower peak_lr or weight_decay, or train by another method"
         )
     return features
+
+
+def _embedding(dataset, recipe, device, progress, checkpoint) -> Callable[[Tensor], Tensor]:
+    """From normalised images (b, c, h, w) to vectors (b, d), by a network that is trained here."""
+    if recipe.method == "pixels":  # no learning: the baseline that learnt features have to beat
+        return nn.Flatten()
+    if recipe.method == "supervised":  # source: Paper §3.1
+        return fit(dataset, Retraining(recipe.classifier, recipe.seed), device).embed
+    return ssl.train(dataset, recipe, device, progress, checkpoint=checkpoint)
 
 
 @torch.no_grad()
@@ -77,31 +94,18 @@ def published(dataset: Dataset, net: nn.Module, device: str = "cpu") -> Features
     net, size = net.to(device), (weights.SIDE, weights.SIDE)
 
     def embed(images: np.ndarray) -> np.ndarray:  # (n, c, h, w) uint8 -> (n, d), with a batch on the device at a time
-        found = []
+        vectors = []
         for start in range(0, len(images), PUBLISHED_BATCH):
             batch = weights.normalised(torch.tensor(images[start : start + PUBLISHED_BATCH], device=device))
-            found.append(net(F.interpolate(batch, size, mode="bilinear", antialias=True)).cpu().numpy())
-        return np.concatenate(found)
+            vectors.append(net(F.interpolate(batch, size, mode="bilinear", antialias=True)).cpu().numpy())
+        return np.concatenate(vectors)
 
     return Features(embed(dataset.train_images), embed(dataset.test_images))
 
 
-def pixels(dataset: Dataset, recipe: FeatureRecipe, device: str, progress: bool):
-    """The image itself as its feature: no learning, the baseline that learnt features have to beat."""
-    return nn.Flatten()
-
-
-def supervised(dataset: Dataset, recipe: FeatureRecipe, device: str, progress: bool):
-    """The layer before the last of a classifier trained on the labels. Source: Paper §3.1."""
-    return fit(dataset, Retraining(recipe.classifier, recipe.seed), device).embed
-
-
-EXTRACTORS = dict.fromkeys(ssl.METHODS, ssl.train) | {"supervised": supervised, "pixels": pixels}
-
-
 def check(dataset: Dataset, recipe: FeatureRecipe) -> None:
     """Refuse an unknown method, or a recipe that does not fit its method or the dataset."""
-    known = [*EXTRACTORS, *weights.names()]
+    known = [*TRAINED, *weights.names()]
     if recipe.method not in known:
         raise ValueError(f"unknown feature method {recipe.method!r}; choose one of {', '.join(known)}")
     if recipe.method in ssl.METHODS:
@@ -114,7 +118,7 @@ def stored_bytes(dataset: Dataset, recipe: FeatureRecipe) -> int:
     """Bytes of the weights that make the features of further images, in single precision."""
     if recipe.method == "pixels":
         return 0
-    if recipe.method not in EXTRACTORS:
+    if recipe.method not in TRAINED:
         return weights.BYTES
     network = recipe.classifier or recipe
     net = nets.build(network, dataset.train_images.shape[1], len(dataset.class_names), seed=0)

@@ -91,27 +91,27 @@ class Outcome:
     seconds: float
 
 
-def retrain(dataset: Dataset, what: Retraining, device: str = "cpu", images: Images | None = None) -> Outcome:
+def retrain(dataset: Dataset, retraining: Retraining, device: str = "cpu", images: Images | None = None) -> Outcome:
     """Train once on the changed training set and test. Same arguments on the same machine give the same bits.
 
     images: where they are read from, in memory by default; `lib.data.beton` reads them from a file.
     Raises ValueError where the change does not fit the dataset.
     """
-    check(dataset, what)
+    check(dataset, retraining)
     now = clock(device)
     start = now()
     with one_thread(device):
         images = images or resident(dataset, device)
-        net = fit(dataset, what, device, images=images)
+        net = fit(dataset, retraining, device, images=images)
         logits = predict(net, images)
     seconds = now() - start
     return Outcome(logits, float((logits.argmax(1) == dataset.test_labels).mean()), seconds)
 
 
-def check(dataset: Dataset, what: Retraining) -> None:
+def check(dataset: Dataset, retraining: Retraining) -> None:
     """Refuse a change of the training set, or a precision, that cannot be meant."""
     n, n_classes = len(dataset.train_labels), len(dataset.class_names)
-    changed = [*what.removed, *(i for i, _ in what.relabelled)]
+    changed = [*retraining.removed, *(i for i, _ in retraining.relabelled)]
     outside = [i for i in changed if not 0 <= i < n]
     if outside:
         raise ValueError(f"train id {outside[0]} does not exist: {dataset.name} has ids 0 to {n - 1}")
@@ -119,28 +119,28 @@ def check(dataset: Dataset, what: Retraining) -> None:
         raise ValueError(
             f"{len(changed) - len(set(changed))} train ids are removed or relabelled twice; name each once"
         )
-    for i, label in what.relabelled:
+    for i, label in retraining.relabelled:
         if not 0 <= label < n_classes:
             raise ValueError(f"label {label} does not exist: {dataset.name} has labels 0 to {n_classes - 1}")
         if label == dataset.train_labels[i]:
             raise ValueError(f"train id {i} has label {label} already; relabelling it changes nothing, choose another")
-    if not 0 < what.recipe.smallest_crop <= 1:
+    if not 0 < retraining.recipe.smallest_crop <= 1:
         raise ValueError(
-            f"smallest_crop={what.recipe.smallest_crop} is no share of the area; give more than 0 and at most 1"
+            f"smallest_crop={retraining.recipe.smallest_crop} is no share of the area; give more than 0 and at most 1"
         )
-    if what.recipe.precision not in PRECISIONS:
-        raise ValueError(f"unknown precision {what.recipe.precision!r}; choose one of {', '.join(PRECISIONS)}")
-    left = n - len(what.removed)
-    if left < what.recipe.batch_size:
+    if retraining.recipe.precision not in PRECISIONS:
+        raise ValueError(f"unknown precision {retraining.recipe.precision!r}; choose one of {', '.join(PRECISIONS)}")
+    left = n - len(retraining.removed)
+    if left < retraining.recipe.batch_size:
         raise ValueError(
-            f"{left} training images are left, fewer than one batch of {what.recipe.batch_size}; "
+            f"{left} training images are left, fewer than one batch of {retraining.recipe.batch_size}; "
             f"remove fewer or lower batch_size"
         )
 
 
 def fit(
     dataset: Dataset,
-    what: Retraining,
+    retraining: Retraining,
     device: str = "cpu",
     watch: Callable[[float, nn.Module], None] | None = None,
     images: Images | None = None,
@@ -151,11 +151,11 @@ def fit(
     initialisation, order, augmentation, each spawned from the seed. The order is drawn over all ids and then filtered:
     two retrainings of one seed see what they share in the same order (common random numbers).
     """
-    recipe, n = what.recipe, len(dataset.train_labels)
-    init_seed, order_seed, augment_seed = np.random.SeedSequence(what.seed).generate_state(3).tolist()
+    recipe, n = retraining.recipe, len(dataset.train_labels)
+    init_seed, order_seed, augment_seed = np.random.SeedSequence(retraining.seed).generate_state(3).tolist()
     keep, labels = torch.ones(n, dtype=torch.bool), torch.tensor(dataset.train_labels)
-    keep[list(what.removed)] = False
-    for i, label in what.relabelled:
+    keep[list(retraining.removed)] = False
+    for i, label in retraining.relabelled:
         labels[i] = label
     images, labels = images or resident(dataset, device), labels.to(device)
     order_rng = torch.Generator().manual_seed(order_seed)

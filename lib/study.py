@@ -187,7 +187,7 @@ class Study:
             for changed, of_target in zip(tests[number], logits, strict=True):
                 row = self._row(*changed)
                 margin = margins(of_target[None], row["label"][None])[0]
-                row |= {"k": k, "seed": retraining.seed, "margin": margin, "keys": (retraining.key(self.dataset),)}
+                row |= {"k": k, "seed": retraining.seed, "margin": margin, "keys": (self.driver.key(retraining),)}
                 rows.append({"test": number} | row)
         return pd.DataFrame(rows)
 

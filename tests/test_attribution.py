@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import attribution, features, profiles, rivals, study
+from lib import attribution, distances, features, methods, profiles, rivals, study
 from lib.attribution import Method
 from lib.features import FeatureRecipe
 from lib.study import Study
@@ -36,7 +36,8 @@ def test_names(opened):
     assert opened.parse("random:all") == Method("random", same_class=False)
     assert opened.parse("trak:2") == Method("trak", models=2)
     assert opened.parse("trak:1:all") == Method("trak", models=1, same_class=False)
-    assert opened.sizes("datamodels") == (10, 12) and opened.sizes("trak") == (1, 2) and opened.sizes("tracin") == (2,)
+    sizes = [attribution.sizes(opened.profile, name) for name in ("datamodels", "trak", "tracin")]
+    assert sizes == [(10, 12), (1, 2), (2,)]
 
 
 def test_another_network_of_the_profile(opened):
@@ -54,8 +55,6 @@ def test_another_network_of_the_profile(opened):
     "name",
     [
         "trak",
-        "trak:3",
-        "tracin:1",
         "trax:2",
         "moco",
         "moco_l3",
@@ -70,7 +69,13 @@ def test_another_network_of_the_profile(opened):
     ],
 )
 def test_unknown_names_are_refused_with_those_that_are_known(opened, name):
-    with pytest.raises(ValueError, match=f"unknown method '{name}'; give .*moco.*l2.*trak:2.*:all ranks"):
+    with pytest.raises(ValueError, match=f"unknown method '{name}'; give .*moco.*l2.*trak:20.*:all to rank"):
+        opened.ranking(name)
+
+
+@pytest.mark.parametrize(("name", "known"), [("trak:3", "1, 2"), ("tracin:1", "2"), ("datamodels:2@vit", "10, 12")])
+def test_numbers_of_models_that_a_profile_lacks_are_refused_with_those_that_it_has(opened, name, known):
+    with pytest.raises(ValueError, match=f"unknown method '{name}': profile smoke has .* with {known} models"):
         opened.ranking(name)
 
 
@@ -151,28 +156,52 @@ def test_published_models_take_the_place_of_retrained_ones(opened, tmp_path, mon
 
 
 def test_settings_of_trak_and_published_models_reach_their_methods_and_are_kept_apart(opened, monkeypatch):
-    """The files of scores without such settings are those of before."""
+    """Scores with and without such settings have files of their own."""
     asked, n_train = [], len(opened.dataset.train_labels)
 
-    def scored(name, *arguments, n_models, **settings):
-        asked.append((name, n_models, settings))
-        return rivals.Scored(np.full((5, n_train), float(n_models), np.float32), 0.0)
+    def scored(name, sizes, settings):
+        asked.append((name, sizes, settings))
+        return {size: rivals.Scored(np.full((5, n_train), float(size), np.float32), 0.0) for size in sizes}
 
-    def ensembles(name, *arguments, sizes, **settings):
-        return {size: scored(name, n_models=size, **settings) for size in sizes}
+    def from_networks(name, dataset, recipe, targets, sizes, device, **settings):
+        return scored(name, sizes, settings)
 
-    monkeypatch.setattr(rivals, "scored", scored)
-    monkeypatch.setattr(rivals, "ensembles", ensembles)
+    def from_subsets(name, dataset, targets, sizes, observe, device, **settings):
+        return scored(name, sizes, settings | {"observed": observe(max(sizes))})
+
+    monkeypatch.setattr(rivals, "from_networks", from_networks)
+    monkeypatch.setattr(rivals, "from_subsets", from_subsets)
+    monkeypatch.setattr(rivals.datamodels, "published_weights", lambda path, dataset: np.array([[path] * 100]))
+    monkeypatch.setattr(attribution.subsets, "published", lambda *paths: paths[:2])
     monkeypatch.setattr(attribution, "fetch", lambda name: f"file of {name}")
     others = {"published_subsets": ("masks", "margins"), "published_datamodels": "weights", "subset_models": (10, 14)}
     profile = replace(opened.profile, trak={"projection_dim": 7}, **others)
     changed = replace(opened, profile=profile, folder=opened.folder / "changed")
     for one in (changed, replace(changed, profile=replace(profile, trak={}))):
         one.scores("trak:2")
-    assert [settings.get("projection_dim") for _, _, settings in asked] == [7, 7, None, None]
+    assert asked == [("trak", (1, 2), {"projection_dim": 7}), ("trak", (1, 2), {})]
     assert changed.stored_bytes("trak:1") - opened.stored_bytes("trak:1") == 4 * n_train * (7 - 1024)
     asked.clear()
-    changed.scores("datamodels:14")
-    published = {"published": ("file of masks", "file of margins"), "device": "cpu"}
-    assert asked == [("datamodels", 10, published), ("datamodels", 14, published | {"weights": "file of weights"})]
+    assert (changed.scores("datamodels:14:all") == 14).all() and (changed.scores("datamodels:10:all") == 10).all()
+    (*first, fewer), (*last, most) = asked
+    assert first == ["datamodels", (10,)] and last == ["datamodels", (14,)]
+    assert fewer == {"observed": ("file of masks", "file of margins")}
+    assert most.pop("weights").tolist() == [["file of weights"]] * 5 and most == fewer
     assert len(list((changed.folder / "scores").glob("trak-*.npz"))) == 2
+
+
+def test_every_rival_and_every_distance_has_its_label():
+    assert set(methods.RIVALS) == set(rivals.RIVALS)
+    assert set(methods.DISTANCES) == set(distances.DISTANCES | rivals.DISTANCES)
+    assert not distances.DISTANCES.keys() & rivals.DISTANCES.keys()
+    assert set(methods.SUBSET_METHODS) == {
+        name for name, rival in rivals.RIVALS.items() if rival.trained_on == rivals.SUBSETS
+    }
+
+
+def test_models_on_subsets_are_trained_once_and_read_as_they_are(opened):
+    masks, margins = opened.subset_margins(range(12))
+    margins = margins[:, opened.targets].astype(float)
+    for models in (10, 12):
+        expected = rivals.datamodels.empirical_influence(masks[:models], margins[:models]).astype(np.float32)
+        np.testing.assert_array_equal(opened.scores(f"empirical_influence:{models}:all"), expected)

@@ -1,5 +1,7 @@
 """Datamodels and empirical influence on models whose answer is known: margins that are linear in what was seen."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -19,11 +21,11 @@ def linear():
 
 
 def test_the_lasso_finds_the_weights(linear):
-    masks, margins, weights = linear
-    for expected, of_target in zip(weights, margins.T, strict=True):
-        found = datamodels.lasso(masks, of_target)
-        np.testing.assert_allclose(found, expected, atol=0.25)
-        np.testing.assert_array_equal(np.argsort(found)[[0, -1]], np.argsort(expected)[[0, -1]])
+    masks, margins, true = linear
+    for expected, of_target in zip(true, margins.T, strict=True):
+        weights = datamodels.lasso(masks, of_target)
+        np.testing.assert_allclose(weights, expected, atol=0.25)
+        np.testing.assert_array_equal(np.argsort(weights)[[0, -1]], np.argsort(expected)[[0, -1]])
 
 
 def test_empirical_influence_is_the_difference_of_means(linear):
@@ -38,53 +40,64 @@ def test_images_that_all_or_no_models_saw_have_no_undefined_influence():
     assert np.isfinite(datamodels.empirical_influence(masks, np.array([[1.0], [2.0]]))).all()
 
 
-def test_scores_order_what_the_lasso_leaves_at_zero_by_influence(tiny, quick, tmp_path):
-    arguments = tiny, quick, np.array([0, 12])
-    scores = rivals.scores("datamodels", *arguments, n_models=12, folder=tmp_path)
-    influence = rivals.scores("empirical_influence", *arguments, n_models=12, folder=tmp_path)
-    assert scores.shape == influence.shape == (2, 120) and scores.dtype == np.float32
-    small = np.abs(scores) <= 2e-3 * np.abs(scores).max()
-    for row, at, of_target in zip(scores, small, influence, strict=True):
-        at = at if at.sum() >= 108 else np.ones_like(at)  # 12 models leave 108 weights of 120 at zero, or all
-        assert np.corrcoef(np.argsort(np.argsort(row[at])), np.argsort(np.argsort(of_target[at])))[0, 1] > 0.9
+def test_scores_order_what_the_lasso_leaves_at_zero_by_influence(linear):
+    masks, margins, _ = linear
+    zero = np.stack([datamodels.lasso(masks, of_target) for of_target in margins.T]) == 0
+    assert (zero.sum(axis=1) > 10).all()
+    scores, influence = datamodels.datamodels(masks, margins), datamodels.empirical_influence(masks, margins)
+    for row, at, of_target in zip(scores, zero, influence, strict=True):
+        np.testing.assert_array_equal(np.argsort(row[at]), np.argsort(of_target[at]))
+        assert np.abs(row[at]).max() < np.abs(row[~at]).min()
 
 
-def test_too_few_models_are_refused_before_any_is_trained(tiny, quick, tmp_path):
-    with pytest.raises(ValueError, match="n_models=9 must be at least 10: one in 10 chooses the penalty"):
-        rivals.scores("datamodels", tiny, quick, [0], n_models=9, folder=tmp_path)
-    assert not list(tmp_path.iterdir())
+def test_the_first_models_are_read_for_each_size(tiny, linear):
+    masks, margins, _ = linear
+    dataset = replace(tiny, train_images=tiny.train_images[:60], train_labels=np.arange(60) % 3)
+    observed = masks, np.hstack([margins, margins])
+
+    def observe(n):
+        asked.append(n)
+        return observed
+
+    asked = []
+    scored = rivals.from_subsets("empirical_influence", dataset, [4, 0], (50, 300), observe)
+    assert asked == [300] and list(scored) == [50, 300] and scored[300].seconds > 0
+    for size in (50, 300):
+        expected = datamodels.empirical_influence(masks[:size], margins[:size, [1, 0]])
+        np.testing.assert_array_equal(scored[size].scores, expected.astype(np.float32))
+    with pytest.raises(ValueError, match=r"sizes=\(20, 401\) exceed the 400 models on random subsets; lower them"):
+        rivals.from_subsets("datamodels", dataset, [0], (20, 401), observe)
+
+
+def test_too_few_models_are_refused_before_any_is_trained(tiny):
+    with pytest.raises(ValueError, match=r"sizes=\(9,\): datamodels needs whole numbers of models, at least 10"):
+        rivals.from_subsets("datamodels", tiny, [0], (9,), lambda n: pytest.fail("it trained"))
+
+
+def test_what_looks_into_networks_is_not_read_from_subsets(tiny, quick):
+    with pytest.raises(ValueError, match="trak is trained on halves; use from_networks"):
+        rivals.from_subsets("trak", tiny, [0], (10,), lambda n: pytest.fail("it trained"))
+    with pytest.raises(ValueError, match="datamodels is trained on subsets; use from_subsets"):
+        rivals.from_networks("datamodels", tiny, quick, [0], (10,))
 
 
 @pytest.fixture
 def published(tiny, tmp_path):
-    """Masks and margins of 12 models of others on `tiny`; Datamodels of all its test images, and their weights."""
+    """Masks and margins of 12 models of others on `tiny`; Datamodels of all its test images, and their file."""
     rng = np.random.default_rng(0)
     masks, weights = rng.random((12, 120)) < 0.5, rng.normal(size=(120, 30)) * (rng.random((120, 30)) < 0.1)
-    np.save(tmp_path / "masks.npy", masks)
-    np.save(tmp_path / "margins.npy", (masks @ weights).astype(np.float16))
     torch.save({"weight": torch.tensor(weights), "bias": torch.zeros(30), "lam": torch.zeros(30)}, tmp_path / "w.pt")
-    return {"published": (tmp_path / "masks.npy", tmp_path / "margins.npy")}, tmp_path / "w.pt", weights
+    return masks, masks @ weights, weights, tmp_path / "w.pt"
 
 
-def test_published_models_are_read_instead_of_trained(tiny, quick, published, monkeypatch):
-    monkeypatch.setattr(datamodels.subsets, "train", None)
-    settings, _, _ = published
-    masks, margins = (np.load(path) for path in settings["published"])
-    found = rivals.scores("empirical_influence", tiny, quick, [3, 12], n_models=10, **settings)
-    expected = datamodels.empirical_influence(masks[:10], margins[:10, [3, 12]].astype(float))
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
-    assert rivals.scores("datamodels", tiny, quick, [3], n_models=12, **settings).shape == (1, 120)
-    with pytest.raises(ValueError, match=r"n_models=13 exceeds the 12 of .*masks.npy; lower it"):
-        rivals.scores("datamodels", tiny, quick, [3], n_models=13, **settings)
-
-
-def test_published_weights_are_the_scores_and_their_zeros_are_ordered(tiny, quick, published):
-    settings, path, weights = published
-    found = rivals.scores("datamodels", tiny, quick, [3, 12], n_models=12, weights=path, **settings)
-    for row, expected in zip(found, weights[:, [3, 12]].T, strict=True):
-        large = expected != 0
-        np.testing.assert_allclose(row[large], expected[large], rtol=0.01)
-        assert np.unique(row[~large]).size > 20 and np.abs(row[~large]).max() < np.abs(expected[large]).min()
+def test_published_weights_are_the_scores_and_their_zeros_are_ordered(tiny, published):
+    masks, margins, expected, path = published
+    weights = datamodels.published_weights(path, tiny)[:, [3, 12]].T
+    scored = rivals.from_subsets("datamodels", tiny, [3, 12], (12,), lambda n: (masks, margins), weights=weights)
+    for row, of_target in zip(scored[12].scores, expected[:, [3, 12]].T, strict=True):
+        large = of_target != 0
+        np.testing.assert_allclose(row[large], of_target[large], rtol=0.01)
+        assert np.unique(row[~large]).size > 20 and np.abs(row[~large]).max() < np.abs(of_target[large]).min()
 
 
 @pytest.mark.parametrize(
@@ -94,11 +107,11 @@ def test_published_weights_are_the_scores_and_their_zeros_are_ordered(tiny, quic
         ([1], "w.pt holds no Datamodels"),
     ],
 )
-def test_published_weights_that_do_not_fit(tiny, quick, published, content, message):
-    settings, path, _ = published
+def test_published_weights_that_do_not_fit(tiny, published, content, message):
+    path = published[-1]
     torch.save(content, path)
     with pytest.raises(ValueError, match=message):
-        rivals.scores("datamodels", tiny, quick, [3], n_models=12, weights=path, **settings)
+        datamodels.published_weights(path, tiny)
 
 
 def test_many_masks_are_taken_in_parts(linear, monkeypatch):

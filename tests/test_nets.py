@@ -22,8 +22,8 @@ NARROW = {  # a small network of each architecture with each of its stems
     ("mobilenetv2", "conv5s2"): 4,
     ("mobilenetv2_shallow", "conv3"): 1,
     ("mobilenetv2_shallow", "conv5s2"): 4,
-    ("resnet18", "conv3"): 2,
-    ("resnet18", "conv7s2pool"): 2,
+    ("resnet18", "conv3"): 8,
+    ("resnet18", "conv7s2pool"): 8,
     ("vit", "patch7"): 16,
     ("vit", "patch4"): 32,
 }

@@ -1,7 +1,6 @@
 """Every method finds an answer that was planted, and each agrees with a second opinion: a closed form or a library."""
 
 import copy
-import inspect
 import logging
 import math
 from dataclasses import replace
@@ -24,28 +23,26 @@ from trak import TRAKer
 
 from lib import distances, rivals
 from lib.data import one_thread
-from lib.features import Features
 from lib.retrain import Retraining, fit, learning_rate
 from lib.rivals import controls, gradients, influence, networks, representer, similarity, trak
 
 TARGETS = [0, 10, 20]  # one of each class
 COPIES = np.array([5, 45, 85])  # training images, one of each class
-SETTINGS = {
-    "trak": {"n_models": 5, "projection_dim": 60},
-    "influence_cg": {"n_models": 2},
-    "influence_arnoldi": {"n_models": 2, "eigenpairs": 5},
-}
+SETTINGS = {"trak": {"projection_dim": 60}}
 BLIND = {"own_cosine", "own_l2"}  # to the labels of training images
-STORED = {name for name, method in rivals.METHODS.items() if "folder" in inspect.signature(method).parameters}
-FINDERS = sorted(rivals.METHODS.keys() - {"typical"} - STORED)  # STORED: see test_datamodels.py
+ON_SUBSETS = {name for name, rival in rivals.RIVALS.items() if rival.trained_on == rivals.SUBSETS}
+FINDERS = sorted(rivals.RIVALS.keys() - {"typical"} - ON_SUBSETS)  # ON_SUBSETS: see test_datamodels.py
 
 
-def scores(method, dataset, recipe, targets=TARGETS, **settings) -> np.ndarray:
-    return rivals.scores(method, dataset, recipe, targets, **SETTINGS.get(method, {"n_models": 2}) | settings)
+def scores(method, dataset, recipe, targets=TARGETS, n_models=None, **settings) -> np.ndarray:
+    n_models = n_models or (5 if method == "trak" else 2)
+    settings = SETTINGS.get(method, {}) | settings
+    return rivals.from_networks(method, dataset, recipe, targets, (n_models,), **settings)[n_models].scores
 
 
 @pytest.fixture(autouse=True)
-def _one_thread():
+def _quick(monkeypatch):
+    monkeypatch.setattr(influence, "EIGENPAIRS", 5)
     with one_thread("cpu"):
         yield
 
@@ -111,20 +108,18 @@ def test_typical(tiny, quick):
     found = controls.typicality(line, labels, np.array([1, 0, 1]))
     assert found.shape == (3, 6) and found.argmax(axis=1).tolist() == [4, 1, 4]
     assert found[1].tolist() == [-2, -1, -3, -8, -12, -13]
-    given = Features(tiny.train_images.reshape(120, -1).astype(float), tiny.test_images.reshape(30, -1).astype(float))
-    typical = rivals.scores("typical", tiny, quick, [0, 1, 29], features=given)
-    np.testing.assert_array_equal(typical[0], typical[1])
-    assert typical[0].argmax() < 40 and typical[2].argmax() >= 80
+    ranked = scores("typical", tiny, quick, [0, 1, 29])
+    np.testing.assert_array_equal(ranked[0], ranked[1])
+    assert (ranked[0] != ranked[2]).any()
 
 
 @pytest.mark.parametrize("method", ["trak", "grad_dot"])
 def test_ensembles_grow_without_changing_and_the_same_arguments_give_the_same_bits(tiny, recipe, method):
-    arguments, settings = (method, tiny, recipe, TARGETS), {"projection_dim": 60} if method == "trak" else {}
-    grown = rivals.ensembles(*arguments, sizes=(1, 3), **settings)
+    grown = rivals.from_networks(method, tiny, recipe, TARGETS, (1, 3), **SETTINGS.get(method, {}))
     assert list(grown) == [1, 3] and (grown[1].scores != grown[3].scores).any()
     assert 0 < grown[1].seconds < grown[3].seconds
-    np.testing.assert_array_equal(grown[1].scores, rivals.scores(*arguments, n_models=1, **settings))
-    assert (grown[1].scores != rivals.scores(*arguments, n_models=1, seed=1, **settings)).any()
+    np.testing.assert_array_equal(grown[1].scores, scores(method, tiny, recipe, n_models=1))
+    assert (grown[1].scores != scores(method, tiny, recipe, n_models=1, seed=1)).any()
 
 
 @pytest.mark.parametrize("method", ["trak", "grad_cos"])
@@ -144,74 +139,82 @@ def test_nothing_is_left_behind(tiny, quick, method, capsys):
         ("trak", {"targets": [-1]}, "target -1 does not exist"),
         ("trak", {"targets": []}, r"targets of shape \(0,\).*give a list of integers"),
         ("trak", {"targets": [0.5]}, "float64, are no test ids"),
-        ("trak", {"n_models": 0}, "n_models=0 must be a whole number of at least 1"),
-        ("trak", {"n_models": 2.5}, "n_models=2.5 must be a whole number"),
+        ("trak", {"sizes": ()}, r"sizes=\(\): trak needs whole numbers of models, at least 1"),
+        ("trak", {"sizes": (0, 2)}, r"sizes=\(0, 2\): trak needs whole numbers of models, at least 1"),
+        ("trak", {"sizes": (2.5,)}, r"sizes=\(2.5,\): trak needs whole numbers"),
         ("trak", {"seed": -1}, "seed=-1 must be a whole number of at least 0"),
+        ("trak", {"projection_dim": 0}, "projection_dim=0 must be a whole number of at least 1"),
         ("trak", {"damping": -0.1}, "damping=-0.1 must be a finite number, not below 0"),
         ("trak", {"damping": 0, "projection_dim": 121}, "projection_dim=121 exceeds the 120 training images"),
-        ("trak", {"models": 2}, "trak has no setting 'models'; it has n_models, projection_dim"),
+        ("trak", {"models": 2}, "trak has no setting 'models'; it has projection_dim, damping"),
+        ("grad_dot", {"damping": 1}, "grad_dot has no setting 'damping'; it has none"),
         ("trak", {"device": "tpu"}, "unknown device 'tpu'"),
-        ("influence_cg", {"damping": 0}, "damping=0 leaves directions"),
-        ("influence_arnoldi", {"eigenpairs": 10**6}, "eigenpairs=1000000, damping=0.1: give at most"),
-        ("representer", {"l2": 0.0}, "l2=0 leaves the head"),
-        ("knn_shapley", {"k": 121}, "k=121 neighbours of 120 training images"),
-        (
-            "knn_shapley",
-            {"features": Features(np.eye(30), np.eye(120))},
-            r"features of \(30, 120\) train and test images",
-        ),
-        ("tracin", {"n_checkpoints": 13}, "n_checkpoints=13 exceeds the 12 steps of a training"),
     ],
 )
 def test_refuses_before_anything_is_trained(tiny, quick, monkeypatch, method, settings, message):
     monkeypatch.setattr(networks, "fit", lambda *_: pytest.fail("it trained"))
     with pytest.raises(ValueError, match=message):
-        rivals.scores(method, tiny, quick, **{"targets": TARGETS} | settings)
+        rivals.from_networks(method, tiny, quick, **{"targets": TARGETS, "sizes": (1,)} | settings)
 
 
-def test_refuses_what_does_not_fit_together(tiny, quick):
+def test_refuses_what_does_not_fit_together(tiny, quick, monkeypatch):
+    monkeypatch.setattr(networks, "fit", lambda *_: pytest.fail("it trained"))
     with pytest.raises(ValueError, match="60 training images are left, fewer than one batch of 61"):
-        rivals.scores("trak", tiny, replace(quick, batch_size=61), TARGETS)
+        scores("trak", tiny, replace(quick, batch_size=61))
     with pytest.raises(ValueError, match="class 2 has no training image"):
-        rivals.scores("trak", replace(tiny, train_labels=np.minimum(tiny.train_labels, 1)), quick, TARGETS)
-    with pytest.raises(ValueError, match=r"sizes=\(0, 2\) must name ensembles"):
-        rivals.ensembles("trak", tiny, quick, TARGETS, sizes=(0, 2))
-    given = Features(np.eye(120, 4), np.eye(30, 4))
-    with pytest.raises(ValueError, match="no ensemble of 2"):
-        rivals.ensembles("typical", tiny, quick, TARGETS, sizes=(1, 2), features=given)
+        scores("trak", replace(tiny, train_labels=np.minimum(tiny.train_labels, 1)), quick)
+    with pytest.raises(ValueError, match="tracin looks at 5 of the 4 steps of a training; train longer"):
+        scores("tracin", tiny, replace(quick, batch_size=60))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
 def test_scores_that_are_not_finite_or_all_equal_are_an_error(tiny, quick, monkeypatch, value):
-    def broken(dataset, recipe, targets, n_models: int = 1):
-        yield np.stack([np.arange(120.0), np.full(120, value)])
+    def broken(net, inputs):
+        return np.stack([np.arange(120.0), np.full(120, value)])
 
-    monkeypatch.setitem(rivals.METHODS, "broken", broken)
+    monkeypatch.setitem(rivals.RIVALS, "broken", rivals.Rival(broken))
     with pytest.raises(ValueError, match="broken: the scores of 1 of 2 targets are not finite or all equal"):
-        rivals.scores("broken", tiny, quick, [0, 1])
+        scores("broken", tiny, quick, [0, 1])
+
+
+def test_a_rival_is_a_function_from_a_network_to_scores(tiny, quick, monkeypatch):
+    """What it is handed: each network with its number, all images, the settings; and how results are combined."""
+    seen = []
+
+    def simple(net, inputs, offset: float = 1.0):
+        seen.append((inputs.seed, inputs.network, [len(y) for _, y in (inputs.train, inputs.targets)], offset))
+        with torch.no_grad():
+            return net(inputs.train[0])[:, inputs.targets[1]].T.numpy() + offset
+
+    monkeypatch.setitem(rivals.RIVALS, "simple", rivals.Rival(simple))
+    grown = rivals.from_networks("simple", tiny, quick, TARGETS, (1, 2), seed=4, offset=0.5)
+    assert seen == [(4, 0, [120, 3], 0.5), (4, 1, [120, 3], 0.5)]
+    second = Retraining(quick, int(np.random.SeedSequence(4).spawn(2)[1].generate_state(1)[0]))
+    inputs = networks.inputs(tiny, np.array(TARGETS), "cpu")
+    expected = simple(fit(tiny, second), inputs, 0.5)
+    np.testing.assert_allclose(2 * grown[2].scores - grown[1].scores, expected, atol=1e-5)
 
 
 def test_half_trainings_see_a_half_each_of_their_own(tiny, quick):
-    halves = networks.half_trainings(tiny, quick, 3, seed=0)
-    assert [len(set(what.removed)) for what in halves] == [60, 60, 60]
-    assert len({what.seed for what in halves}) == len({what.removed for what in halves}) == 3
-    assert (
-        halves[:2] == networks.half_trainings(tiny, quick, 2, seed=0) != networks.half_trainings(tiny, quick, 2, seed=1)
-    )
+    halves = networks.trainings(tiny, quick, 3, seed=0, halves=True)
+    assert [len(set(half.removed)) for half in halves] == [60, 60, 60]
+    assert len({half.seed for half in halves}) == len({half.removed for half in halves}) == 3
+    assert halves[:2] == networks.trainings(tiny, quick, 2, seed=0, halves=True)
+    assert halves[:2] != networks.trainings(tiny, quick, 2, seed=1, halves=True)
 
 
 def test_trajectory_is_the_training_itself(tiny, quick):
     """12 steps of 20 images: seen before steps 2, 6 and 10, at their learning rates, on the way to where it ends."""
-    what = Retraining(quick, seed=4)
-    seen = networks.trajectory(tiny, what, 3, "cpu")
+    training = Retraining(quick, seed=4)
+    seen = networks.trajectory(tiny, training, 3, "cpu")
     assert [rate for rate, _ in seen] == [learning_rate((step + 0.5) / 6, quick) for step in (2, 6, 10)]
-    end = list(fit(tiny, what).parameters())
+    end = list(fit(tiny, training).parameters())
     distances_to_end = [
         sum((a - b).square().sum() for a, b in zip(net.parameters(), end, strict=True)) for _, net in seen
     ]
     assert distances_to_end[0] > distances_to_end[1] > distances_to_end[2] > 0
     assert not any(net.training for _, net in seen)
-    assert len(networks.trajectory(tiny, what, 12, "cpu")) == 12
+    assert len(networks.trajectory(tiny, training, 12, "cpu")) == 12
 
 
 class Curved(nn.Module):
@@ -232,7 +235,7 @@ def toy():
     torch.manual_seed(0)
     images, labels = torch.randn(170, 1, 3, 3), torch.arange(170) % 3
     images[torch.arange(170), 0, labels] += 1
-    return networks.Inputs((images[:150], labels[:150]), (images[150:], labels[150:]))
+    return rivals.Inputs((images[:150], labels[:150]), (images[150:], labels[150:]))
 
 
 def dattri_task(nets, loss) -> AttributionTask:
@@ -251,8 +254,7 @@ def dattri_task(nets, loss) -> AttributionTask:
 def test_trak_agrees_with_dattri(toy):
     """As many dimensions as parameters: then no projection changes the scores, up to their scale."""
     net = Curved()
-    products = torch.zeros(150, 20)
-    weights = trak.add_products(net, toy, trak.Projector(net, 40, 0, 0, "cpu"), 0.0, products)
+    products, weights = trak.trak(net, toy, projection_dim=40, damping=0.0)
 
     def probability(parameters, data):
         return functional_call(net, parameters, data[0][None]).softmax(1)[0].gather(0, data[1][None])
@@ -262,17 +264,16 @@ def test_trak_agrees_with_dattri(toy):
     with networks.quiet():
         attributor.cache(DataLoader(TensorDataset(*toy.train), 50))
         expected = attributor.attribute(DataLoader(TensorDataset(*toy.targets), 20)).detach().numpy()
-    found = products.numpy() * weights
-    for target in range(20):
-        assert pearsonr(found[:, target], expected[:, target]).statistic > 0.999
+    for target, scores in enumerate(products * weights):
+        assert pearsonr(scores, expected[:, target]).statistic > 0.999
 
 
 def test_trak_ensembles_are_those_of_traker(toy, tmp_path):
     """Two networks in one TRAKer, finalised together, against ours, which keeps nothing but sums."""
-    nets, products, weights = [Curved(), Curved()], torch.zeros(150, 20), 0
-    for i, net in enumerate(nets):
-        weights = weights + trak.add_products(net, toy, trak.Projector(net, 30, 5, i, "cpu"), 0.0, products)
-    net, projector = copy.deepcopy(nets[0]), trak.Projector(nets[0], 30, 5, 0, "cpu")
+    nets = [Curved(), Curved()]
+    each = [trak.trak(net, replace(toy, seed=5, network=i), 30, 0.0) for i, net in enumerate(nets)]
+    _, scores = trak.separate_means(each)
+    net, projector = copy.deepcopy(nets[0]), trak.Projector(nets[0], 30, 5, 0)
     settings = {"device": "cpu", "projector": projector, "use_half_precision": False, "logging_level": logging.ERROR}
     with networks.quiet():
         tracker = TRAKer(net, "image_classification", 150, tmp_path, **settings)
@@ -284,7 +285,7 @@ def test_trak_ensembles_are_those_of_traker(toy, tmp_path):
             tracker.start_scoring_checkpoint("targets", nets[i].state_dict(), i, 20)
             tracker.score(toy.targets, num_samples=20)
         expected = tracker.finalize_scores("targets")
-    np.testing.assert_allclose(products.numpy() * weights / 4, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+    np.testing.assert_allclose(scores.T, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
 
 
 @pytest.fixture(scope="module")
@@ -310,7 +311,7 @@ def linear():
     net = nn.Sequential(nn.Flatten(), nn.Linear(6, 3, bias=False))
     net[1].weight.data = torch.tensor(fitted(everything), dtype=torch.float32)
     x, y = torch.tensor(images).reshape(70, 1, 2, 3), torch.tensor(labels)
-    inputs = networks.Inputs((x[:60], y[:60]), (x[60:], y[60:]))
+    inputs = rivals.Inputs((x[:60], y[:60]), (x[60:], y[60:]))
     return SimpleNamespace(net=net, inputs=inputs, l2=l2, effect=log_odds(fitted(everything)) - np.array(without))
 
 
@@ -350,8 +351,9 @@ def test_tracin_agrees_with_dattri(toy, cosine):
     with networks.quiet():
         loaders = (DataLoader(TensorDataset(*images), 50) for images in (toy.train, toy.targets))
         expected = attributor.attribute(*loaders).numpy()
-    found = gradients.inner_products([(0.5, nets[0]), (2.0, nets[1])], toy, cosine)
-    np.testing.assert_allclose(found.T, expected, atol=1e-4)
+    score = gradients.grad_cos if cosine else gradients.grad_dot
+    scores = 0.5 * score(nets[0], toy) + 2.0 * score(nets[1], toy)
+    np.testing.assert_allclose(scores.T, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("k", [1, 3, 8])
@@ -383,3 +385,8 @@ def test_knn_shapley_agrees_with_dattri():
         expected = KNNShapleyAttributor(k_neighbors=5).attribute(*loaders).numpy()
     found = similarity.shapley(distances.l2(targets, train), labels, target_labels, 5)
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_knn_shapley_needs_k_images():
+    with pytest.raises(ValueError, match="k=4 neighbours of 3 training images"):
+        similarity.shapley(np.zeros((1, 3)), np.zeros(3), np.zeros(1), 4)

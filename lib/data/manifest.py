@@ -7,6 +7,7 @@ images; weights and published results are opened by the pages that use them.
 import os
 import re
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
@@ -78,12 +79,17 @@ class Entry:
 def entries(manifest: Path | str = MANIFEST) -> dict[str, Entry]:
     """All entries by name, in the manifest's order. Raises ValueError on an entry that cannot be meant."""
     try:
-        declared = yaml.safe_load(Path(manifest).read_text(encoding="utf-8"))
+        declared = _parsed(Path(manifest).read_text(encoding="utf-8"))
     except yaml.YAMLError as problem:
         raise ValueError(f"{manifest} is not YAML: {problem}") from problem
     if not isinstance(declared, dict) or not all(isinstance(keys, dict) for keys in declared.values()):
         raise ValueError(f"{manifest} has to map names to entries, each entry being a map of keys")
     return {name: as_entry(str(name), keys) for name, keys in declared.items()}
+
+
+@lru_cache(maxsize=1)  # a tenth of a second
+def _parsed(text: str):
+    return yaml.safe_load(text)
 
 
 def as_entry(name: str, keys: dict) -> Entry:

@@ -65,7 +65,7 @@ class Need:
 class Job:
     """A retraining that is not done yet, the targets to read off it, and the inquiries that wait for it."""
 
-    what: Retraining
+    retraining: Retraining
     targets: set[int] = field(default_factory=set)
     waiting: set[int] = field(default_factory=set)
 
@@ -110,11 +110,11 @@ class Schedule:
     def _waits(self, i: int) -> bool:
         """Whether the ledger lacks something that inquiry i needs; it is put down as a job."""
         need, waits = self._needs[i], False
-        for what in need.retrainings:
-            key = what.key(self._dataset)
+        for retraining in need.retrainings:
+            key = retraining.key(self._dataset)
             missing = {target for target in need.targets if self._ledger.logits(key, target) is None}
             if missing:
-                job = self.jobs.setdefault(key, Job(what))
+                job = self.jobs.setdefault(key, Job(retraining))
                 job.targets |= missing
                 job.waiting.add(i)
                 waits = True
@@ -140,14 +140,18 @@ class Driver:
     def __post_init__(self):
         check_loader(self.loader, self.scheduler)
 
+    def key(self, retraining: Retraining) -> str:
+        """Its name in the ledger."""
+        return retraining.key(self.dataset)
+
     def logits(self, readings: list[tuple[Retraining, list[int]]]) -> list[np.ndarray]:
         """For each retraining and the targets (test ids) to read off it: their logits (n_targets, n_classes)."""
 
-        def inquiry(what: Retraining, targets: list[int]) -> Generator[Need, None, np.ndarray]:
-            yield Need([what], targets, left=1)
-            return self._logits(what, targets)
+        def inquiry(retraining: Retraining, targets: list[int]) -> Generator[Need, None, np.ndarray]:
+            yield Need([retraining], targets, left=1)
+            return self._logits(retraining, targets)
 
-        return self._answer([inquiry(what, targets) for what, targets in readings])
+        return self._answer([inquiry(retraining, targets) for retraining, targets in readings])
 
     def supports(self, groups: list[Group], budget: int, n_votes: int) -> list[tuple[Support, tuple[str, ...]]]:
         """For every question of every group, in order: its support, and the ledger's keys of the trainings behind it.
@@ -156,7 +160,7 @@ class Driver:
         or share a training image.
         """
         for group in groups:
-            _check(group)
+            check_group(group)
         answers = self._answer([self._inquiry(group, budget, n_votes) for group in groups])
         return [(found, keys) for supports, keys in answers for found in supports]
 
@@ -168,11 +172,11 @@ class Driver:
         found = {}
         for group in groups:
             for need in self._inquiry(group, budget, n_votes):
-                for what in need.retrainings:
-                    key = what.key(self.dataset)
+                for retraining in need.retrainings:
+                    key = self.key(retraining)
                     if any(self.ledger.logits(key, target) is None for target in need.targets):
                         raise ValueError(f"{self.ledger.folder} lacks {key}; run the figure to its end first")
-                    found[key, tuple(need.targets)] = what, need.targets, self._logits(what, need.targets)
+                    found[key, tuple(need.targets)] = retraining, need.targets, self._logits(retraining, need.targets)
         return list(found.values())
 
     def _inquiry(self, group: Group, budget: int, n_votes: int) -> Generator[Need, None, tuple[list, tuple[str, ...]]]:
@@ -182,9 +186,9 @@ class Driver:
         while True:
             asked = retrainings(group, self.recipe, probe)
             yield Need(asked, targets, probe.probes_left * (n_votes // 2 + 1))
-            keys += [what.key(self.dataset) for what in asked]
+            keys += map(self.key, asked)
             try:
-                probe = search.send([self._are_right(what, targets) for what in asked])
+                probe = search.send([self._are_right(retraining, targets) for retraining in asked])
             except StopIteration as stop:
                 return stop.value, tuple(keys)
 
@@ -207,7 +211,7 @@ class Driver:
                 free = workers.AHEAD * pool.size() - len(running)
                 for key in schedule.most_wanted(free, set(running.values())):
                     job = schedule.jobs[key]
-                    arguments = job.what, sorted(job.targets), pool.shared, self.device, file
+                    arguments = job.retraining, sorted(job.targets), pool.shared, self.device, file
                     running[pool.executor.submit(_record, *arguments)] = key
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     key = running.pop(future)
@@ -224,12 +228,12 @@ class Driver:
             for future in running:
                 future.cancel()
 
-    def _logits(self, what: Retraining, targets: list[int]) -> np.ndarray:
-        key = what.key(self.dataset)
+    def _logits(self, retraining: Retraining, targets: list[int]) -> np.ndarray:
+        key = self.key(retraining)
         return np.array([self.ledger.logits(key, target) for target in targets])
 
-    def _are_right(self, what: Retraining, targets: list[int]) -> list[bool]:
-        return (margins(self._logits(what, targets), self.dataset.test_labels[targets]) > 0).tolist()
+    def _are_right(self, retraining: Retraining, targets: list[int]) -> list[bool]:
+        return (margins(self._logits(retraining, targets), self.dataset.test_labels[targets]) > 0).tolist()
 
 
 def check_loader(loader: str, scheduler: str | None) -> None:
@@ -253,7 +257,8 @@ def written(dataset: Dataset) -> Path:
     return path
 
 
-def _check(group: Group) -> None:
+def check_group(group: Group) -> None:
+    """ValueError where the questions of a group cannot be answered together."""
     lengths = {len(question.ranking) for question in group}
     if len(lengths) > 1:
         raise ValueError(f"united rankings have {min(lengths)} to {max(lengths)} training images; give them one length")
@@ -265,19 +270,19 @@ def _check(group: Group) -> None:
         )
 
 
-def _record(what: Retraining, targets: list[int], shared: Dataset | Path, device: str, file: Path | None) -> dict:
+def _record(retraining: Retraining, targets: list[int], shared: Dataset | Path, device: str, file: Path | None) -> dict:
     """Train and return the ledger's record. Runs in a worker; small, so that sending it never blocks.
 
     file: where FFCV reads the training images from; None: they are in memory.
     """
     dataset = workers.opened(shared)
-    outcome = retrain(dataset, what, device, images=file and _opened(dataset, file, device))
+    outcome = retrain(dataset, retraining, device, images=file and _opened(dataset, file, device))
     return {
-        "key": what.key(dataset),
-        "recipe": what.recipe.hash,
-        "seed": what.seed,
-        "removed": len(what.removed),
-        "relabelled": len(what.relabelled),
+        "key": retraining.key(dataset),
+        "recipe": retraining.recipe.hash,
+        "seed": retraining.seed,
+        "removed": len(retraining.removed),
+        "relabelled": len(retraining.relabelled),
         "targets": targets,
         "logits": np.round(outcome.logits[targets].astype(float), LOGIT_DECIMALS).tolist(),
         "test_accuracy": round(outcome.test_accuracy, 6),

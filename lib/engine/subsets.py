@@ -115,13 +115,13 @@ def published(masks: Path, margins: Path, dataset: Dataset) -> tuple[np.ndarray,
     array or does not fit the dataset: the masks count its training images.
     """
     found = []
-    for path, n, what in ((masks, len(dataset.train_labels), "training"), (margins, len(dataset.test_labels), "test")):
+    for path, n, split in ((masks, len(dataset.train_labels), "training"), (margins, len(dataset.test_labels), "test")):
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
         except (ValueError, EOFError) as error:
             raise ValueError(f"{path} is no array of numbers ({error}); fetch it again") from error
         if array.ndim != 2 or array.shape[1] != n:
-            raise ValueError(f"{path} has shape {array.shape}; {dataset.name} has {n} {what} images: (models, {n})")
+            raise ValueError(f"{path} has shape {array.shape}; {dataset.name} has {n} {split} images: (models, {n})")
         found.append(array)
     seen, said = found
     if len(seen) != len(said):
@@ -129,6 +129,6 @@ def published(masks: Path, margins: Path, dataset: Dataset) -> tuple[np.ndarray,
     return seen.astype(bool, copy=False), said
 
 
-def _margins(i: int, what: Retraining, shared: Dataset | Path, device: str) -> tuple[int, np.ndarray]:
+def _margins(i: int, retraining: Retraining, shared: Dataset | Path, device: str) -> tuple[int, np.ndarray]:
     dataset = workers.opened(shared)
-    return i, margins(retrain(dataset, what, device).logits, dataset.test_labels)
+    return i, margins(retrain(dataset, retraining, device).logits, dataset.test_labels)

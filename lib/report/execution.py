@@ -13,11 +13,14 @@ import os
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from multiprocessing import Pool
 from pathlib import Path
 
 import joblib
+import matplotlib
 import nbformat
 import papermill
 from nbclient.exceptions import DeadKernelError
@@ -176,24 +179,26 @@ def make(name: str, values: dict, root: Path = ROOT) -> None:
 
 
 def dry_run(name: str, values: dict, root: Path = ROOT) -> str:
-    """What the notebook would compute (see `lib.report.plan`): its cells up to the one tagged `plan` are run, here.
+    """What the notebook would compute: it is run here, on a study that trains nothing (see `lib.report.plan`).
 
-    Raises ValueError where a value does not fit, or no cell has the tag.
+    Where it needs results that are not there, what it has asked for before is the plan. Raises ValueError where a value
+    does not fit.
     """
-    cells = [cell for cell in nbformat.read(source(name, root), as_version=4).cells if cell.cell_type == "code"]
-    tags = [cell.metadata.get("tags", []) for cell in cells]
-    if not any("plan" in tagged for tagged in tags):
-        raise ValueError(f"{name} has no cell tagged plan: say there what it computes, see the developers' guide")
-    namespace = {}
-    for cell, tagged in zip(cells, tags, strict=True):
-        exec(compile(cell.source, f"{name}, cell {cell.id}", "exec"), namespace)
-        if "parameters" in tagged:
-            namespace |= values
-        if "plan" in tagged:
-            break
-    from lib.report import plan  # here, since a run that computes does not need it
+    from lib.report import Page, plan  # here, since a run that computes does not need it
 
-    return plan.text(namespace["values"], **{key: namespace[key] for key in plan.NAMES if key in namespace})
+    matplotlib.use("Agg")
+    cells = [cell for cell in nbformat.read(source(name, root), as_version=4).cells if cell.cell_type == "code"]
+    namespace, ended = {"__name__": "__main__"}, ""
+    with plan.counting() as studies, redirect_stdout(None), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # made-up numbers do not vary as real ones
+        try:
+            for cell in cells:
+                exec(compile(cell.source, f"{name}, cell {cell.id}", "exec"), namespace)
+                if "parameters" in cell.metadata.get("tags", []):
+                    namespace |= values
+        except FileNotFoundError as error:
+            ended = f"\n\nCounted until {error.filename or error} was needed, which is not there."
+    return plan.text(Page(name, values).values, studies) + ended
 
 
 def run(name: str, given: dict[str, str], root: Path = ROOT) -> None:

@@ -1,147 +1,192 @@
-"""Competing attribution methods, all behind one contract.
+"""Competing attribution methods: each a function from one network and images, or from models on subsets, to scores.
 
-A method is one function: (dataset, recipe, targets, its own settings) -> an iterator over scores (n_targets, n_train),
-higher = supports the target's correct prediction more, for every training image (label conditioning is the caller's).
-It yields the scores of an ensemble of one network, of two, …: every size up to `n_models` comes from one set of
-trainings. A method that trains no ensemble yields once. Settings annotated `int` are counts (seeds apart), `float`
-numbers not below 0, `device` is "cpu" or "cuda".
+A file here is a family of them. Its dict RIVALS names each and says in what it differs from the others (see `Rival`);
+a dict DISTANCES adds distances between features. A new one is a new file, and its label in `lib.methods`. What all of
+them share is below: the networks of an ensemble, their combination, what it costs, and checks.
 
-    scores("trak", dataset, recipe, targets, n_models=20)                      float32 (n_targets, n_train)
-    ensembles("trak", dataset, recipe, targets, sizes=(1, 5, 10, 20))          {size: the same, with its seconds}
+    from_networks("trak", dataset, recipe, targets, sizes=(1, 5, 20))        {size: scores and seconds}
+    from_subsets("datamodels", dataset, targets, (100, 200), observe)        {size: scores and seconds}
 
-Every module of this folder that has a dict METHODS adds to the methods, so that a new method is a new file; a dict KEPT
-there says what a network of it has to keep, if not its weights alone.
+Scores are float32 (n_targets, n_train), higher = supports the target's correct prediction more, of every training
+image: label conditioning is the caller's. The same arguments give the same bits on the same machine.
 """
 
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from numbers import Integral, Real
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from numbers import Integral
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from lib import nets
 from lib.data import Dataset, clock, one_thread, pick_device
 from lib.distances import Distance
-from lib.retrain import Recipe, Retraining
-from lib.retrain import check as check_retraining
-from lib.rivals import networks
+from lib.retrain import Recipe, check
+from lib.rivals import datamodels, networks, trak
+from lib.rivals.rival import HALVES, SUBSETS, Inputs, Rival
 
-METHODS: dict[str, Callable[..., Iterator[np.ndarray]]] = {}
+__all__ = [
+    "DISTANCES",
+    "RIVALS",
+    "SUBSETS",
+    "Inputs",
+    "Rival",
+    "Scored",
+    "datamodels",
+    "from_networks",
+    "from_subsets",
+    "networks",
+    "stored_bytes",
+    "trak",
+]
+
+RIVALS: dict[str, Rival] = {}
 DISTANCES: dict[str, Distance] = {}  # that the paper does not have
-KEPT: dict[str, Callable[[Dataset, Recipe], int]] = {}  # bytes a network, where that is more than its weights
-for _name in [module.name for module in pkgutil.iter_modules(__path__)]:
-    _module = importlib.import_module(f"{__name__}.{_name}")
-    METHODS |= getattr(_module, "METHODS", {})
+for _module in [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]:
+    RIVALS |= getattr(_module, "RIVALS", {})
     DISTANCES |= getattr(_module, "DISTANCES", {})
-    KEPT |= getattr(_module, "KEPT", {})
 
 
 @dataclass(frozen=True)
 class Scored:
-    """scores: (n_targets, n_train) float32. seconds: from the start until they were there (see `lib.retrain.clock`)."""
+    """scores: (n_targets, n_train) float32. seconds: from the start until they were there (see `lib.data.clock`)."""
 
     scores: np.ndarray
     seconds: float
 
 
-def scores(method: str, dataset: Dataset, recipe: Recipe, targets: Sequence[int], **settings) -> np.ndarray:
-    """Scores (n_targets, n_train) float32 of every training image for every target (test ids).
-
-    settings: the method's own, see there. The same arguments give the same bits on the same machine.
-    Raises ValueError before anything is trained where an argument does not fit, and after it where the scores are not
-    finite or do not distinguish the training images.
-    """
-    return scored(method, dataset, recipe, targets, **settings).scores
-
-
-def scored(method: str, dataset: Dataset, recipe: Recipe, targets: Sequence[int], **settings) -> Scored:
-    """As `scores`, with what they cost."""
-    now = clock(settings.get("device", "cpu"))
-    start = now()
-    for result in _run(method, dataset, recipe, targets, settings):
-        last = result
-    return Scored(_sound(method, last), now() - start)
-
-
-def ensembles(
-    method: str, dataset: Dataset, recipe: Recipe, targets: Sequence[int], sizes: Sequence[int], **settings
+def from_networks(
+    name: str,
+    dataset: Dataset,
+    recipe: Recipe,
+    targets: Sequence[int],
+    sizes: Sequence[int],
+    seed: int = 0,
+    device: str = "cpu",
+    **settings,
 ) -> dict[int, Scored]:
-    """By size, the scores of the ensembles of the first networks, at the cost of the largest. Otherwise as `scores`.
+    """By size, the scores of the ensemble of the first networks of one set of trainings: at the cost of the largest.
 
-    Raises ValueError also where the method trains no ensemble or a size is below 1.
+    targets: test ids. settings: those of the rival's function that are not to be its defaults. seed: of the networks.
+    Raises ValueError before anything is trained where an argument does not fit, and after it where scores are not
+    finite or do not tell the training images apart.
     """
-    if not len(sizes) or min(sizes) < 1:
-        raise ValueError(f"sizes={tuple(sizes)} must name ensembles of at least 1 network")
-    now, found = clock(settings.get("device", "cpu")), {}
-    start = now()
-    results = _run(method, dataset, recipe, targets, settings | {"n_models": max(sizes)})
-    for size, result in enumerate(results, start=1):
-        if size in sizes:
-            found[size] = Scored(_sound(method, result), now() - start)
-    if max(sizes) not in found:
-        raise ValueError(f"{method} trains no networks with these settings: it has no ensemble of {max(sizes)}")
-    return found
+    rival, targets = _checked(name, False, dataset, targets, sizes, device, settings)
+    if not (isinstance(seed, Integral) and seed >= 0):
+        raise ValueError(f"seed={seed!r} must be a whole number of at least 0")
+    nets.check(recipe)
+    trainings = networks.trainings(dataset, recipe, max(sizes), seed, rival.trained_on == HALVES)
+    check(dataset, trainings[0])
+    rival.check(dataset, recipe, **settings)
+    if rival.checkpoints > (steps := networks.n_steps(dataset, trainings[0])):
+        raise ValueError(f"{name} looks at {rival.checkpoints} of the {steps} steps of a training; train longer")
+
+    def looked_into() -> Iterator:
+        inputs = networks.inputs(dataset, targets, device, seed)
+        progress = tqdm(trainings, desc="networks", unit="network", delay=5, mininterval=5, leave=False)
+        for i, training in enumerate(progress):
+            of_this = replace(inputs, network=i)
+            if rival.checkpoints:
+                seen = networks.trajectory(dataset, training, rival.checkpoints, device)
+                yield sum(rate * rival.score(net, of_this, **settings) for rate, net in seen)
+            else:
+                yield rival.score(networks.trained(dataset, training, device), of_this, **settings)
+
+    return _scored(name, enumerate(rival.combine(looked_into()), start=1), sizes, device)
 
 
-def stored_bytes(method: str, dataset: Dataset, recipe: Recipe, n_models: int, **settings) -> int:
+def from_subsets(
+    name: str,
+    dataset: Dataset,
+    targets: Sequence[int],
+    sizes: Sequence[int],
+    observe: Callable[[int], tuple[np.ndarray, np.ndarray]],
+    device: str = "cpu",
+    **settings,
+) -> dict[int, Scored]:
+    """By size, the scores read from the first models on random subsets. Otherwise as `from_networks`.
+
+    observe: number of models -> masks (n_models, n_train) bool, margins (n_models, n_test). Asked once, for the largest
+    size; that is no part of the seconds.
+    """
+    rival, targets = _checked(name, True, dataset, targets, sizes, device, settings)
+    masks, margins = observe(max(sizes))
+    if max(sizes) > len(masks):
+        raise ValueError(f"sizes={tuple(sizes)} exceed the {len(masks)} models on random subsets; lower them")
+    margins = margins[: max(sizes), targets].astype(np.float64)
+
+    def read(size: int) -> Iterator:
+        yield size, rival.score(masks[:size], margins[:size], **settings)
+
+    return {size: _scored(name, read(size), [size], device)[size] for size in sizes}
+
+
+def stored_bytes(name: str, dataset: Dataset, recipe: Recipe, n_models: int, **settings) -> int:
     """What has to be kept to attribute further targets: n_models networks, and what goes with them by its settings.
 
     Source: Paper App. A.1, which counts Datamodels' networks too, although its weights alone would do.
     """
-    return n_models * KEPT.get(method, networks.weight_bytes)(dataset, recipe, **settings)
+    rival = RIVALS[name]
+    weights = 4 * networks.n_parameters(dataset, recipe) * max(1, rival.checkpoints)  # in single precision
+    return n_models * (weights + rival.kept(dataset, **settings))
 
 
-def _run(method: str, dataset: Dataset, recipe: Recipe, targets: Sequence[int], settings: dict) -> Iterator[np.ndarray]:
-    """The method's own iterator, its arguments checked; computed with one thread, torch's global stream left alone."""
-    targets = np.asarray(targets)
-    _check(method, dataset, recipe, targets, settings)
-    with one_thread(settings.get("device", "cpu")), torch.random.fork_rng():
-        yield from METHODS[method](dataset, recipe, targets, **settings)
-
-
-def _check(method: str, dataset: Dataset, recipe: Recipe, targets: np.ndarray, settings: dict) -> None:
-    """Refuse what cannot be meant, before anything is trained."""
-    if method not in METHODS:
-        raise ValueError(f"unknown method {method!r}; choose one of {', '.join(METHODS)}")
-    n_test = len(dataset.test_labels)
+def _checked(
+    name: str,
+    on_subsets: bool,
+    dataset: Dataset,
+    targets: Sequence[int],
+    sizes: Sequence[int],
+    device: str,
+    settings: dict,
+) -> tuple[Rival, np.ndarray]:
+    """The rival, and the targets (n_targets,); ValueError where an argument does not fit."""
+    if name not in RIVALS:
+        raise ValueError(f"unknown method {name!r}; choose one of {', '.join(RIVALS)}")
+    rival, targets, n_test = RIVALS[name], np.asarray(targets), len(dataset.test_labels)
+    if (rival.trained_on == SUBSETS) != on_subsets:
+        raise ValueError(f"{name} is trained on {rival.trained_on}; use from_{'networks' if on_subsets else 'subsets'}")
     if targets.ndim != 1 or not len(targets) or not np.issubdtype(targets.dtype, np.integer):
         raise ValueError(f"targets of shape {targets.shape}, {targets.dtype}, are no test ids; give a list of integers")
-    if targets.min() < 0 or targets.max() >= n_test:
-        wrong = targets[(targets < 0) | (targets >= n_test)][0]
-        raise ValueError(f"target {wrong} does not exist: {dataset.name} has test ids 0 to {n_test - 1}")
-    empty = set(dataset.test_labels[targets]) - set(dataset.train_labels)
-    if empty:
+    outside = targets[(targets < 0) | (targets >= n_test)]
+    if len(outside):
+        raise ValueError(f"target {outside[0]} does not exist: {dataset.name} has test ids 0 to {n_test - 1}")
+    if empty := set(dataset.test_labels[targets]) - set(dataset.train_labels):
         raise ValueError(f"class {min(empty)} has no training image; choose targets of another class")
-    nets.check(recipe)
-    check_retraining(dataset, Retraining(recipe, seed=0))
-    known = list(inspect.signature(METHODS[method]).parameters.values())[3:]
-    for name in settings.keys() - {parameter.name for parameter in known}:
-        names = ", ".join(parameter.name for parameter in known)
-        raise ValueError(f"{method} has no setting {name!r}; it has {names}")
-    for parameter in known:
-        _check_setting(parameter, settings.get(parameter.name, parameter.default))
+    if not len(sizes) or not all(isinstance(size, Integral) and size >= rival.least for size in sizes):
+        raise ValueError(f"sizes={tuple(sizes)}: {name} needs whole numbers of models, at least {rival.least}")
+    if device != pick_device(device):
+        raise ValueError(f"device {device!r} is to be resolved first: give lib.data.pick_device({device!r})")
+    known = list(inspect.signature(rival.score).parameters)[2:]
+    if unknown := settings.keys() - set(known):
+        raise ValueError(f"{name} has no setting {min(unknown)!r}; it has {', '.join(known) or 'none'}")
+    return rival, targets
 
 
-def _check_setting(parameter: inspect.Parameter, value) -> None:
-    least = 0 if parameter.name == "seed" else 1
-    if parameter.annotation is int and not (isinstance(value, Integral) and value >= least):
-        raise ValueError(f"{parameter.name}={value!r} must be a whole number of at least {least}")
-    if parameter.annotation is float and not (isinstance(value, Real) and 0 <= value < np.inf):
-        raise ValueError(f"{parameter.name}={value!r} must be a finite number, not below 0")
-    if parameter.name == "device" and value != pick_device(value):
-        raise ValueError(f"device {value!r} is to be resolved first: give lib.retrain.pick_device({value!r})")
+def _scored(name: str, results: Iterable[tuple[int, np.ndarray]], sizes: Sequence[int], device: str) -> dict:
+    """The results (size, scores) of these sizes, each when it is there: size -> Scored.
+
+    They are computed with one thread, and torch's global stream is left alone.
+    """
+    now, scored = clock(device), {}
+    start = now()
+    with one_thread(device), torch.random.fork_rng():
+        for size, scores in results:
+            if size in sizes:
+                scored[size] = Scored(_sound(name, scores), now() - start)
+    return scored
 
 
-def _sound(method: str, result: np.ndarray) -> np.ndarray:
+def _sound(name: str, scores: np.ndarray) -> np.ndarray:
     """The scores as float32, if they are finite and tell the training images of every target apart."""
-    bad = ~np.isfinite(result).all(axis=1) | (result == result[:, :1]).all(axis=1)
+    bad = ~np.isfinite(scores).all(axis=1) | (scores == scores[:, :1]).all(axis=1)
     if bad.any():
         raise ValueError(
-            f"{method}: the scores of {bad.sum()} of {len(result)} targets are not finite or all equal; "
+            f"{name}: the scores of {bad.sum()} of {len(scores)} targets are not finite or all equal; "
             f"a network diverged, or a setting is out of scale: lower the learning rate, or raise the regularisation"
         )
-    return np.ascontiguousarray(result, dtype=np.float32)
+    return np.ascontiguousarray(scores, dtype=np.float32)

@@ -1,32 +1,18 @@
 """A control: a ranking that knows nothing of the target but its class."""
 
-from collections.abc import Iterator
-
 import numpy as np
+from torch import nn
 
 from lib import distances
-from lib.data import Dataset
-from lib.features import Features
-from lib.retrain import Recipe
-from lib.rivals import networks
+from lib.rivals.rival import Inputs, Rival
 
 
-def typical(
-    dataset: Dataset,
-    recipe: Recipe,
-    targets: np.ndarray,
-    n_models: int = 5,
-    features: Features | None = None,
-    seed: int = 0,
-    device: str = "cpu",
-) -> Iterator[np.ndarray]:
+def typical(net: nn.Module, inputs: Inputs) -> np.ndarray:
     """Minus the Euclidean distance to the mean of the target's class: the same order for all targets of a class.
 
-    features: those in which the mean is taken; without, the layer before the last of the networks, averaged over them.
+    In the layer before the last.
     """
-    labels, target_labels = dataset.train_labels, dataset.test_labels[targets]
-    pairs = networks.embeddings(dataset, recipe, targets, n_models, features, seed, device)
-    return networks.running_mean(typicality(train, labels, target_labels) for train, _ in pairs)
+    return typicality(inputs.embeddings(net)[0], *inputs.labels)
 
 
 def typicality(train: np.ndarray, labels: np.ndarray, target_labels: np.ndarray) -> np.ndarray:
@@ -34,4 +20,4 @@ def typicality(train: np.ndarray, labels: np.ndarray, target_labels: np.ndarray)
     return distances.l2(np.stack([train[labels == label].mean(axis=0) for label in target_labels]), train)
 
 
-METHODS = {"typical": typical}
+RIVALS = {"typical": Rival(typical)}

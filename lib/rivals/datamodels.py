@@ -1,70 +1,46 @@
 """Datamodels and empirical influence: both read from what models trained on random subsets of the training set say.
 
-They need many models and nothing else, and share them: `lib.engine.subsets` trains each once. The last tenth of the
-models chooses the Lasso's penalty.
+They need many models and nothing else, and share them (see `lib.engine.subsets`): masks, (n_models, n_train) bool, are
+which images a model saw, margins (n_models, n_targets) what it said.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 from celer import celer_path
 
 from lib.data import Dataset
-from lib.engine import Subsets, subsets
-from lib.retrain import Recipe
+from lib.rivals.rival import SUBSETS, Rival
 
 PENALTIES = np.geomspace(1, 0.03, 15)[1:]  # in units of the least penalty at which every weight is 0
 CHUNK = 10_000  # models whose masks are held as numbers at once
-HELD_OUT = 10  # one model in so many chooses the penalty
+HELD_OUT = 10  # one model in so many, the last ones, chooses the penalty
 
 
-def datamodels(
-    dataset: Dataset,
-    recipe: Recipe,
-    targets: np.ndarray,
-    n_models: int = 2000,
-    folder: Path | None = None,
-    device: str = "cpu",
-    published: tuple[Path, Path] | None = None,
-    weights: Path | None = None,
-) -> Iterator[np.ndarray]:
+def datamodels(masks: np.ndarray, margins: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
     """Weights of a Lasso that predicts a target's margin from which training images a model saw.
 
-    Most weights are 0: those are ordered by empirical influence, within less than the least other weight. Cost:
-    n_models trainings on random halves, kept in the folder where one is given, and seconds a target.
-    published: masks and margins of others' models, instead of trainings. weights: others' weights, instead of a Lasso.
+    Most weights are 0: those are ordered by empirical influence, within less than the least other weight. Cost: seconds
+    per target. weights: others' (n_targets, n_train), instead of a Lasso.
     Source: Ilyas et al. 2022, with the penalty chosen for each target on held-out models.
     """
-    masks, margins = _observed(dataset, recipe, targets, n_models, folder, device, published)
-    if weights:
-        fitted = published_weights(weights, dataset)[:, targets].T.copy()
-    else:
-        fitted = np.stack([lasso(masks, of_target) for of_target in margins.T])
-    influence = empirical_influence(masks, margins)
-    for row, order in zip(fitted, influence, strict=True):
+    fitted = np.stack([lasso(masks, of_target) for of_target in margins.T]) if weights is None else weights.copy()
+    for row, order in zip(fitted, empirical_influence(masks, margins), strict=True):
         least = np.abs(row[row != 0]).min(initial=np.inf)
         row += order / np.abs(order).max() * (1e-3 * least if np.isfinite(least) else 1)
-    yield fitted
+    return fitted
 
 
-def influence(
-    dataset: Dataset,
-    recipe: Recipe,
-    targets: np.ndarray,
-    n_models: int = 2000,
-    folder: Path | None = None,
-    device: str = "cpu",
-    published: tuple[Path, Path] | None = None,
-) -> Iterator[np.ndarray]:
-    """Empirical influence: a target's mean margin over the models that saw an image, less that over the others.
+def empirical_influence(masks: np.ndarray, margins: np.ndarray) -> np.ndarray:
+    """A target's mean margin over the models that saw an image, less that over the others: (n_targets, n_train).
 
-    Cost: the same trainings as Datamodels', or the same published ones. Source: Feldman and Zhang 2020, with the margin
-    for the accuracy.
+    Source: Feldman and Zhang 2020, with the margin for the accuracy.
     """
-    yield empirical_influence(*_observed(dataset, recipe, targets, n_models, folder, device, published))
+    seen, total = masks.sum(axis=0), margins.sum(axis=0)[:, None]
+    parts = [slice(i, i + CHUNK) for i in range(0, len(masks), CHUNK)]
+    with_image = sum(margins[part].T @ masks[part] for part in parts)
+    return with_image / np.maximum(seen, 1) - (total - with_image) / np.maximum(len(masks) - seen, 1)
 
 
 def published_weights(path: Path, dataset: Dataset) -> np.ndarray:
@@ -74,23 +50,15 @@ def published_weights(path: Path, dataset: Dataset) -> np.ndarray:
     """
     expected = len(dataset.train_labels), len(dataset.test_labels)
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["weight"]
-        shape = tuple(found.shape)
+        weights = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["weight"]
+        shape = tuple(weights.shape)
     except Exception as problem:  # damage shows as whatever the unpickler runs into
         raise ValueError(
             f"{path} holds no Datamodels: expected is a dict with a tensor 'weight'; code is never run. Fetch it again"
         ) from problem
     if shape != expected:
         raise ValueError(f"{path} has weights {shape}; {dataset.name} has {expected} training and test images")
-    return found.numpy()
-
-
-def empirical_influence(masks: np.ndarray, margins: np.ndarray) -> np.ndarray:
-    """masks: (n_models, n_train) bool. margins: (n_models, n_targets). Returns (n_targets, n_train)."""
-    seen, total = masks.sum(axis=0), margins.sum(axis=0)[:, None]
-    parts = [slice(i, i + CHUNK) for i in range(0, len(masks), CHUNK)]
-    with_image = sum(margins[part].T @ masks[part] for part in parts)
-    return with_image / np.maximum(seen, 1) - (total - with_image) / np.maximum(len(masks) - seen, 1)
+    return weights.numpy()
 
 
 def lasso(masks: np.ndarray, margins: np.ndarray) -> np.ndarray:
@@ -114,19 +82,7 @@ def _centred(masks: np.ndarray, margins: np.ndarray) -> tuple[np.ndarray, np.nda
     return x - x.mean(axis=0), margins - margins.mean()
 
 
-def _observed(dataset, recipe, targets, n_models, folder, device, published) -> tuple[np.ndarray, np.ndarray]:
-    """masks (n_models, n_train) bool and margins (n_models, n_targets) float64 of the first n_models subset models."""
-    if published:
-        masks, margins = subsets.published(*published, dataset)
-        if n_models > len(masks):
-            raise ValueError(f"n_models={n_models} exceeds the {len(masks)} of {published[0]}; lower it")
-        return masks[:n_models], margins[:n_models, targets].astype(np.float64)
-    if n_models < HELD_OUT:
-        raise ValueError(f"n_models={n_models} must be at least {HELD_OUT}: one in {HELD_OUT} chooses the penalty")
-    family, models = Subsets(dataset, recipe), range(n_models)
-    with TemporaryDirectory() as temporary:
-        margins = subsets.train(family, models, folder or Path(temporary), device)
-    return subsets.masks(family, models), margins[:, targets].astype(np.float64)
-
-
-METHODS = {"datamodels": datamodels, "empirical_influence": influence}
+RIVALS = {
+    "datamodels": Rival(datamodels, trained_on=SUBSETS, least=HELD_OUT),
+    "empirical_influence": Rival(empirical_influence, trained_on=SUBSETS),
+}

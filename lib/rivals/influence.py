@@ -12,7 +12,7 @@ matrix. That of the training loss has negative eigenvalues, since the networks a
 inverting those turns the scores upside down.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -24,81 +24,49 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from lib.data import Dataset
-from lib.retrain import Recipe
-from lib.rivals import networks
 from lib.rivals.gradients import gradients, minus_log_odds
+from lib.rivals.rival import Inputs, Rival
 
+DAMPING = 0.1
+HESSIAN_IMAGES = 500  # random training images, drawn anew for each network, over which the Hessian is taken
+ITERATIONS = 10  # of conjugate gradients, at most
+EIGENPAIRS = 50
 TOLERANCE = 0.01  # of a solution's residual and of an eigenvalue, relative
 
 
-def influence_cg(
-    dataset: Dataset,
-    recipe: Recipe,
-    targets: np.ndarray,
-    n_models: int = 5,
-    damping: float = 0.1,
-    iterations: int = 10,
-    hessian_images: int = 500,
-    seed: int = 0,
-    device: str = "cpu",
-) -> Iterator[np.ndarray]:
-    """Influence functions by conjugate gradients, averaged over networks.
+def influence_cg(net: nn.Module, inputs: Inputs) -> np.ndarray:
+    """Influence functions by conjugate gradients.
 
-    iterations: at most; a residual of one percent is enough. hessian_images: random training images, drawn anew for
-    each network, over which the Hessian is taken; at most all. Cost of a network beside its training: a gradient of
-    every image, and `iterations` Hessian products a target. Raises ValueError without damping.
+    Cost per network beside its training: a gradient of every image, and ITERATIONS Hessian products per target.
     """
-    if damping == 0:
-        raise ValueError("damping=0 leaves directions in which the Hessian is 0; give damping above 0")
-    solve = partial(conjugate_gradients, damping=damping, iterations=iterations)
-    return influence(dataset, recipe, targets, n_models, solve, hessian_images, seed, device)
+    return products(net, inputs, sample(inputs), partial(conjugate_gradients, damping=DAMPING, iterations=ITERATIONS))
 
 
-def influence_arnoldi(
-    dataset: Dataset,
-    recipe: Recipe,
-    targets: np.ndarray,
-    n_models: int = 5,
-    damping: float = 0.1,
-    eigenpairs: int = 50,
-    hessian_images: int = 500,
-    seed: int = 0,
-    device: str = "cpu",
-) -> Iterator[np.ndarray]:
-    """Influence functions by the Hessian's largest eigenvalues, the others taken for 0, averaged over networks.
+def influence_arnoldi(net: nn.Module, inputs: Inputs) -> np.ndarray:
+    """Influence functions by the Hessian's largest eigenvalues, the others taken for 0.
 
-    hessian_images: as for influence_cg. Cost of a network beside its training: a gradient of every image, and about two
-    Hessian products an eigenpair, however many the targets. Raises ValueError without damping, or where there are fewer
-    parameters than eigenpairs. Source: Schioppa et al. 2022, arXiv 2112.03052. DEPARTURE: they drop what lies outside
-    the eigenvectors' span, here it is divided by the damping.
+    Cost per network beside its training: a gradient of every image, and about two Hessian products per eigenpair,
+    however many the targets. Source: Schioppa et al. 2022, arXiv 2112.03052. DEPARTURE: they drop what lies outside the
+    eigenvectors' span, here it is divided by the damping.
     """
-    limit = networks.n_parameters(dataset, recipe) - 1
-    if eigenpairs > limit or damping == 0:
-        raise ValueError(f"eigenpairs={eigenpairs}, damping={damping}: give at most {limit}, and damping above 0")
-    solve = partial(leading_eigenvectors, damping=damping, eigenpairs=eigenpairs)
-    return influence(dataset, recipe, targets, n_models, solve, hessian_images, seed, device)
+    return products(net, inputs, sample(inputs), partial(leading_eigenvectors, damping=DAMPING, eigenpairs=EIGENPAIRS))
 
 
-def influence(dataset, recipe, targets, n_models, solve, hessian_images, seed, device) -> Iterator[np.ndarray]:
-    """The scores with `solve` for the inverse Hessian, averaged over networks."""
-    images = networks.inputs(dataset, targets, device)
-    nets = networks.trained(dataset, networks.trainings(recipe, n_models, seed), device)
-    streams = np.random.default_rng(seed).spawn(n_models)
-    samples = (rng.permutation(len(dataset.train_labels))[:hessian_images] for rng in streams)
-    return networks.running_mean(products(net, images, ids, solve) for net, ids in zip(nets, samples, strict=True))
+def sample(inputs: Inputs) -> np.ndarray:
+    """HESSIAN_IMAGES random train ids, or all, of this network's own."""
+    return inputs.rng().permutation(len(inputs.train[1]))[:HESSIAN_IMAGES]
 
 
-def products(net: nn.Module, images: networks.Inputs, sample: np.ndarray, solve: Callable) -> np.ndarray:
+def products(net: nn.Module, inputs: Inputs, ids: np.ndarray, solve: Callable) -> np.ndarray:
     """(n_targets, n_train): gradients of the targets times inverse Hessian times gradients of the training images.
 
-    sample: train ids over which the Hessian is taken.
+    ids: train ids over which the Hessian is taken.
     """
-    targets = torch.cat(list(gradients(net, minus_log_odds, images.targets)))
-    directions = solve(hessian(net, images.train[0][sample]), targets.cpu().numpy())
+    targets = torch.cat(list(gradients(net, minus_log_odds, inputs.targets)))
+    directions = solve(hessian(net, inputs.train[0][ids]), targets.cpu().numpy())
     directions = torch.from_numpy(directions).to(targets)
-    train = gradients(net, F.cross_entropy, images.train)
-    return torch.cat([directions @ some.T for some in train], dim=1).cpu().numpy()
+    train = gradients(net, F.cross_entropy, inputs.train)
+    return torch.cat([directions @ batch.T for batch in train], dim=1).cpu().numpy()
 
 
 def hessian(net: nn.Module, images: Tensor) -> LinearOperator:
@@ -132,4 +100,4 @@ def leading_eigenvectors(matrix: LinearOperator, vectors: np.ndarray, damping: f
     return inside / (values + damping) @ basis.T + (vectors - inside @ basis.T) / damping
 
 
-METHODS = {"influence_cg": influence_cg, "influence_arnoldi": influence_arnoldi}
+RIVALS = {"influence_cg": Rival(influence_cg), "influence_arnoldi": Rival(influence_arnoldi)}

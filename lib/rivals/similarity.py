@@ -1,61 +1,42 @@
-"""Similarity in a feature space: the network's own last layer but one, or features that are given."""
-
-from collections.abc import Iterator
+"""Similarity in the network's own layer before the last."""
 
 import numpy as np
+from torch import nn
 
 from lib import distances
-from lib.data import Dataset
-from lib.features import Features
-from lib.retrain import Recipe
-from lib.rivals import networks
+from lib.rivals.rival import Inputs, Rival
+
+K = 5
 
 
-def own_cosine(
-    dataset: Dataset, recipe: Recipe, targets: np.ndarray, n_models: int = 5, seed: int = 0, device: str = "cpu"
-) -> Iterator[np.ndarray]:
-    """Cosine in the layer before the last, averaged over networks. Blind to labels."""
-    pairs = networks.embeddings(dataset, recipe, targets, n_models, None, seed, device)
-    return networks.running_mean(distances.cosine(target, train) for train, target in pairs)
+def own_cosine(net: nn.Module, inputs: Inputs) -> np.ndarray:
+    """Cosine in the layer before the last. Blind to labels."""
+    train, targets = inputs.embeddings(net)
+    return distances.cosine(targets, train)
 
 
-def own_l2(
-    dataset: Dataset, recipe: Recipe, targets: np.ndarray, n_models: int = 5, seed: int = 0, device: str = "cpu"
-) -> Iterator[np.ndarray]:
-    """Minus the Euclidean distance in the layer before the last, averaged over networks. Blind to labels."""
-    pairs = networks.embeddings(dataset, recipe, targets, n_models, None, seed, device)
-    return networks.running_mean(distances.l2(target, train) for train, target in pairs)
+def own_l2(net: nn.Module, inputs: Inputs) -> np.ndarray:
+    """Minus the Euclidean distance in the layer before the last. Blind to labels."""
+    train, targets = inputs.embeddings(net)
+    return distances.l2(targets, train)
 
 
-def knn_shapley(
-    dataset: Dataset,
-    recipe: Recipe,
-    targets: np.ndarray,
-    n_models: int = 5,
-    k: int = 5,
-    features: Features | None = None,
-    seed: int = 0,
-    device: str = "cpu",
-) -> Iterator[np.ndarray]:
-    """Shapley value of each training image for a k-nearest-neighbour vote on the target, exactly.
+def knn_shapley(net: nn.Module, inputs: Inputs) -> np.ndarray:
+    """Shapley value of each training image for a K-nearest-neighbour vote on the target, exactly.
 
-    features: those in which neighbours are near; without, the layer before the last of the networks, and the values are
-    averaged over them. Raises ValueError where k exceeds the training set.
-    Source: Theorem 1 of Jia et al. 2019, arXiv 1908.08619.
+    Neighbours are near in the layer before the last. Source: Theorem 1 of Jia et al. 2019, arXiv 1908.08619.
     """
-    if k > len(dataset.train_labels):
-        raise ValueError(f"k={k} neighbours of {len(dataset.train_labels)} training images; lower k")
-    pairs = networks.embeddings(dataset, recipe, targets, n_models, features, seed, device)
-    labels = dataset.train_labels, dataset.test_labels[targets]
-    return networks.running_mean(shapley(distances.l2(target, train), *labels, k) for train, target in pairs)
+    return shapley(own_l2(net, inputs), *inputs.labels, K)
 
 
 def shapley(similarity: np.ndarray, labels: np.ndarray, target_labels: np.ndarray, k: int) -> np.ndarray:
     """Shapley values (n_targets, n_train) from similarity (n_targets, n_train) and labels (n_train,), (n_targets,).
 
     From the farthest image inwards: the i-th nearest differs from the next in value as they differ in being right,
-    times min(k, i) / (k i); the farthest has 1 / n if right.
+    times min(k, i) / (k i); the farthest has 1 / n if right. Raises ValueError where k exceeds the training set.
     """
+    if k > len(labels):
+        raise ValueError(f"k={k} neighbours of {len(labels)} training images; give more images")
     order = np.argsort(-similarity, axis=1, kind="stable")
     right = (labels[order] == target_labels[:, None]).astype(float)
     rank = np.arange(1, order.shape[1])
@@ -66,4 +47,4 @@ def shapley(similarity: np.ndarray, labels: np.ndarray, target_labels: np.ndarra
     return values
 
 
-METHODS = {"own_cosine": own_cosine, "own_l2": own_l2, "knn_shapley": knn_shapley}
+RIVALS = {"own_cosine": Rival(own_cosine), "own_l2": Rival(own_l2), "knn_shapley": Rival(knn_shapley)}

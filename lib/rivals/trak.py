@@ -2,11 +2,12 @@
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from numbers import Integral, Real
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from trak import TRAKer
 from trak.projectors import BasicProjector, ProjectionType
 
@@ -14,44 +15,62 @@ from lib import nets
 from lib.data import Dataset
 from lib.retrain import Recipe
 from lib.rivals import networks
+from lib.rivals.rival import HALVES, Inputs, Rival, batches
 
-PROJECTION_DIM = 1024
+PROJECTION_DIM, DAMPING = 1024, 1.0
 BLOCK_FLOATS = 2**29  # numbers of the projection matrix that are held at once, at most: 2 GiB
 
 
 def trak(
-    dataset: Dataset,
-    recipe: Recipe,
-    targets: np.ndarray,
-    n_models: int = 20,
-    projection_dim: int = PROJECTION_DIM,
-    damping: float = 1.0,
-    seed: int = 0,
-    device: str = "cpu",
-) -> Iterator[np.ndarray]:
-    """TRAK over networks that are each trained on a random half of the training images, as its authors do.
+    net: nn.Module, inputs: Inputs, projection_dim: int = PROJECTION_DIM, damping: float = DAMPING
+) -> tuple[np.ndarray, np.ndarray]:
+    """One network's inner products (n_targets, n_train) and weights 1 - p (n_train,) of the training images.
 
+    Of networks that are each trained on a random half of the training images, as TRAK's authors do.
     projection_dim: of the random Gaussian projection of the gradients, drawn anew for each network. damping: added to
-    the diagonal of Φ'Φ, in units of its mean eigenvalue; 0: none. Cost of a network beside its training: a gradient of
+    the diagonal of Φ'Φ, in units of its mean eigenvalue; 0: none. Cost per network beside its training: a gradient of
     every image, and 2 * n_train * n_parameters * projection_dim operations.
-    Raises ValueError without damping, where the projection has more dimensions than there are images or parameters.
-    Source: Paper §4.1 (there 20 480 dimensions) and TRAK's Algorithm 1: over the networks, the inner products and the
-    weights 1 - p of the training images are averaged separately. DEPARTURE: its authors do not damp; how much
-    was chosen by LDS on test images that are no targets (benchmarks/trak_choice.py).
+    Source: Paper §4.1 (there 20 480 dimensions). DEPARTURE: its authors do not damp; how much was chosen by LDS on test
+    images that are no targets (benchmarks/trak_choice.py).
     """
-    limit = min(len(dataset.train_labels), networks.n_parameters(dataset, recipe))
-    if damping == 0 and projection_dim > limit:
-        raise ValueError(
-            f"projection_dim={projection_dim} exceeds the {limit} training images or parameters, so that Φ'Φ has no "
-            f"inverse; lower it, or give damping"
+    products = torch.zeros(len(inputs.train[1]), len(inputs.targets[1]))
+    projector, state = Projector(net, projection_dim, inputs.seed, inputs.network), net.state_dict()
+    # traker differentiates by torch.func: no_grad spares it a second graph.
+    with tempfile.TemporaryDirectory() as folder, networks.quiet(), torch.no_grad():
+        tracker = TRAKer(
+            net,
+            "image_classification",
+            train_set_size=len(inputs.train[1]),
+            save_dir=folder,
+            device=projector.device,
+            projector=projector,
+            logging_level=logging.ERROR,
+            use_half_precision=False,
         )
-    images = networks.inputs(dataset, targets, device)
-    products, weights = torch.zeros(len(dataset.train_labels), len(targets)), 0
-    trainings = networks.half_trainings(dataset, recipe, n_models, seed)
-    for i, net in enumerate(networks.trained(dataset, trainings, device)):
-        projector = Projector(net, projection_dim, seed, i, device)
-        weights = weights + add_products(net, images, projector, damping, products)
-        yield (products.numpy() * weights).T / (i + 1) ** 2
+        tracker.load_checkpoint(state, inputs.network)
+        for batch in batches(net, inputs.train):
+            tracker.featurize(batch, num_samples=len(batch[1]))
+        mean_eigenvalue = np.square(tracker.saver.current_store["grads"]).sum() / projection_dim
+        tracker.score_computer.lambda_reg = damping * float(mean_eigenvalue)
+        tracker.finalize_features()
+        tracker.start_scoring_checkpoint("targets", state, inputs.network, num_targets=len(inputs.targets[1]))
+        for batch in batches(net, inputs.targets):
+            tracker.score(batch, num_samples=len(batch[1]))
+        store = tracker.saver.current_store
+        pair = (torch.tensor(store[name], device=projector.device) for name in ("features", "targets_grads"))
+        tracker.score_computer.get_scores(*pair, accumulator=products)
+        return products.numpy().T, np.array(store["out_to_loss"])[:, 0]
+
+
+def separate_means(results: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[np.ndarray]:
+    """The mean inner products times the mean weights, of the first network, of the first two, …
+
+    Source: TRAK's Algorithm 1.
+    """
+    products = weights = 0
+    for n, (product, weight) in enumerate(results, start=1):
+        products, weights = products + product, weights + weight
+        yield products * weights / n**2
 
 
 class Projector(BasicProjector):
@@ -60,52 +79,32 @@ class Projector(BasicProjector):
     traker 0.3.2 frees the matrix before scoring and, where it is one block, does not make it anew.
     """
 
-    def __init__(self, net: nn.Module, projection_dim: int, seed: int, model_id: int, device: str):
-        block_size = max(1, BLOCK_FLOATS // nets.size(net))
-        super().__init__(
-            nets.size(net), projection_dim, seed, ProjectionType.normal, device, block_size, model_id=model_id
-        )
+    def __init__(self, net: nn.Module, projection_dim: int, seed: int, model_id: int):
+        device, block_size = next(net.parameters()).device.type, max(1, BLOCK_FLOATS // nets.size(net))
+        settings = ProjectionType.normal, device, block_size
+        super().__init__(nets.size(net), projection_dim, seed, *settings, model_id=model_id)
 
     def free_memory(self) -> None:
         pass
 
 
-def add_products(
-    net: nn.Module, images: networks.Inputs, projector: Projector, damping: float, products: Tensor
-) -> np.ndarray:
-    """Add one network's inner products to `products` (n_train, n_targets), in place; returns its 1 - p (n_train, 1)."""
-    state, model_id, device = net.state_dict(), projector.model_id, projector.device
-    # traker differentiates by torch.func: no_grad spares it a second graph.
-    with tempfile.TemporaryDirectory() as folder, networks.quiet(), torch.no_grad():
-        tracker = TRAKer(
-            net,
-            "image_classification",
-            train_set_size=len(images.train[1]),
-            save_dir=folder,
-            device=device,
-            projector=projector,
-            logging_level=logging.ERROR,
-            use_half_precision=False,
+def check(dataset: Dataset, recipe: Recipe, projection_dim: int = PROJECTION_DIM, damping: float = DAMPING) -> None:
+    """Refuse what is no dimension or no damping, or, undamped, more dimensions than images or parameters."""
+    if not (isinstance(projection_dim, Integral) and projection_dim >= 1):
+        raise ValueError(f"projection_dim={projection_dim!r} must be a whole number of at least 1")
+    if not (isinstance(damping, Real) and 0 <= damping < np.inf):
+        raise ValueError(f"damping={damping!r} must be a finite number, not below 0")
+    limit = min(len(dataset.train_labels), networks.n_parameters(dataset, recipe))
+    if damping == 0 and projection_dim > limit:
+        raise ValueError(
+            f"projection_dim={projection_dim} exceeds the {limit} training images or parameters, so that Φ'Φ has no "
+            f"inverse; lower it, or give damping"
         )
-        tracker.load_checkpoint(state, model_id)
-        for batch in networks.batches(net, images.train):
-            tracker.featurize(batch, num_samples=len(batch[1]))
-        mean_eigenvalue = np.square(tracker.saver.current_store["grads"]).sum() / projector.proj_dim
-        tracker.score_computer.lambda_reg = damping * float(mean_eigenvalue)
-        tracker.finalize_features()
-        tracker.start_scoring_checkpoint("targets", state, model_id, num_targets=len(images.targets[1]))
-        for batch in networks.batches(net, images.targets):
-            tracker.score(batch, num_samples=len(batch[1]))
-        store = tracker.saver.current_store
-        pair = (torch.tensor(store[name], device=device) for name in ("features", "targets_grads"))
-        tracker.score_computer.get_scores(*pair, accumulator=products)
-        return np.array(store["out_to_loss"])
 
 
-def kept(dataset: Dataset, recipe: Recipe, projection_dim: int = PROJECTION_DIM, **_) -> int:
-    """Bytes of a network and of the projected gradients of all training images."""
-    return networks.weight_bytes(dataset, recipe) + 4 * len(dataset.train_labels) * projection_dim
+def kept(dataset: Dataset, projection_dim: int = PROJECTION_DIM, **_) -> int:
+    """Bytes of the projected gradients of all training images."""
+    return 4 * len(dataset.train_labels) * projection_dim
 
 
-METHODS = {"trak": trak}
-KEPT = {"trak": kept}
+RIVALS = {"trak": Rival(trak, trained_on=HALVES, combine=separate_means, check=check, kept=kept)}
