@@ -23,8 +23,9 @@ RECORD, LOGIT = 300, 8  # bytes of a record in the ledger without its logits, an
 
 @dataclass
 class Count:
-    """Retrainings of one purpose: expected; at most; by the paper's protocol, which casts every vote of every step (Paper
-    App. A.4), or 0. bytes: on disk at most. flops: of one of them.
+    """Retrainings of one purpose. paper: by its protocol, which casts every vote of every step (Paper App. A.4), or 0.
+
+    bytes: on disk, at most. flops: of one of them.
     """
 
     expected: int = 0
@@ -88,12 +89,11 @@ class CountingDriver(Driver):
         search = bisection.united(len(group), len(group[0].ranking), budget, n_votes)
         probe = next(search)
         while True:
+            changed = any(probe.ks)
             for seed in probe.seeds:
-                changed = any(probe.ks)
-                keys.append(
-                    (self.recipe, seed, (name, probe.ks)) if changed else self.key(Retraining(self.recipe, seed))
-                )
-                self._expected(purpose if changed else UNMODIFIED, keys[-1])
+                key = (self.recipe, seed, (name, probe.ks)) if changed else self.key(Retraining(self.recipe, seed))
+                self._expected(purpose if changed else UNMODIFIED, key)
+                keys.append(key)
             try:
                 right = [k < support for k, support in zip(probe.ks, assumed, strict=True)]
                 probe = search.send([right] * len(probe.seeds))

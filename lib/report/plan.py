@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 
 from lib import data, features, profiles, report, retrain
 from lib.data import RESULTS, Dataset, manifest
-from lib.engine.counting import Count, CountingDriver, Tally
+from lib.engine.counting import RECORD, Count, CountingDriver, Tally
 from lib.methods import FEATURES, RANDOM, SUBSET_METHODS, Method
 from lib.profiles import LAPTOP, PAPER, PAPER_IMAGENET, PROFILES, Profile
 from lib.report import operations, page, plots, stats
@@ -95,9 +95,8 @@ class DryAttribution(Attribution):
     @property
     def subset_seconds(self) -> float:
         n, recipe = len(self.held_out[:10]), self.profile.recipe
-        self._note(
-            "a model on a random half, timed", n, HALF * operations.of_training(recipe, self.dataset), n * RECORD
-        )
+        flops = HALF * operations.of_training(recipe, self.dataset)
+        self._note("models on a random half, timed", n, flops, n * RECORD)
         return 1.0
 
     def subset_margins(self, models: range, alpha: float = HALF) -> tuple[np.ndarray, np.ndarray]:
