@@ -10,6 +10,7 @@ import platform
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -45,10 +46,14 @@ Group = tuple[Question, ...]  # questions that are answered by the same training
 
 def retrainings(group: Group, recipe: Recipe, probe: bisection.UnitedProbe) -> list[Retraining]:
     """The trainings that answer a probe of a group, one a seed: the changes of all its questions together."""
-    changed = [(question, question.ranking[:k]) for question, k in zip(group, probe.ks, strict=True)]
-    removed = tuple(i for question, first in changed if question.label is None for i in first)
-    relabelled = tuple((i, question.label) for question, first in changed if question.label is not None for i in first)
-    return [Retraining(recipe, seed, removed, relabelled) for seed in probe.seeds]
+    removed, relabelled = [], []
+    for question, k in zip(group, probe.ks, strict=True):
+        first = question.ranking[:k]
+        if question.label is None:
+            removed += first
+        else:
+            relabelled += zip(first, repeat(question.label))
+    return [Retraining(recipe, seed, tuple(removed), tuple(relabelled)) for seed in probe.seeds]
 
 
 @dataclass(frozen=True)

@@ -39,17 +39,16 @@ class Pool:
 
 @contextmanager
 def pool(dataset: Dataset, n_jobs: int = -1, scheduler: str | None = None, device: str = "cpu") -> Iterator[Pool]:
-    """n_jobs: processes of this machine, -1 for `default_jobs`. scheduler: address of a Dask scheduler to use instead.
+    """n_jobs: processes of this machine, -1 for `default_jobs`; 1 is this one. scheduler: address of Dask's, instead.
 
     Raises ConnectionError where no scheduler answers and ModuleNotFoundError without Dask.
     """
     if scheduler is not None:
         with _cluster(dataset, scheduler) as pool:
             yield pool
-    elif n_jobs == 1:
+    elif (size := n_jobs if n_jobs > 0 else default_jobs(device)) == 1:
         yield Pool(Inline(), dataset, lambda: 1)
     else:
-        size = n_jobs if n_jobs > 0 else default_jobs(device)
         with TemporaryDirectory(prefix="dataset-") as folder:
             path = Path(folder) / "dataset"
             joblib.dump(dataset, path)
