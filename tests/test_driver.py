@@ -192,7 +192,7 @@ def test_another_run_on_the_same_ledger_may_be_faster(tiny, quick, tmp_path):
         return "answered"
 
     schedule = Schedule([inquiry()], tiny, ledger)
-    first, second = schedule.most_wanted(5, running=set())
+    first, second = (job.retraining.key(tiny) for job in schedule.most_wanted(5))
     record = dict.fromkeys(FIELDS, 0) | {"targets": [0], "logits": logits}
     for retraining in both:  # the other run trains both while the first is under way here
         Ledger(ledger.folder).append(record | {"key": retraining.key(tiny)})

@@ -8,7 +8,6 @@ finds the others in the ledger.
 
 import platform
 from collections.abc import Generator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import repeat
@@ -73,6 +72,7 @@ class Job:
     retraining: Retraining
     targets: set[int] = field(default_factory=set)
     waiting: set[int] = field(default_factory=set)
+    under_way: bool = False
 
 
 class Schedule:
@@ -86,9 +86,13 @@ class Schedule:
         for i in range(len(inquiries)):
             self._advance(i)
 
-    def most_wanted(self, n: int, running: set[str]) -> list[str]:
-        """Keys of the n jobs not running for which most inquiries wait."""
-        return sorted(self.jobs.keys() - running, key=lambda key: -len(self.jobs[key].waiting))[: max(0, n)]
+    def most_wanted(self, n: int) -> list[Job]:
+        """The n jobs not under way for which most inquiries wait; they are under way then."""
+        waiting = [job for job in self.jobs.values() if not job.under_way]
+        chosen = sorted(waiting, key=lambda job: -len(job.waiting))[:n]
+        for job in chosen:
+            job.under_way = True
+        return chosen
 
     def left(self) -> int:
         """Trainings until all inquiries have ended, at most."""
@@ -131,7 +135,7 @@ class Driver:
     """What all retrainings of a campaign share. device: "cpu" or "cuda". n_jobs, scheduler: see `workers.pool`.
 
     loader: "memory", or "ffcv" to read the training images from a file in the cache folder (`lib.data.beton`): the
-    results are the same bits, so the ledger does not tell them apart. Errors: those of `check_loader`.
+    results are the same bits, so the ledger does not tell them apart. `check_loader` says which can be meant.
     """
 
     dataset: Dataset
@@ -141,9 +145,6 @@ class Driver:
     n_jobs: int = -1
     scheduler: str | None = None
     loader: str = "memory"
-
-    def __post_init__(self):
-        check_loader(self.loader, self.scheduler)
 
     def key(self, retraining: Retraining) -> str:
         """Its name in the ledger."""
@@ -208,30 +209,16 @@ class Driver:
         return [schedule.results[i] for i in range(len(inquiries))]
 
     def _train(self, schedule: Schedule, pool: workers.Pool, file: Path | None) -> None:
-        running: dict[Future, str] = {}
-        bar = tqdm(unit=" trainings", delay=5, mininterval=5, leave=False)  # silent where it takes no time
-        try:
-            while schedule.jobs:
-                bar.total = bar.n + schedule.left()
-                free = workers.AHEAD * pool.size() - len(running)
-                for key in schedule.most_wanted(free, set(running.values())):
-                    job = schedule.jobs[key]
-                    arguments = job.retraining, sorted(job.targets), pool.shared, self.device, file
-                    running[pool.executor.submit(_record, *arguments)] = key
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    key = running.pop(future)
-                    self.ledger.append(future.result())
-                    schedule.done(key)
-                    bar.update()
-        except BrokenExecutor as error:
-            raise RuntimeError(
-                "a worker process was killed, most often for want of memory; lower n_jobs and run again: what was "
-                "trained is in the ledger"
-            ) from error
-        finally:
-            bar.close()
-            for future in running:
-                future.cancel()
+        def calls(n: int) -> list[tuple]:
+            shared = pool.shared, self.device, file
+            return [(job.retraining, sorted(job.targets), *shared) for job in schedule.most_wanted(n)]
+
+        with tqdm(unit=" trainings", delay=5, mininterval=5, leave=False) as bar:  # silent where it takes no time
+            for record in workers.stream(pool, _record, calls):
+                self.ledger.append(record)
+                schedule.done(record["key"])
+                bar.total = bar.n + 1 + schedule.left()
+                bar.update()
 
     def _logits(self, retraining: Retraining, targets: list[int]) -> np.ndarray:
         key = self.key(retraining)

@@ -7,11 +7,10 @@ context. A cluster's workers each receive the dataset once.
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -86,18 +85,26 @@ def _cluster(dataset: Dataset, scheduler: str) -> Iterator[Pool]:
         yield Pool(client.get_executor(pure=False), shared, lambda: max(1, sum(client.nthreads().values())))
 
 
-def stream(pool: Pool, function: Callable, calls: Iterable[tuple]) -> Iterator:
-    """Results of function(*call) for every call, as they come; a few calls a worker are under way at a time."""
-    calls, running = iter(calls), set()
+def stream(pool: Pool, function: Callable, calls: Callable[[int], Iterable[tuple]]) -> Iterator:
+    """Results of function(*call), as they come, until no call is left; a few calls a worker are under way at a time.
+
+    calls: the next ones, at most so many. Raises RuntimeError where a worker is killed.
+    """
+    running = set()
     try:
         while True:
-            free = AHEAD * pool.size() - len(running)
-            running |= {pool.executor.submit(function, *call) for call in islice(calls, free)}
+            free = max(0, AHEAD * pool.size() - len(running))
+            running |= {pool.executor.submit(function, *call) for call in calls(free)}
             if not running:
                 return
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 yield future.result()
+    except BrokenExecutor as error:
+        raise RuntimeError(
+            "a worker process was killed, most often for want of memory; lower n_jobs and run again: what was trained "
+            "is kept"
+        ) from error
     finally:
         for future in running:
             future.cancel()

@@ -1,26 +1,24 @@
 """The networks that are retrained and that features are taken from.
 
-Each maps images (b, c, h, w) float32 to logits (b, n_classes). A new one is a file here with a subclass of `Network`,
-and a line in ARCHITECTURES. Used by `lib.retrain` (the model under study) and `lib.ssl` (the backbone).
+Each maps images (b, c, h, w) float32 to logits (b, n_classes). A new one is a file here: a subclass of `Network`, and a
+dict ARCHITECTURES that names it. Used by `lib.retrain` (the model under study) and `lib.ssl` (the backbone).
 """
+
+import importlib
+import pkgutil
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
-from lib.nets.mobilenet import MobileNetV2, ShallowMobileNetV2
+from lib.nets import published
 from lib.nets.network import Network
-from lib.nets.resnet import ResNet9, ResNet18
-from lib.nets.vit import ViT
 
 __all__ = ["ARCHITECTURES", "Network", "build", "check", "published", "size"]
 
-ARCHITECTURES = {
-    "resnet9": ResNet9,
-    "mobilenetv2": MobileNetV2,
-    "mobilenetv2_shallow": ShallowMobileNetV2,
-    "resnet18": ResNet18,
-    "vit": ViT,
-}
+ARCHITECTURES: dict[str, type[Network]] = {}
+for _file in pkgutil.iter_modules(__path__, "lib.nets."):
+    ARCHITECTURES |= getattr(importlib.import_module(_file.name), "ARCHITECTURES", {})
 
 
 def check(recipe) -> None:
@@ -38,13 +36,18 @@ def check(recipe) -> None:
         raise ValueError(f"width={recipe.width} must be a multiple of {step} for {recipe.arch}")
 
 
-def build(recipe, channels: int, n_classes: int, seed: int) -> nn.Module:
-    """The network of a recipe (`arch`, `width`, `stem`), initialised from the seed, channels last."""
+def build(recipe, shape: tuple[int, int, int], n_classes: int, seed: int) -> nn.Module:
+    """The network of a recipe (`arch`, `width`, `stem`) for images (c, h, w), initialised from the seed, channels last.
+
+    Layers that take their size from their input, as `nn.LazyLinear`, are shown an image of that shape.
+    """
     check(recipe)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = ARCHITECTURES[recipe.arch](channels, n_classes, recipe.width, recipe.stem)
-    return net.to(memory_format=torch.channels_last)
+        net = ARCHITECTURES[recipe.arch](shape[0], n_classes, recipe.width, recipe.stem)
+        if any(map(is_lazy, net.parameters())):
+            net.eval()(torch.zeros(1, *shape))
+    return net.train().to(memory_format=torch.channels_last)
 
 
 def size(net: nn.Module) -> int:
