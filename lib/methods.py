@@ -109,7 +109,7 @@ def parse(name: str) -> Method:
 
 
 def look(name: str) -> tuple:
-    """Label, colour and line of a method, of features or of a distance; "trak" is TRAK, "trak:20" is TRAK with 20 models."""
+    """Label, colour and line of a method, of features or of a distance; "trak:20" is TRAK ("trak") with 20 models."""
     if name in DRAWN:
         return DRAWN[name]
     if name.endswith(":all"):
