@@ -29,7 +29,7 @@ class Images:
 
         labels: (n,), by id. b = size, but for the last batch, which may be short.
         """
-        for batch in ids.split(size):
+        for batch in (ids[i : i + size] for i in range(0, len(ids), size)):
             yield self.train[batch], labels[batch], batch
 
     def normalised(self, images: Tensor) -> Tensor:
