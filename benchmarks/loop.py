@@ -39,7 +39,7 @@ def bare(dataset: Dataset, recipe: Recipe, layout=torch.channels_last, compiled:
     """A function that takes as many steps as a training, on one batch."""
     images, n = resident(dataset), recipe.batch_size
     x, y = images.normalised(images.train[:n]), torch.from_numpy(dataset.train_labels[:n])
-    net = nets.build(recipe, x.shape[1:], len(dataset.class_names), seed=0).train().to(memory_format=layout)
+    net = nets.build(recipe, x.shape[1], len(dataset.class_names), seed=0).train().to(memory_format=layout)
     optimiser = optimiser_of(net, recipe, **(kind or {"fused": True}))
     called = torch.compile(net) if compiled else net
     steps = recipe.epochs * (len(dataset.train_labels) // n)
@@ -72,7 +72,7 @@ def usual(dataset: Dataset, recipe: Recipe):
 
     def run():
         with one_thread("cpu"):
-            net = nets.build(recipe, images.train.shape[1:], len(dataset.class_names), seed=0).train()
+            net = nets.build(recipe, images.train.shape[1], len(dataset.class_names), seed=0).train()
             optimiser = optimiser_of(net, recipe, foreach=True)
             loader = DataLoader(data, recipe.batch_size, shuffle=True, drop_last=True, num_workers=2)
             for epoch in range(recipe.epochs):

@@ -121,7 +121,7 @@ def stored_bytes(dataset: Dataset, recipe: FeatureRecipe) -> int:
     if recipe.method not in TRAINED:
         return weights.BYTES
     network = recipe.classifier or recipe
-    net = nets.build(network, dataset.train_images.shape[1:], len(dataset.class_names), seed=0)
+    net = nets.build(network, dataset.train_images.shape[1], len(dataset.class_names), seed=0)
     return 4 * nets.size(net)
 
 

@@ -160,7 +160,7 @@ def fit(
     images, labels = images or resident(dataset, device), labels.to(device)
     order_rng = torch.Generator().manual_seed(order_seed)
     augment_rng = torch.Generator(device).manual_seed(augment_seed)
-    net = nets.build(recipe, images.test.shape[1:], len(dataset.class_names), init_seed).to(device).train()
+    net = nets.build(recipe, images.test.shape[1], len(dataset.class_names), init_seed).to(device).train()
     optimiser = torch.optim.SGD(
         net.parameters(),
         lr=recipe.peak_lr,

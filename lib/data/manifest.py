@@ -177,8 +177,8 @@ def verified(path: Path, entry: Entry, source: str | None = None) -> Path:
     actual = pooch.file_hash(path, alg=algorithm)
     if not actual.startswith(expected):  # of an md5 sometimes only the first digits are published
         raise ValueError(
-            f"{entry.name}: {source or path} has {algorithm} {actual}, the manifest expects {expected}. It is not used "
-            f"and nothing was changed. Delete it where it lies on your disk and fetch it again. {entry.manual}"
+            f"{entry.name}: {source or path} has {algorithm} {actual}, the manifest expects {expected}. It is not "
+            f"used, and nothing was changed. Delete it where it lies on your disk and fetch it again. {entry.manual}"
         )
     return path
 

@@ -162,28 +162,26 @@ class Driver:
     def supports(self, groups: list[Group], budget: int, n_votes: int) -> list[tuple[Support, tuple[str, ...]]]:
         """For every question of every group, in order: its support, and the ledger's keys of the trainings behind it.
 
-        See `lib.bisection.search` for budget and n_votes. Raises ValueError for a group whose rankings differ in length
-        or share a training image.
+        budget, n_votes: as for `lib.bisection.search`. Errors: those of `check_group`.
         """
         for group in groups:
             check_group(group)
         answers = self._answer([self._inquiry(group, budget, n_votes) for group in groups])
-        return [(found, keys) for supports, keys in answers for found in supports]
+        return [(support, keys) for supports, keys in answers for support in supports]
 
     def asked(self, groups: list[Group], budget: int, n_votes: int) -> list[tuple[Retraining, list[int], np.ndarray]]:
         """Behind the supports of these groups: each retraining, its targets, and their logits in the ledger.
 
         Trains nothing; raises ValueError where the ledger lacks one.
         """
-        found = {}
-        for group in groups:
-            for need in self._inquiry(group, budget, n_votes):
-                for retraining in need.retrainings:
-                    key = self.key(retraining)
-                    if any(self.ledger.logits(key, target) is None for target in need.targets):
-                        raise ValueError(f"{self.ledger.folder} lacks {key}; run the figure to its end first")
-                    found[key, tuple(need.targets)] = retraining, need.targets, self._logits(retraining, need.targets)
-        return list(found.values())
+        asked = {}
+        for need in (need for group in groups for need in self._inquiry(group, budget, n_votes)):
+            for retraining in need.retrainings:
+                key = self.key(retraining)
+                if any(self.ledger.logits(key, target) is None for target in need.targets):
+                    raise ValueError(f"{self.ledger.folder} lacks {key}; run the figure to its end first")
+                asked[key, tuple(need.targets)] = retraining, need.targets, self._logits(retraining, need.targets)
+        return list(asked.values())
 
     def _inquiry(self, group: Group, budget: int, n_votes: int) -> Generator[Need, None, tuple[list, tuple[str, ...]]]:
         targets, keys = [question.target for question in group], []
@@ -210,8 +208,8 @@ class Driver:
 
     def _train(self, schedule: Schedule, pool: workers.Pool, file: Path | None) -> None:
         def calls(n: int) -> list[tuple]:
-            shared = pool.shared, self.device, file
-            return [(job.retraining, sorted(job.targets), *shared) for job in schedule.most_wanted(n)]
+            common = pool.shared, self.device, file
+            return [(job.retraining, sorted(job.targets), *common) for job in schedule.most_wanted(n)]
 
         with tqdm(unit=" trainings", delay=5, mininterval=5, leave=False) as bar:  # silent where it takes no time
             for record in workers.stream(pool, _record, calls):

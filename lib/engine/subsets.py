@@ -113,7 +113,7 @@ def published(masks: Path, margins: Path, dataset: Dataset) -> tuple[np.ndarray,
     correct logit minus the log of the sum of the others' exponentials. Raises ValueError where a file is not such an
     array or does not fit the dataset: the masks count its training images.
     """
-    found = []
+    arrays = []
     for path, n, split in ((masks, len(dataset.train_labels), "training"), (margins, len(dataset.test_labels), "test")):
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -121,11 +121,11 @@ def published(masks: Path, margins: Path, dataset: Dataset) -> tuple[np.ndarray,
             raise ValueError(f"{path} is no array of numbers ({error}); fetch it again") from error
         if array.ndim != 2 or array.shape[1] != n:
             raise ValueError(f"{path} has shape {array.shape}; {dataset.name} has {n} {split} images: (models, {n})")
-        found.append(array)
-    seen, said = found
-    if len(seen) != len(said):
-        raise ValueError(f"{masks} is of {len(seen)} models, {margins} of {len(said)}; fetch both from one source")
-    return seen.astype(bool, copy=False), said
+        arrays.append(array)
+    n_masks, n_margins = map(len, arrays)
+    if n_masks != n_margins:
+        raise ValueError(f"{masks} is of {n_masks} models, {margins} of {n_margins}; fetch both from one source")
+    return arrays[0].astype(bool, copy=False), arrays[1]
 
 
 def _margins(i: int, retraining: Retraining, shared: Dataset | Path, device: str) -> tuple[int, np.ndarray]:

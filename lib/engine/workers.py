@@ -44,8 +44,7 @@ def pool(dataset: Dataset, n_jobs: int = -1, scheduler: str | None = None, devic
     Raises ConnectionError where no scheduler answers and ModuleNotFoundError without Dask.
     """
     if scheduler is not None:
-        with _cluster(dataset, scheduler) as pool:
-            yield pool
+        yield from _cluster(dataset, scheduler)
     elif (size := n_jobs if n_jobs > 0 else default_jobs(device)) == 1:
         yield Pool(Inline(), dataset, lambda: 1)
     else:
@@ -63,7 +62,6 @@ def default_jobs(device: str) -> int:
     return max(1, min(cores, torch.cuda.get_device_properties(0).total_memory // GPU_SHARE))
 
 
-@contextmanager
 def _cluster(dataset: Dataset, scheduler: str) -> Iterator[Pool]:
     import dask  # these take a second to import, and only clusters need them
     from distributed import Client

@@ -9,7 +9,6 @@ import pkgutil
 
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
 
 from lib.nets import published
 from lib.nets.network import Network
@@ -36,18 +35,13 @@ def check(recipe) -> None:
         raise ValueError(f"width={recipe.width} must be a multiple of {step} for {recipe.arch}")
 
 
-def build(recipe, shape: tuple[int, int, int], n_classes: int, seed: int) -> nn.Module:
-    """The network of a recipe (`arch`, `width`, `stem`) for images (c, h, w), initialised from the seed, channels last.
-
-    Layers that take their size from their input, as `nn.LazyLinear`, are shown an image of that shape.
-    """
+def build(recipe, channels: int, n_classes: int, seed: int) -> nn.Module:
+    """The network of a recipe (`arch`, `width`, `stem`), initialised from the seed, channels last."""
     check(recipe)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = ARCHITECTURES[recipe.arch](shape[0], n_classes, recipe.width, recipe.stem)
-        if any(map(is_lazy, net.parameters())):
-            net.eval()(torch.zeros(1, *shape))
-    return net.train().to(memory_format=torch.channels_last)
+        net = ARCHITECTURES[recipe.arch](channels, n_classes, recipe.width, recipe.stem)
+    return net.to(memory_format=torch.channels_last)
 
 
 def size(net: nn.Module) -> int:

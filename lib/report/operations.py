@@ -60,7 +60,7 @@ def n_features(recipe: FeatureRecipe, dataset: Dataset) -> int:
 
 def network(recipe: Recipe | FeatureRecipe, dataset: Dataset) -> torch.nn.Module:
     """The network of a recipe, without its numbers."""
-    return _built(recipe.arch, recipe.width, recipe.stem, dataset.train_images.shape[1:], len(dataset.class_names))
+    return _built(recipe.arch, recipe.width, recipe.stem, dataset.train_images.shape[1], len(dataset.class_names))
 
 
 @cache
@@ -82,5 +82,5 @@ def of_resnet50() -> int:
 
 
 @cache
-def _built(arch: str, width: int, stem: str, shape: tuple[int, int, int], n_classes: int) -> torch.nn.Module:
-    return nets.build(Recipe(arch, width, stem), shape, n_classes, seed=0).to("meta")
+def _built(arch: str, width: int, stem: str, channels: int, n_classes: int) -> torch.nn.Module:
+    return nets.build(Recipe(arch, width, stem), channels, n_classes, seed=0).to("meta")

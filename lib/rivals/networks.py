@@ -68,7 +68,7 @@ def inputs(dataset: Dataset, targets: np.ndarray, device: str) -> Inputs:
 
 def n_parameters(dataset: Dataset, recipe: Recipe) -> int:
     """How many numbers a network of the recipe learns."""
-    return nets.size(nets.build(recipe, dataset.train_images.shape[1:], len(dataset.class_names), seed=0))
+    return nets.size(nets.build(recipe, dataset.train_images.shape[1], len(dataset.class_names), seed=0))
 
 
 @contextmanager

@@ -44,7 +44,7 @@ def train(
     order_rng, view_rng = Generator().manual_seed(order_seed), Generator(device).manual_seed(view_seed)
     images = resident(dataset, device)
     images = images.normalised(images.train)
-    net = nets.build(recipe, images.shape[1:], n_classes=1, seed=net_seed)
+    net = nets.build(recipe, images.shape[1], n_classes=1, seed=net_seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(head_seed)
         method = METHODS[recipe.method](net, recipe).to(device).train()
