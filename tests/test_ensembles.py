@@ -3,6 +3,10 @@
 import copy
 import logging
 import math
+import re
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -22,9 +26,10 @@ from torch.utils.data import DataLoader, TensorDataset
 from trak import TRAKer
 
 from lib import distances
-from lib.data import one_thread
+from lib.data import ROOT, one_thread
 from lib.retrain import Retraining, fit, learning_rate
 from lib.rivals import ensembles, gradients, influence, networks, representer, similarity, trak
+from lib.rivals.rival import Inputs
 
 TARGETS = [0, 10, 20]  # one of each class
 COPIES = np.array([5, 45, 85])  # training images, one of each class
@@ -232,7 +237,7 @@ def toy():
     torch.manual_seed(0)
     images, labels = torch.randn(170, 1, 3, 3), torch.arange(170) % 3
     images[torch.arange(170), 0, labels] += 1
-    return ensembles.Inputs((images[:150], labels[:150]), (images[150:], labels[150:]))
+    return Inputs((images[:150], labels[:150]), (images[150:], labels[150:]))
 
 
 def dattri_task(nets, loss) -> AttributionTask:
@@ -308,7 +313,7 @@ def linear():
     net = nn.Sequential(nn.Flatten(), nn.Linear(6, 3, bias=False))
     net[1].weight.data = torch.tensor(fitted(everything), dtype=torch.float32)
     x, y = torch.tensor(images).reshape(70, 1, 2, 3), torch.tensor(labels)
-    inputs = ensembles.Inputs((x[:60], y[:60]), (x[60:], y[60:]))
+    inputs = Inputs((x[:60], y[:60]), (x[60:], y[60:]))
     return SimpleNamespace(net=net, inputs=inputs, l2=l2, effect=log_odds(fitted(everything)) - np.array(without))
 
 
@@ -383,3 +388,25 @@ def test_knn_shapley_agrees_with_dattri():
 def test_knn_shapley_needs_k_images():
     with pytest.raises(ValueError, match="k=4 neighbours of 3 training images"):
         similarity.shapley(np.zeros((1, 3)), np.zeros(3), np.zeros(1), 4)
+
+
+def test_the_developers_page_adds_a_rival_and_a_distance_in_one_file_each(tmp_path):
+    """As they stand there, in a copy of lib: the rival finds the copy of the target, and both have names."""
+    page = (ROOT / "book" / "developers.md").read_text(encoding="utf-8")
+    examples = re.findall(r"As\s+`lib/(rivals/\w+\.py)`.*?```python\n(.*?)```", page, re.DOTALL)
+    assert [name for name, _ in examples] == ["rivals/last_gradient.py", "rivals/correlation.py"]
+    shutil.copytree(ROOT / "lib", tmp_path / "lib")
+    for name, source in examples:
+        (tmp_path / "lib" / name).write_text(source, encoding="utf-8")
+    for name in ("conftest.py", "test_ensembles.py"):
+        shutil.copy(ROOT / "tests" / name, tmp_path)
+    (tmp_path / "test_names.py").write_text(
+        "from lib.methods import label\nfrom lib.rivals import ensembles\n\n\n"
+        "def test_names():\n"
+        "    assert 'correlation' in ensembles.DISTANCES and label('moco_correlation') == 'MoCo, correlation'\n"
+        "    assert 'last_gradient' in ensembles.RIVALS and label('last_gradient:20') == 'last_gradient (20)'\n"
+    )
+    chosen = ["test_names.py", "test_ensembles.py", "-k", "names or (copy and last_gradient)"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode == 0 and "3 passed" in run.stdout, run.stdout + run.stderr

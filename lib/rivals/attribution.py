@@ -168,8 +168,7 @@ class Attribution:
         rows = []
         for name in names:
             vectors = self.features(name)
-            accuracy = features.knn_accuracy(vectors, self.dataset)
-            rows.append((name, vectors.train.shape[1], accuracy, len(vectors.test)))
+            rows.append((name, vectors.train.shape[1], features.knn_accuracy(vectors, self.dataset), len(vectors.test)))
         return pd.DataFrame(rows, columns=["features", "size", "knn_accuracy", "n"])
 
     @property

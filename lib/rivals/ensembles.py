@@ -84,8 +84,8 @@ def from_subsets(
     dataset: Dataset,
     targets: Sequence[int],
     sizes: Sequence[int],
-    observe: Callable[[int], tuple[np.ndarray, np.ndarray]],
-    device: str = "cpu",
+    observe: Callable,
+    device="cpu",
     **settings,
 ) -> dict[int, Scored]:
     """By size, the scores read from the first models on random subsets. Otherwise as `from_networks`.
