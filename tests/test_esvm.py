@@ -5,13 +5,14 @@ import pytest
 from sklearn.svm import LinearSVC
 
 from lib import esvm
+from lib.engine import svm
 
 
 def reference(target: np.ndarray, negatives: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The authors' call: decision values (n,) and v = (weights, intercept)."""
-    svm = LinearSVC(C=0.1, tol=1e-6, max_iter=10_000, class_weight="balanced", random_state=0)
-    svm.fit(np.vstack([target, negatives]), np.arange(1 + len(negatives)) == 0)
-    return svm.decision_function(negatives), np.append(svm.coef_[0], svm.intercept_[0])
+    model = LinearSVC(C=0.1, tol=1e-6, max_iter=10_000, class_weight="balanced", random_state=0)
+    model.fit(np.vstack([target, negatives]), np.arange(1 + len(negatives)) == 0)
+    return model.decision_function(negatives), np.append(model.coef_[0], model.intercept_[0])
 
 
 def objective(v: np.ndarray, target: np.ndarray, negatives: np.ndarray) -> float:
@@ -45,12 +46,19 @@ def test_no_worse_than_linear_svc_and_the_same_ranking(n, d):
             assert ours <= objective(v, target, negatives) * (1 + 1e-6)
 
 
+def test_the_definition_is_the_authors_call():
+    targets, negatives = features(3, 20, seed=1), features(100, 20)
+    expected = [reference(target, negatives)[0] for target in targets]
+    np.testing.assert_allclose(esvm.by_definition(targets, negatives), expected, atol=1e-5)
+    np.testing.assert_allclose(esvm.decision_values(targets, negatives), expected, atol=1e-4)
+
+
 def test_the_solution_is_stationary():
     """At the optimum v = 2 c (its loss) z of the target, minus the same of the negatives."""
     target, negatives = features(1, 30, seed=1), features(400, 30)
     values = esvm.decision_values(target, negatives)[0]
     v = solution(values, negatives)
-    c_target, c_negative = esvm.weights(len(negatives))
+    c_target, c_negative = svm.weights(len(negatives), esvm.C)
     z_target, z = np.append(target[0], 1), np.hstack([negatives, np.ones((400, 1))])
     gradient = v - 2 * c_target * max(0, 1 - v @ z_target) * z_target + 2 * c_negative * np.maximum(0, 1 + z @ v) @ z
     np.testing.assert_allclose(gradient, 0, atol=1e-8)
@@ -62,7 +70,7 @@ def test_together_or_alone_or_in_batches_is_the_same(monkeypatch):
     alone = np.concatenate([esvm.decision_values(target[None], negatives) for target in targets])
     np.testing.assert_allclose(together, alone, atol=1e-12)
     for size in ("BATCH", "ROWS"):
-        monkeypatch.setattr(esvm, size, 3)
+        monkeypatch.setattr(svm, size, 3)
         np.testing.assert_allclose(together, esvm.decision_values(targets, negatives), atol=1e-12)
 
 
@@ -71,7 +79,7 @@ def test_the_search_only_saves_time(monkeypatch, found):
     targets, negatives = features(4, 16, seed=2), features(300, 16)
     expected = esvm.decision_values(targets, negatives)
     active = np.random.default_rng(0).random((4, 301)) < {"all": 1, "none": 0, "random": 0.5}[found]
-    monkeypatch.setattr(esvm, "_search", lambda samples, own, c: active)
+    monkeypatch.setattr(svm, "_search", lambda samples, own, c: active)
     np.testing.assert_allclose(esvm.decision_values(targets, negatives), expected, atol=1e-12)
 
 

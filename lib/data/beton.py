@@ -108,7 +108,9 @@ def verified(dataset: Dataset, path: Path) -> dict:
     Raises FileNotFoundError where there is no whole file, ValueError where it is another dataset's or damaged.
     """
     if not (path.exists() and _about(path).exists()):
-        raise FileNotFoundError(f"{path} and {_about(path).name} are not both there; write them with lib.beton.write")
+        raise FileNotFoundError(
+            f"{path} and {_about(path).name} are not both there; write them with lib.data.beton.write"
+        )
     try:
         content = json.loads(_about(path).read_text(encoding="utf-8"))
         checksum, sha256, *_ = (content[key] for key in ("dataset", "sha256", "jpeg", "mean", "std"))
