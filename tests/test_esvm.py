@@ -10,9 +10,9 @@ from lib.engine import svm
 
 def reference(target: np.ndarray, negatives: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The authors' call: decision values (n,) and v = (weights, intercept)."""
-    svm = LinearSVC(C=0.1, tol=1e-6, max_iter=10_000, class_weight="balanced", random_state=0)
-    svm.fit(np.vstack([target, negatives]), np.arange(1 + len(negatives)) == 0)
-    return svm.decision_function(negatives), np.append(svm.coef_[0], svm.intercept_[0])
+    model = LinearSVC(C=0.1, tol=1e-6, max_iter=10_000, class_weight="balanced", random_state=0)
+    model.fit(np.vstack([target, negatives]), np.arange(1 + len(negatives)) == 0)
+    return model.decision_function(negatives), np.append(model.coef_[0], model.intercept_[0])
 
 
 def objective(v: np.ndarray, target: np.ndarray, negatives: np.ndarray) -> float:
@@ -44,6 +44,13 @@ def test_no_worse_than_linear_svc_and_the_same_ranking(n, d):
         if n > d + 1:
             ours = objective(solution(values, negatives), target, negatives)
             assert ours <= objective(v, target, negatives) * (1 + 1e-6)
+
+
+def test_the_definition_is_the_authors_call():
+    targets, negatives = features(3, 20, seed=1), features(100, 20)
+    expected = [reference(target, negatives)[0] for target in targets]
+    np.testing.assert_allclose(esvm.by_definition(targets, negatives), expected, atol=1e-5)
+    np.testing.assert_allclose(esvm.decision_values(targets, negatives), expected, atol=1e-4)
 
 
 def test_the_solution_is_stationary():
