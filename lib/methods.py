@@ -1,12 +1,13 @@
 """A method by its name, in this one place: what the name means, and its label, colour and line in figures and tables.
 
 A name is NAME[:MODELS][@NETWORK][:all]. NAME is features and a distance ("moco_esvm", "pixels_l2"), "random", or a
-competing method of `lib.rivals`, followed by its number of models ("trak:20"): networks under study, or other ones
-of the profile ("trak:20@vit"). A ranking stays within the target's class unless the name ends in ":all". What a method
-computes stands in `lib.rivals.attribution`; here is nothing but names.
+competing method, followed by its number of models ("trak:20"): networks under study, or other ones of the profile
+("trak:20@vit"). A ranking stays within the target's class unless the name ends in ":all". What a method computes, and
+which there are, stands in `lib.rivals`: a new one is a file there. What the tables below lack is shown by its name.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 OURS, RANDOM = "moco_esvm", "random"
@@ -32,10 +33,7 @@ DISTANCES = {  # name: (label, line)
     "l2": ("L2", DASHED),
     "cosine": ("cosine", DOTTED),
     "esvm": ("exemplar SVM", SOLID),
-    "esvm_c0.001": ("exemplar SVM, C 0.001", SOLID),
-    "esvm_c0.01": ("exemplar SVM, C 0.01", SOLID),
-    "esvm_c1": ("exemplar SVM, C 1", SOLID),
-    "esvm_c10": ("exemplar SVM, C 10", SOLID),
+    **{f"esvm_c{c}": (f"exemplar SVM, C {c}", SOLID) for c in ("0.001", "0.01", "1", "10")},
     "esvm_unit": ("exemplar SVM, unit length", SOLID),
     "mahalanobis": ("Mahalanobis", DASH_DOT),
     "ridge": ("exemplar ridge", DASH_DOT),
@@ -66,14 +64,23 @@ DRAWN = {  # those that are drawn otherwise than their parts say
     RANDOM: ("random in the class", GREY, (0, (5, 1, 1, 1, 1, 1))),
     f"{RANDOM}:all": ("random, all classes", "0.7", DOTTED),
 }
-NETWORKS = {
-    "resnet9": "ResNet-9",
-    "mobilenetv2": "MobileNetV2",
-    "mobilenetv2_shallow": "MobileNetV2, shallow",
-    "resnet18": "ResNet-18",
-    "vit": "ViT",
-}
-FORM = re.compile(r"([^:@]+)(?::(\d+))?(?:@(\w+))?(:all)?")
+
+
+class Labels(dict):
+    """Labels by name; what has none is shown by its name."""
+
+    def __missing__(self, name: str) -> str:
+        return name
+
+
+NETWORKS = Labels(
+    resnet9="ResNet-9",
+    mobilenetv2="MobileNetV2",
+    mobilenetv2_shallow="MobileNetV2, shallow",
+    resnet18="ResNet-18",
+    vit="ViT",
+)
+FORM = re.compile(r"([^:@]+)(?::([1-9]\d*)(?:@(\w+))?)?(:all)?")
 
 
 @dataclass(frozen=True)
@@ -89,21 +96,24 @@ class Method:
 
 
 def parse(name: str) -> Method:
-    """What a name means; ValueError where it is no method's. Whether a profile has it, `Attribution.parse` says."""
-    parts = FORM.fullmatch(name)
-    stem, models, network, everywhere = parts.groups() if parts else (name, None, None, None)
-    if stem in RIVALS and models:
-        return Method(stem, models=int(models), network=network, same_class=not everywhere)
-    if parts and not (models or network):
+    """What a name says; ValueError where it says nothing. Whether there is such a method, `Attribution.parse` knows."""
+    if parts := FORM.fullmatch(name):
+        stem, models, network, everywhere = parts.groups()
+        if models:
+            return Method(stem, models=int(models), network=network, same_class=not everywhere)
         for feature in FEATURES:
-            distance = stem.removeprefix(f"{feature}_")
-            if distance != stem and distance in DISTANCES:
-                return Method(stem, feature, distance, same_class=not everywhere)
+            if stem.startswith(f"{feature}_"):
+                return Method(stem, feature, stem.removeprefix(f"{feature}_"), same_class=not everywhere)
         if stem == RANDOM:
             return Method(stem, same_class=not everywhere)
-    raise ValueError(
-        f"unknown method {name!r}; give features and a distance ({', '.join(FEATURES)}; {', '.join(DISTANCES)}) like "
-        f"{OURS}, or {RANDOM}, or a competing method with its number of models like trak:20 ({', '.join(RIVALS)}), "
+    raise unknown(name)
+
+
+def unknown(name: str, distances: Iterable[str] = DISTANCES, rivals: Iterable[str] = RIVALS) -> ValueError:
+    """The error that a name is no method's, with the parts that there are."""
+    return ValueError(
+        f"unknown method {name!r}; give features and a distance ({', '.join(FEATURES)}; {', '.join(distances)}) like "
+        f"{OURS}, or {RANDOM}, or a competing method with its number of models like trak:20 ({', '.join(rivals)}), "
         f"behind it @ and another network of the profile if it is to look into that; last, :all to rank all classes"
     )
 
@@ -122,9 +132,10 @@ def look(name: str) -> tuple:
         return RIVALS[name]
     method = parse(name)
     if method.features:
-        (features, colour), (distance, line) = FEATURES[method.features], DISTANCES[method.distance]
-        return f"{features}, {distance}", colour, line
-    shown, colour, line = RIVALS[method.stem]
+        features, colour = FEATURES[method.features]
+        distance, line = DISTANCES.get(method.distance, (method.distance, SOLID))
+        return f"{features}, {distance}", colour if method.distance in DISTANCES else DARK, line
+    shown, colour, line = RIVALS.get(method.stem, (method.stem, DARK, SOLID))
     network = f" of {NETWORKS[method.network]}" if method.network else ""
     return f"{shown} ({method.models}){network}", colour, line
 

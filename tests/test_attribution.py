@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import distances, features, methods, profiles, study
+from lib import features, profiles, study
 from lib.features import FeatureRecipe
 from lib.methods import Method
-from lib.rivals import attribution, ensembles
+from lib.rivals import attribution, datamodels, ensembles
 from lib.study import Study
 
 RANKED = ("moco_esvm", "moco_l2", "supervised_l2", "pixels_cosine", "random")
@@ -164,7 +164,7 @@ def test_settings_of_trak_and_published_models_reach_their_methods_and_are_kept_
         asked.append((name, sizes, settings))
         return {size: ensembles.Scored(np.full((5, n_train), float(size), np.float32), 0.0) for size in sizes}
 
-    def from_networks(name, dataset, recipe, targets, sizes, device, **settings):
+    def from_networks(name, dataset, recipe, targets, sizes, device="cpu", **settings):
         return scored(name, sizes, settings)
 
     def from_subsets(name, dataset, targets, sizes, observe, device, **settings):
@@ -172,7 +172,7 @@ def test_settings_of_trak_and_published_models_reach_their_methods_and_are_kept_
 
     monkeypatch.setattr(ensembles, "from_networks", from_networks)
     monkeypatch.setattr(ensembles, "from_subsets", from_subsets)
-    monkeypatch.setattr("lib.rivals.datamodels.published_weights", lambda path, dataset: np.array([[path] * 100]))
+    monkeypatch.setattr(datamodels, "published_weights", lambda path, dataset: np.array([[path] * 100]))
     monkeypatch.setattr(attribution.subsets, "published", lambda *paths: paths[:2])
     monkeypatch.setattr(attribution, "fetch", lambda name: f"file of {name}")
     others = {"published_subsets": ("masks", "margins"), "published_datamodels": "weights", "subset_models": (10, 14)}
@@ -191,18 +191,29 @@ def test_settings_of_trak_and_published_models_reach_their_methods_and_are_kept_
     assert len(list((changed.folder / "scores").glob("trak-*.npz"))) == 2
 
 
-def test_every_rival_and_every_distance_has_its_label():
-    assert set(methods.RIVALS) == set(ensembles.RIVALS)
-    assert set(methods.DISTANCES) == set(distances.DISTANCES | ensembles.DISTANCES)
-    assert not distances.DISTANCES.keys() & ensembles.DISTANCES.keys()
-    assert set(methods.SUBSET_METHODS) == {
-        name for name, rival in ensembles.RIVALS.items() if rival.trained_on == ensembles.SUBSETS
-    }
+def test_a_distance_and_a_rival_that_the_tables_lack(opened, monkeypatch):
+    """They need no more than their entries: names, numbers of models, costs and scores follow."""
+
+    def correlation(targets, train):
+        return np.corrcoef(targets, train)[: len(targets), len(targets) :]
+
+    monkeypatch.setitem(ensembles.DISTANCES, "correlation", correlation)
+    for name, trained_on in (("looking", "all images"), ("reading", ensembles.SUBSETS)):
+        monkeypatch.setitem(ensembles.RIVALS, name, ensembles.Rival(lambda *_: np.eye(5, 500), trained_on))
+    vectors, scores = opened.features("moco"), opened.scores("moco_correlation:all")
+    expected = np.corrcoef(vectors.test[opened.targets[0]], vectors.train[7])[0, 1]
+    assert scores[0, 7] == pytest.approx(expected, rel=1e-4)
+    assert [opened.scores(name).shape for name in ("looking:2", "reading:12")] == [(5, 500)] * 2
+    assert opened.seconds("reading:12") > 12 * opened.subset_seconds
+    with pytest.raises(ValueError, match="profile smoke has reading with 10, 12 models"):
+        opened.parse("reading:2")
+    with pytest.raises(ValueError, match="unknown method 'trax:2'; give .*correlation.*looking, reading"):
+        opened.parse("trax:2")
 
 
 def test_models_on_subsets_are_trained_once_and_read_as_they_are(opened):
     masks, margins = opened.subset_margins(range(12))
     margins = margins[:, opened.targets].astype(float)
     for models in (10, 12):
-        expected = ensembles.datamodels.empirical_influence(masks[:models], margins[:models]).astype(np.float32)
+        expected = datamodels.empirical_influence(masks[:models], margins[:models]).astype(np.float32)
         np.testing.assert_array_equal(opened.scores(f"empirical_influence:{models}:all"), expected)

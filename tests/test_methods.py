@@ -3,7 +3,20 @@
 import pytest
 
 from lib import distances, features, nets
-from lib.methods import DISTANCES, FEATURES, NETWORKS, OURS, RIVALS, Method, label, look, parse
+from lib.methods import (
+    DARK,
+    DISTANCES,
+    FEATURES,
+    NETWORKS,
+    OURS,
+    RIVALS,
+    SOLID,
+    SUBSET_METHODS,
+    Method,
+    label,
+    look,
+    parse,
+)
 from lib.rivals import ensembles
 
 
@@ -17,13 +30,15 @@ from lib.rivals import ensembles
         ("random", Method("random")),
         ("trak:20", Method("trak", models=20)),
         ("trak:5@vit:all", Method("trak", models=5, network="vit", same_class=False)),
+        ("moco_correlation", Method("moco_correlation", "moco", "correlation")),
+        ("last_gradient:20", Method("last_gradient", models=20)),
     ],
 )
 def test_parsed(name, method):
     assert parse(name) == method
 
 
-@pytest.mark.parametrize("name", ["", "moco", "moco_l3", "trak", "trak:", "trak:x", "moco_l2:5", "random@vit", "x:all"])
+@pytest.mark.parametrize("name", ["", "moco", "moko_l2", "trak", "trak:", "trak:x", "trak:0", "random@vit", "x:all"])
 def test_what_is_no_method_is_named_with_the_ones_there_are(name):
     with pytest.raises(ValueError, match=f"unknown method '{name}'; give features and a distance .*esvm.*trak:20"):
         parse(name)
@@ -40,16 +55,26 @@ def test_what_is_no_method_is_named_with_the_ones_there_are(name):
         ("dino_esvm_c0.01", "DINO, exemplar SVM, C 0.01"),
         ("simclr", "SimCLR features"),
         ("k_reciprocal", "k-reciprocal"),
+        ("moco_correlation", "MoCo, correlation"),
+        ("last_gradient:20@mlp", "last_gradient (20) of mlp"),
     ],
 )
 def test_labels(name, shown):
     assert label(name) == shown
 
 
-def test_every_part_of_a_method_has_a_name():
-    assert set(FEATURES) == set(features.TRAINED) and set(NETWORKS) == set(nets.ARCHITECTURES)
-    assert set(DISTANCES) == {*distances.DISTANCES, *ensembles.DISTANCES}
-    assert set(RIVALS) == set(ensembles.RIVALS)
+@pytest.mark.parametrize("name", ["moco_correlation", "last_gradient:20"])
+def test_what_has_no_look_is_a_dark_solid_line(name):
+    assert look(name)[1:] == (DARK, SOLID)
+
+
+def test_no_name_is_shown_that_is_nothing():
+    """The tables of names are read where there is no time to import what has the names."""
+    assert set(FEATURES) == set(features.TRAINED) and len(NETWORKS.keys() & nets.ARCHITECTURES.keys()) == len(NETWORKS)
+    assert DISTANCES.keys() <= distances.DISTANCES.keys() | ensembles.DISTANCES.keys()
+    assert not distances.DISTANCES.keys() & ensembles.DISTANCES.keys()
+    on_subsets = {name for name, rival in ensembles.RIVALS.items() if rival.trained_on == ensembles.SUBSETS}
+    assert RIVALS.keys() <= ensembles.RIVALS.keys() and set(SUBSET_METHODS) == on_subsets & RIVALS.keys()
 
 
 def test_no_two_methods_of_a_figure_look_alike():

@@ -19,8 +19,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib import data, features, profiles, report, retrain
-from lib.data import RESULTS, Dataset, manifest
-from lib.engine.counting import RECORD, Count, CountingDriver, Tally
+from lib.data import MANIFEST, RESULTS, Dataset, Entry, find, places
+from lib.engine import RECORD, Count, CountingDriver, Tally
 from lib.methods import FEATURES, RANDOM, SUBSET_METHODS, Method
 from lib.profiles import LAPTOP, PAPER, PAPER_IMAGENET, PROFILES, Profile
 from lib.report import operations, page, plots, stats
@@ -42,7 +42,7 @@ EXPLAINED = (
 
 def stand_in(profile: Profile) -> Dataset:
     """A dataset of the profile's shapes that takes next to no memory: all its pixels are one."""
-    shape, (n_classes, *per_class) = manifest.find(profile.dataset).shape, profiles.class_sizes(profile)
+    shape, (n_classes, *per_class) = find(profile.dataset).shape, profiles.class_sizes(profile)
     labels = [np.tile(np.arange(n_classes), n) for n in per_class]
     images = [np.broadcast_to(np.uint8(0), (len(of_split), *shape)) for of_split in labels]
     dataset = Dataset(profile.dataset, images[0], labels[0], images[1], labels[1], tuple(map(str, range(n_classes))))
@@ -215,7 +215,7 @@ def text(profile: Profile, studies: Sequence[DryStudy]) -> str:
     """The plan of a page that has opened these studies."""
     items = {purpose: item for study in studies for purpose, item in study.items().items()}
     reads = dict.fromkeys(name for study in studies for name in study.reads())
-    needed = [whereabouts(manifest.find(name)) for name in reads] or ["  the tables of the figures under results/"]
+    needed = [whereabouts(find(name)) for name in reads] or ["  the tables of the figures under results/"]
     parts = [checked(profile), "\n".join(["Needed:", *needed]), table(items) if items else "Nothing is trained."]
     return "\n\n".join([*parts, *([references()] if items else [])])
 
@@ -233,13 +233,13 @@ def checked(profile: Profile) -> str:
     )
 
 
-def whereabouts(entry: manifest.Entry) -> str:
+def whereabouts(entry: Entry) -> str:
     """One line about an entry. Files are looked for and not read."""
     size = f"{entry.bytes / 1e6:,.1f} MB" if entry.bytes else "size not published"
     pinned = "sha256 pinned" if entry.sha256 else f"md5 {entry.md5}" if entry.md5 else "no checksum is pinned yet"
-    here = [name for name, folder in manifest.places().items() if entry.file and (folder / entry.file).is_file()]
+    here = [name for name, folder in places().items() if entry.file and (folder / entry.file).is_file()]
     if entry.path:
-        path = manifest.MANIFEST.parent / Path(entry.path).expanduser()
+        path = MANIFEST.parent / Path(entry.path).expanduser()
         where = "is here" if path.exists() else f"is not here: {entry.manual}"
     elif here:
         where = f"is in the {here[0]}"
@@ -275,7 +275,7 @@ def references() -> str:
     """Where the speeds come from, with the arithmetic."""
     lines = []
     for seconds, profile, source in A100:
-        recipe, n_train = profile.recipe, manifest.find(profile.dataset).images[0]
+        recipe, n_train = profile.recipe, find(profile.dataset).images[0]
         total = operations.of_training(recipe, stand_in(profile))
         lines.append(
             f"  NVIDIA A100: {total / n_train / recipe.epochs / 1e9:.2f} GFLOP an image and step x {n_train} images x "

@@ -5,8 +5,8 @@ paper lets TRAK and Datamodels choose from all classes of CIFAR-10.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +21,23 @@ from lib.profiles import Profile
 HALF = 0.5  # of the training images: what the models on random subsets see that methods are fitted to
 
 
+def ensembles():
+    """The module of that name: imported here, since it brings libraries that take seconds."""
+    from lib.rivals import ensembles
+
+    return ensembles
+
+
+def on_subsets(competitor: str) -> bool:
+    """Whether a competing method is read from models on random subsets."""
+    if competitor in methods.RIVALS:
+        return competitor in SUBSET_METHODS
+    return ensembles().RIVALS[competitor].trained_on == ensembles().SUBSETS
+
+
 def sizes(profile: Profile, competitor: str) -> tuple[int, ...]:
     """The numbers of models that a competing method is computed for."""
-    if competitor in SUBSET_METHODS:
+    if on_subsets(competitor):
         return profile.subset_models
     return profile.ensembles if competitor == "trak" else profile.ensembles[-1:]
 
@@ -46,6 +60,10 @@ class Attribution:
     def parse(self, name: str) -> Method:
         """ValueError where there is no such method, or not with that number of models or that network."""
         method = methods.parse(name)
+        part, known = (method.stem, "RIVALS") if method.models else (method.distance, "DISTANCES")
+        if part is not None and part not in getattr(methods, known) and part not in getattr(ensembles(), known):
+            further = ensembles().DISTANCES, ensembles().RIVALS
+            raise methods.unknown(name, methods.DISTANCES | further[0], methods.RIVALS | further[1])
         if method.models and method.models not in (known := sizes(self.profile.on(method.network), method.stem)):
             raise ValueError(
                 f"unknown method {name!r}: profile {self.profile.name} has {method.stem} with "
@@ -59,10 +77,12 @@ class Attribution:
         without: for each target a class whose images are left out: those mislabelled as it carry that label already.
         """
         method = self.parse(name)
-        if without is not None and not method.same_class:
-            left_out = without[:, None] == self.dataset.train_labels
-            return distances.ranking(np.where(left_out, -np.inf, self._scores(method)), self.profile.k_max)
-        return self._compared(method)["ranking"] if method.features else self._ranking(method)
+        if method.features and (without is None or method.same_class):
+            return self._compared(method)["ranking"]
+        scores = self._scores(method)
+        if without is not None:
+            scores = np.where(without[:, None] == self.dataset.train_labels, -np.inf, scores)
+        return distances.ranking(scores, self.profile.k_max)
 
     def scores(self, name: str) -> np.ndarray:
         """Scores (n_targets, n_train) float32, higher = more supportive; -inf where the method does not rank."""
@@ -78,19 +98,18 @@ class Attribution:
             return float(self._features(method.features)["seconds"] + self._compared(method)["seconds"])
         if not method.models:
             return 0.0
-        reading = float(self._competing(method)[f"{method.models}_seconds"])
-        training = self.on(method.network).subset_seconds if method.stem in SUBSET_METHODS else 0
-        return reading + method.models * training
+        training = self.on(method.network).subset_seconds if on_subsets(method.stem) else 0
+        return float(self._competing(method)[f"{method.models}_seconds"]) + method.models * training
 
     def stored_bytes(self, name: str) -> int:
-        """What has to be kept to attribute further targets; see `lib.rivals.stored_bytes`."""
+        """What has to be kept to attribute further targets."""
         method = self.parse(name)
         if method.features:
             return features.stored_bytes(self.dataset, self.profile.features(method.features))
         if not method.models:
             return 0
         recipe, settings = self.profile.network(method.network), self._settings(method.stem)
-        return self._rivals.stored_bytes(method.stem, self.dataset, recipe, method.models, **settings)
+        return ensembles().stored_bytes(method.stem, self.dataset, recipe, method.models, **settings)
 
     def on(self, network: str | None) -> "Attribution":
         """The same, where the competing methods look into another network of the profile; None: the one under study."""
@@ -154,12 +173,6 @@ class Attribution:
         return pd.DataFrame(rows, columns=["features", "size", "knn_accuracy", "n"])
 
     @property
-    def _rivals(self):
-        from lib.rivals import ensembles  # here, since it brings libraries that take seconds to import
-
-        return ensembles
-
-    @property
     def _labels(self) -> tuple[np.ndarray, np.ndarray]:
         """Those of the targets (n_targets,) and of the training images (n_train,)."""
         return self.dataset.test_labels[self.targets], self.dataset.train_labels
@@ -169,24 +182,21 @@ class Attribution:
 
     def _features(self, name: str) -> dict[str, np.ndarray]:
         """train (n_train, d), test (n_test, d), and the seconds that they took."""
-        recipe = self.profile.features(name)
+        recipe, device = self.profile.features(name), self.driver.device
 
         def extract() -> dict[str, np.ndarray]:
-            return asdict(features.extract(self.dataset, recipe, self.driver.device))
+            return vars(features.extract(self.dataset, recipe, device))
 
         if recipe.method == "pixels":  # nothing is learnt: not worth a file, and costs next to nothing
             return extract() | {"seconds": np.array(0.0)}
         identity = {"dataset": self.dataset.checksum, "recipe": recipe.identity}
-        return cache.arrays(self.folder / "features", name, identity, self._timed(extract))
-
-    def _ranking(self, method: Method) -> np.ndarray:
-        return distances.ranking(self._scores(method), self.profile.k_max)
+        return cache.arrays(self.folder / "features", name, identity, lambda: self._timed(extract))
 
     def _scores(self, method: Method) -> np.ndarray:
         labels, train_labels = self._labels
         if method.features:
             vectors = self.features(method.features)
-            distance = distances.DISTANCES.get(method.distance) or self._rivals.DISTANCES[method.distance]
+            distance = distances.DISTANCES.get(method.distance) or ensembles().DISTANCES[method.distance]
             pair = vectors.test[self.targets], vectors.train
             return distances.scores(distance, *pair, labels, train_labels, method.same_class)
         if method.models:
@@ -218,8 +228,11 @@ class Attribution:
             "k_max": self.profile.k_max,
         }
         self.features(method.features)  # not in the time of the comparison
-        rank = self._timed(lambda: {"targets": self.targets, "ranking": self._ranking(method)})
-        return cache.arrays(self.folder / "rankings", name, identity, rank)
+
+        def compare() -> dict[str, np.ndarray]:
+            return {"targets": self.targets, "ranking": distances.ranking(self._scores(method), self.profile.k_max)}
+
+        return cache.arrays(self.folder / "rankings", name, identity, lambda: self._timed(compare))
 
     def _competing(self, method: Method) -> dict[str, np.ndarray]:
         """Scores (n_targets, n_train) of all classes for each number of models, "20", and the seconds, "20_seconds"."""
@@ -235,11 +248,11 @@ class Attribution:
         }
         if settings:
             identity["settings"] = settings
-        if name in SUBSET_METHODS and profile.published_subsets:
+        if on_subsets(name) and profile.published_subsets:
             identity["published"] = [*profile.published_subsets, profile.published_datamodels]
 
         def score() -> dict[str, np.ndarray]:
-            scored = self._from_subsets(name) if name in SUBSET_METHODS else self._from_networks(name)
+            scored = self._from_subsets(name) if on_subsets(name) else self._from_networks(name)
             seconds = {f"{size}_seconds": np.array(one.seconds) for size, one in scored.items()}
             return {str(size): one.scores for size, one in scored.items()} | seconds
 
@@ -247,7 +260,7 @@ class Attribution:
 
     def _from_networks(self, name: str) -> dict:
         arguments = name, self.dataset, self.profile.recipe, self.targets, sizes(self.profile, name)
-        return self._rivals.from_networks(*arguments, device=self.driver.device, **self._settings(name))
+        return ensembles().from_networks(*arguments, self.driver.device, **self._settings(name))
 
     def _from_subsets(self, name: str) -> dict:
         """From published models where the profile names some, and others' Datamodels of the most of them."""
@@ -258,24 +271,18 @@ class Attribution:
                 return subsets.published(*map(fetch, profile.published_subsets), self.dataset)
             return self.subset_margins(range(n))
 
-        def read(models: tuple[int, ...], **settings) -> dict:
-            where = observe, self.driver.device
-            return self._rivals.from_subsets(name, self.dataset, self.targets, models, *where, **settings)
-
-        if name != "datamodels" or not (profile.published_subsets and profile.published_datamodels):
-            return read(models)
+        where = {"observe": observe, "device": self.driver.device}
+        read = partial(ensembles().from_subsets, name, self.dataset, self.targets, **where)
+        if name != "datamodels" or not profile.published_datamodels:
+            return read(sizes=models)
         from lib.rivals.datamodels import published_weights
 
         weights = published_weights(fetch(profile.published_datamodels), self.dataset)
-        fewer = read(models[:-1]) if models[1:] else {}
-        return fewer | read(models[-1:], weights=weights[:, self.targets].T)
+        fewer = read(sizes=models[:-1]) if models[1:] else {}
+        return fewer | read(sizes=models[-1:], weights=weights[:, self.targets].T)
 
-    def _timed(self, make: Callable[[], dict[str, np.ndarray]]) -> Callable[[], dict[str, np.ndarray]]:
-        """`make`, with the seconds that it took among what it returns."""
-
-        def timed() -> dict[str, np.ndarray]:
-            now = clock(self.driver.device)
-            start = now()
-            return make() | {"seconds": np.array(now() - start)}
-
-        return timed
+    def _timed(self, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """What it makes, and the seconds that it took."""
+        now = clock(self.driver.device)
+        start = now()
+        return make() | {"seconds": np.array(now() - start)}

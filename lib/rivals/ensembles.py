@@ -1,8 +1,8 @@
 """Competing attribution methods: each a function from one network and images, or from models on subsets, to scores.
 
 A file here is a family of them. Its dict RIVALS names each and says in what it differs from the others (see `Rival`);
-a dict DISTANCES adds distances between features. A new one is a new file, and its label in `lib.methods`. What all of
-them share is below: the networks of an ensemble, their combination, what it costs, and checks.
+a dict DISTANCES adds distances between features. A new one is a new file; a label stands in `lib.methods`, where it is
+to be in a figure. What all of them share is below: the networks of an ensemble, their combination, cost, and checks.
 
     from_networks("trak", dataset, recipe, targets, sizes=(1, 5, 20))        {size: scores and seconds}
     from_subsets("datamodels", dataset, targets, (100, 200), observe)        {size: scores and seconds}
@@ -47,33 +47,26 @@ class Scored:
 
 
 def from_networks(
-    name: str,
-    dataset: Dataset,
-    recipe: Recipe,
-    targets: Sequence[int],
-    sizes: Sequence[int],
-    seed: int = 0,
-    device: str = "cpu",
-    **settings,
+    name: str, dataset: Dataset, recipe: Recipe, targets: Sequence[int], sizes: Sequence[int], device="cpu", **settings
 ) -> dict[int, Scored]:
     """By size, the scores of the ensemble of the first networks of one set of trainings: at the cost of the largest.
 
-    targets: test ids. settings: those of the rival's function that are not to be its defaults. seed: of the networks.
+    targets: test ids. settings: those of the rival's function that are not to be its defaults.
     Raises ValueError before anything is trained where an argument does not fit, and after it where scores are not
     finite or do not tell the training images apart.
     """
-    rival, targets = _checked(name, False, dataset, targets, sizes, device, settings)
-    if not (isinstance(seed, Integral) and seed >= 0):
-        raise ValueError(f"seed={seed!r} must be a whole number of at least 0")
+    rival, targets = _checked(name, dataset, targets, sizes, device, settings)
+    if rival.trained_on == SUBSETS:
+        raise ValueError(f"{name} is trained on {SUBSETS}; use from_subsets")
     nets.check(recipe)
-    trainings = networks.trainings(dataset, recipe, max(sizes), seed, rival.trained_on == HALVES)
+    trainings = networks.trainings(dataset, recipe, max(sizes), rival.trained_on == HALVES)
     check(dataset, trainings[0])
     rival.check(dataset, recipe, **settings)
     if rival.checkpoints > (steps := networks.n_steps(dataset, trainings[0])):
         raise ValueError(f"{name} looks at {rival.checkpoints} of the {steps} steps of a training; train longer")
 
     def looked_into() -> Iterator:
-        inputs = networks.inputs(dataset, targets, device, seed)
+        inputs = networks.inputs(dataset, targets, device)
         progress = tqdm(trainings, desc="networks", unit="network", delay=5, mininterval=5, leave=False)
         for i, training in enumerate(progress):
             of_this = replace(inputs, network=i)
@@ -100,7 +93,9 @@ def from_subsets(
     observe: number of models -> masks (n_models, n_train) bool, margins (n_models, n_test). Asked once, for the largest
     size; that is no part of the seconds.
     """
-    rival, targets = _checked(name, True, dataset, targets, sizes, device, settings)
+    rival, targets = _checked(name, dataset, targets, sizes, device, settings)
+    if rival.trained_on != SUBSETS:
+        raise ValueError(f"{name} is trained on {rival.trained_on}; use from_networks")
     masks, margins = observe(max(sizes))
     if max(sizes) > len(masks):
         raise ValueError(f"sizes={tuple(sizes)} exceed the {len(masks)} models on random subsets; lower them")
@@ -122,21 +117,11 @@ def stored_bytes(name: str, dataset: Dataset, recipe: Recipe, n_models: int, **s
     return n_models * (weights + rival.kept(dataset, **settings))
 
 
-def _checked(
-    name: str,
-    on_subsets: bool,
-    dataset: Dataset,
-    targets: Sequence[int],
-    sizes: Sequence[int],
-    device: str,
-    settings: dict,
-) -> tuple[Rival, np.ndarray]:
+def _checked(name: str, dataset: Dataset, targets, sizes, device: str, settings: dict) -> tuple[Rival, np.ndarray]:
     """The rival, and the targets (n_targets,); ValueError where an argument does not fit."""
     if name not in RIVALS:
         raise ValueError(f"unknown method {name!r}; choose one of {', '.join(RIVALS)}")
     rival, targets, n_test = RIVALS[name], np.asarray(targets), len(dataset.test_labels)
-    if (rival.trained_on == SUBSETS) != on_subsets:
-        raise ValueError(f"{name} is trained on {rival.trained_on}; use from_{'networks' if on_subsets else 'subsets'}")
     if targets.ndim != 1 or not len(targets) or not np.issubdtype(targets.dtype, np.integer):
         raise ValueError(f"targets of shape {targets.shape}, {targets.dtype}, are no test ids; give a list of integers")
     outside = targets[(targets < 0) | (targets >= n_test)]
@@ -157,23 +142,20 @@ def _checked(
 def _scored(name: str, results: Iterable[tuple[int, np.ndarray]], sizes: Sequence[int], device: str) -> dict:
     """The results (size, scores) of these sizes, each when it is there: size -> Scored.
 
-    They are computed with one thread, and torch's global stream is left alone.
+    They are computed with one thread, and torch's global stream is left alone. Raises ValueError where scores are not
+    finite, or the same for all training images.
     """
     now, scored = clock(device), {}
     start = now()
     with one_thread(device), torch.random.fork_rng():
         for size, scores in results:
-            if size in sizes:
-                scored[size] = Scored(_sound(name, scores), now() - start)
+            if size not in sizes:
+                continue
+            bad = ~np.isfinite(scores).all(axis=1) | (scores == scores[:, :1]).all(axis=1)
+            if bad.any():
+                raise ValueError(
+                    f"{name}: the scores of {bad.sum()} of {len(scores)} targets are not finite or all equal; a network"
+                    f" diverged, or a setting is out of scale: lower the learning rate, or raise the regularisation"
+                )
+            scored[size] = Scored(np.ascontiguousarray(scores, dtype=np.float32), now() - start)
     return scored
-
-
-def _sound(name: str, scores: np.ndarray) -> np.ndarray:
-    """The scores as float32, if they are finite and tell the training images of every target apart."""
-    bad = ~np.isfinite(scores).all(axis=1) | (scores == scores[:, :1]).all(axis=1)
-    if bad.any():
-        raise ValueError(
-            f"{name}: the scores of {bad.sum()} of {len(scores)} targets are not finite or all equal; "
-            f"a network diverged, or a setting is out of scale: lower the learning rate, or raise the regularisation"
-        )
-    return np.ascontiguousarray(scores, dtype=np.float32)

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from lib.rivals.rival import Inputs, Rival, batches
 
 CHECKPOINTS = 5  # of TracIn
+SAME = nn.Identity()
 
 
 def grad_dot(net: nn.Module, inputs: Inputs) -> np.ndarray:
@@ -27,18 +28,18 @@ def grad_dot(net: nn.Module, inputs: Inputs) -> np.ndarray:
     Cost per network beside its training: a gradient of every image. Source: Charpiat et al., NeurIPS 2019;
     arXiv 2002.08484.
     """
-    return inner_products(net, inputs, nn.Identity())
+    return inner_products(net, inputs)
 
 
 def grad_cos(net: nn.Module, inputs: Inputs) -> np.ndarray:
     """Cosine of the gradients. Cost and source: as grad_dot."""
-    return inner_products(net, inputs, F.normalize)
+    return inner_products(net, inputs, F.normalize, F.normalize)
 
 
-def inner_products(net: nn.Module, inputs: Inputs, scale: Callable[[Tensor], Tensor]) -> np.ndarray:
-    """(n_targets, n_train) float32, of the scaled gradients of targets and training images."""
-    targets = scale(torch.cat(list(gradients(net, minus_log_odds, inputs.targets))))
-    train = map(scale, gradients(net, F.cross_entropy, inputs.train))
+def inner_products(net: nn.Module, inputs: Inputs, of_targets=SAME, of_train=SAME) -> np.ndarray:
+    """(n_targets, n_train) float32, of the gradients of targets and training images, (b, p), when so changed."""
+    targets = of_targets(torch.cat(list(gradients(net, minus_log_odds, inputs.targets))))
+    train = map(of_train, gradients(net, F.cross_entropy, inputs.train))
     return torch.cat([targets @ batch.T for batch in train], dim=1).cpu().numpy()
 
 

@@ -13,7 +13,6 @@ inverting those turns the scores upside down.
 """
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 import torch
@@ -24,7 +23,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from lib.rivals.gradients import gradients, minus_log_odds
+from lib.rivals.gradients import inner_products
 from lib.rivals.rival import Inputs, Rival
 
 DAMPING = 0.1
@@ -39,7 +38,7 @@ def influence_cg(net: nn.Module, inputs: Inputs) -> np.ndarray:
 
     Cost per network beside its training: a gradient of every image, and ITERATIONS Hessian products per target.
     """
-    return products(net, inputs, sample(inputs), partial(conjugate_gradients, damping=DAMPING, iterations=ITERATIONS))
+    return products(net, inputs, conjugate_gradients)
 
 
 def influence_arnoldi(net: nn.Module, inputs: Inputs) -> np.ndarray:
@@ -49,24 +48,14 @@ def influence_arnoldi(net: nn.Module, inputs: Inputs) -> np.ndarray:
     however many the targets. Source: Schioppa et al. 2022, arXiv 2112.03052. DEPARTURE: they drop what lies outside the
     eigenvectors' span, here it is divided by the damping.
     """
-    return products(net, inputs, sample(inputs), partial(leading_eigenvectors, damping=DAMPING, eigenpairs=EIGENPAIRS))
+    return products(net, inputs, leading_eigenvectors)
 
 
-def sample(inputs: Inputs) -> np.ndarray:
-    """HESSIAN_IMAGES random train ids, or all, of this network's own."""
-    return inputs.rng().permutation(len(inputs.train[1]))[:HESSIAN_IMAGES]
-
-
-def products(net: nn.Module, inputs: Inputs, ids: np.ndarray, solve: Callable) -> np.ndarray:
-    """(n_targets, n_train): gradients of the targets times inverse Hessian times gradients of the training images.
-
-    ids: train ids over which the Hessian is taken.
-    """
-    targets = torch.cat(list(gradients(net, minus_log_odds, inputs.targets)))
-    directions = solve(hessian(net, inputs.train[0][ids]), targets.cpu().numpy())
-    directions = torch.from_numpy(directions).to(targets)
-    train = gradients(net, F.cross_entropy, inputs.train)
-    return torch.cat([directions @ batch.T for batch in train], dim=1).cpu().numpy()
+def products(net: nn.Module, inputs: Inputs, solve: Callable) -> np.ndarray:
+    """(n_targets, n_train): gradients of the targets times inverse Hessian times gradients of the training images."""
+    ids = inputs.rng().permutation(len(inputs.train[1]))[:HESSIAN_IMAGES]
+    matrix = hessian(net, inputs.train[0][ids])
+    return inner_products(net, inputs, lambda x: torch.from_numpy(solve(matrix, x.cpu().numpy())).to(x))
 
 
 def hessian(net: nn.Module, images: Tensor) -> LinearOperator:
@@ -86,18 +75,18 @@ def hessian(net: nn.Module, images: Tensor) -> LinearOperator:
     return LinearOperator((n, n), matvec=multiply, dtype=np.float32)
 
 
-def conjugate_gradients(matrix: LinearOperator, vectors: np.ndarray, damping: float, iterations: int) -> np.ndarray:
-    """The inverse of (matrix + damping), times each of the vectors (b, p)."""
-    damped = LinearOperator(matrix.shape, matvec=lambda v: matrix @ v + damping * v, dtype=matrix.dtype)
-    return np.stack([cg(damped, vector, rtol=TOLERANCE, maxiter=iterations)[0] for vector in vectors])
+def conjugate_gradients(matrix: LinearOperator, vectors: np.ndarray) -> np.ndarray:
+    """The inverse of (matrix + DAMPING), times each of the vectors (b, p)."""
+    damped = LinearOperator(matrix.shape, matvec=lambda v: matrix @ v + DAMPING * v, dtype=matrix.dtype)
+    return np.stack([cg(damped, vector, rtol=TOLERANCE, maxiter=ITERATIONS)[0] for vector in vectors])
 
 
-def leading_eigenvectors(matrix: LinearOperator, vectors: np.ndarray, damping: float, eigenpairs: int) -> np.ndarray:
+def leading_eigenvectors(matrix: LinearOperator, vectors: np.ndarray) -> np.ndarray:
     """As conjugate_gradients, with only the largest eigenvalues of the matrix."""
     start = np.random.default_rng(0).standard_normal(len(vectors.T), dtype=np.float32)
-    values, basis = eigsh(matrix, eigenpairs, v0=start, tol=TOLERANCE)
+    values, basis = eigsh(matrix, EIGENPAIRS, v0=start, tol=TOLERANCE)
     inside = vectors @ basis
-    return inside / (values + damping) @ basis.T + (vectors - inside @ basis.T) / damping
+    return inside / (values + DAMPING) @ basis.T + (vectors - inside @ basis.T) / DAMPING
 
 
 RIVALS = {"influence_cg": Rival(influence_cg), "influence_arnoldi": Rival(influence_arnoldi)}

@@ -20,10 +20,10 @@ from lib.retrain import Recipe, Retraining, fit
 from lib.rivals.rival import Inputs
 
 
-def trainings(dataset: Dataset, recipe: Recipe, n_models: int, seed: int, halves: bool = False) -> list[Retraining]:
+def trainings(dataset: Dataset, recipe: Recipe, n_models: int, halves: bool = False) -> list[Retraining]:
     """n_models trainings on the unmodified training set; halves: each on its own random half of the images."""
     result, n = [], len(dataset.train_labels)
-    for stream in np.random.SeedSequence(seed).spawn(n_models):
+    for stream in np.random.SeedSequence(0).spawn(n_models):
         removed = np.random.default_rng(stream).permutation(n)[: n // 2 if halves else 0]
         result.append(Retraining(recipe, int(stream.generate_state(1)[0]), removed=tuple(removed.tolist())))
     return result
@@ -59,14 +59,11 @@ def trajectory(dataset: Dataset, training: Retraining, checkpoints: int, device:
     return seen
 
 
-def inputs(dataset: Dataset, targets: np.ndarray, device: str, seed: int = 0) -> Inputs:
+def inputs(dataset: Dataset, targets: np.ndarray, device: str) -> Inputs:
     """All training images and the targets (test ids), as networks take them."""
-    images = resident(dataset, device)
-    labels, target_labels = (
-        torch.tensor(labels, device=device) for labels in (dataset.train_labels, dataset.test_labels[targets])
-    )
-    target_images = images.test[torch.as_tensor(targets, device=device)]
-    return Inputs((images.normalised(images.train), labels), (images.normalised(target_images), target_labels), seed)
+    images, ids = resident(dataset, device), torch.as_tensor(targets, device=device)
+    labels, test_labels = (torch.tensor(x, device=device) for x in (dataset.train_labels, dataset.test_labels))
+    return Inputs((images.normalised(images.train), labels), (images.normalised(images.test[ids]), test_labels[ids]))
 
 
 def n_parameters(dataset: Dataset, recipe: Recipe) -> int:

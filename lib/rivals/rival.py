@@ -19,12 +19,11 @@ ALL, HALVES, SUBSETS = "all images", "halves", "subsets"  # what a rival's model
 class Inputs:
     """Normalised images (n, c, h, w) and labels (n,) of the training set and of the targets, on the device.
 
-    seed: the ensemble's. network: the number in it of the network that looks at them.
+    network: the number in the ensemble of the network that looks at them.
     """
 
     train: tuple[Tensor, Tensor]
     targets: tuple[Tensor, Tensor]
-    seed: int = 0
     network: int = 0
 
     @property
@@ -34,16 +33,15 @@ class Inputs:
 
     def rng(self) -> np.random.Generator:
         """A stream of random numbers of this network's own."""
-        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(self.network,)))
+        return np.random.default_rng(np.random.SeedSequence(0, spawn_key=(self.network,)))
 
     def embeddings(self, net: nn.Module) -> tuple[np.ndarray, np.ndarray]:
         """The layer before the last of the training images and of the targets, (n, d) float32 each."""
         with torch.no_grad():
-            train, targets = (
+            return tuple(
                 torch.cat([net.embed(batch) for batch in images.split(EVAL_BATCH)]).float().cpu().numpy()
                 for images, _ in (self.train, self.targets)
             )
-        return train, targets
 
 
 def batches(net: nn.Module, images: tuple[Tensor, Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
@@ -75,3 +73,12 @@ class Rival:
     combine: Callable[[Iterable], Iterator[np.ndarray]] = running_mean  # of each network's result: of one, of two, …
     check: Callable[..., None] = lambda dataset, recipe, **settings: None  # ValueError where its settings do not fit
     kept: Callable[..., int] = lambda dataset, **settings: 0  # bytes per network beside its weights
+
+
+def of_embeddings(compare: Callable) -> Rival:
+    """A rival that looks at the layer before the last alone.
+
+    compare: embeddings of the training images (n_train, d) and of the targets (n_targets, d), and their labels, (n,)
+    each -> (n_targets, n_train).
+    """
+    return Rival(lambda net, inputs: compare(*inputs.embeddings(net), *inputs.labels))

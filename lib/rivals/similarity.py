@@ -1,32 +1,32 @@
-"""Similarity in the network's own layer before the last."""
+"""Similarity in the network's own layer before the last; and a control, blind to the target but for its class.
+
+Each compares embeddings train (n_train, d) and targets (n_targets, d), with their labels: see `of_embeddings`.
+"""
 
 import numpy as np
-from torch import nn
 
 from lib import distances
-from lib.rivals.rival import Inputs, Rival
+from lib.rivals.rival import of_embeddings
 
 K = 5
 
 
-def own_cosine(net: nn.Module, inputs: Inputs) -> np.ndarray:
-    """Cosine in the layer before the last. Blind to labels."""
-    train, targets = inputs.embeddings(net)
+def own_cosine(train: np.ndarray, targets: np.ndarray, *_) -> np.ndarray:
+    """Cosine. Blind to labels."""
     return distances.cosine(targets, train)
 
 
-def own_l2(net: nn.Module, inputs: Inputs) -> np.ndarray:
-    """Minus the Euclidean distance in the layer before the last. Blind to labels."""
-    train, targets = inputs.embeddings(net)
+def own_l2(train: np.ndarray, targets: np.ndarray, *_) -> np.ndarray:
+    """Minus the Euclidean distance. Blind to labels."""
     return distances.l2(targets, train)
 
 
-def knn_shapley(net: nn.Module, inputs: Inputs) -> np.ndarray:
+def knn_shapley(train: np.ndarray, targets: np.ndarray, labels: np.ndarray, target_labels: np.ndarray) -> np.ndarray:
     """Shapley value of each training image for a K-nearest-neighbour vote on the target, exactly.
 
-    Neighbours are near in the layer before the last. Source: Theorem 1 of Jia et al. 2019, arXiv 1908.08619.
+    Source: Theorem 1 of Jia et al. 2019, arXiv 1908.08619.
     """
-    return shapley(own_l2(net, inputs), *inputs.labels, K)
+    return shapley(own_l2(train, targets), labels, target_labels, K)
 
 
 def shapley(similarity: np.ndarray, labels: np.ndarray, target_labels: np.ndarray, k: int) -> np.ndarray:
@@ -47,4 +47,9 @@ def shapley(similarity: np.ndarray, labels: np.ndarray, target_labels: np.ndarra
     return values
 
 
-RIVALS = {"own_cosine": Rival(own_cosine), "own_l2": Rival(own_l2), "knn_shapley": Rival(knn_shapley)}
+def typical(train: np.ndarray, targets: np.ndarray, labels: np.ndarray, target_labels: np.ndarray) -> np.ndarray:
+    """Minus the Euclidean distance to the mean of the target's class: the same order for all targets of a class."""
+    return distances.l2(np.stack([train[labels == label].mean(axis=0) for label in target_labels]), train)
+
+
+RIVALS = {compare.__name__: of_embeddings(compare) for compare in (own_cosine, own_l2, knn_shapley, typical)}

@@ -21,9 +21,7 @@ PROJECTION_DIM, DAMPING = 1024, 1.0
 BLOCK_FLOATS = 2**29  # numbers of the projection matrix that are held at once, at most: 2 GiB
 
 
-def trak(
-    net: nn.Module, inputs: Inputs, projection_dim: int = PROJECTION_DIM, damping: float = DAMPING
-) -> tuple[np.ndarray, np.ndarray]:
+def trak(net: nn.Module, inputs: Inputs, projection_dim: int = PROJECTION_DIM, damping: float = DAMPING) -> tuple:
     """One network's inner products (n_targets, n_train) and weights 1 - p (n_train,) of the training images.
 
     Of networks that are each trained on a random half of the training images, as TRAK's authors do.
@@ -34,19 +32,11 @@ def trak(
     images that are no targets (benchmarks/trak_choice.py).
     """
     products = torch.zeros(len(inputs.train[1]), len(inputs.targets[1]))
-    projector, state = Projector(net, projection_dim, inputs.seed, inputs.network), net.state_dict()
+    projector, state = random_projector(net, projection_dim, inputs.network), net.state_dict()
     # traker differentiates by torch.func: no_grad spares it a second graph.
     with tempfile.TemporaryDirectory() as folder, networks.quiet(), torch.no_grad():
-        tracker = TRAKer(
-            net,
-            "image_classification",
-            train_set_size=len(inputs.train[1]),
-            save_dir=folder,
-            device=projector.device,
-            projector=projector,
-            logging_level=logging.ERROR,
-            use_half_precision=False,
-        )
+        settings = {"device": projector.device, "use_half_precision": False, "logging_level": logging.ERROR}
+        tracker = TRAKer(net, "image_classification", len(products), folder, projector=projector, **settings)
         tracker.load_checkpoint(state, inputs.network)
         for batch in batches(net, inputs.train):
             tracker.featurize(batch, num_samples=len(batch[1]))
@@ -73,19 +63,16 @@ def separate_means(results: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator
         yield products * weights / n**2
 
 
-class Projector(BasicProjector):
+def random_projector(net: nn.Module, projection_dim: int, model_id: int) -> BasicProjector:
     """traker's projector in as few blocks as memory allows, that keeps its matrix.
 
     traker 0.3.2 frees the matrix before scoring and, where it is one block, does not make it anew.
     """
-
-    def __init__(self, net: nn.Module, projection_dim: int, seed: int, model_id: int):
-        device, block_size = next(net.parameters()).device.type, max(1, BLOCK_FLOATS // nets.size(net))
-        settings = ProjectionType.normal, device, block_size
-        super().__init__(nets.size(net), projection_dim, seed, *settings, model_id=model_id)
-
-    def free_memory(self) -> None:
-        pass
+    size, device = nets.size(net), next(net.parameters()).device.type
+    settings = {"block_size": max(1, BLOCK_FLOATS // size), "model_id": model_id}
+    projector = BasicProjector(size, projection_dim, 0, ProjectionType.normal, device, **settings)
+    projector.free_memory = lambda: None
+    return projector
 
 
 def check(dataset: Dataset, recipe: Recipe, projection_dim: int = PROJECTION_DIM, damping: float = DAMPING) -> None:
