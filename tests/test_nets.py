@@ -183,7 +183,7 @@ def test_every_weight_is_trained(recipe):
 
 @pytest.mark.parametrize(
     ("arch", "stem", "width"),
-    [("mobilenetv2_shallow", "conv5s2", 4), ("resnet18", "conv3", 2), ("vit", "patch4", 16)],
+    [("mobilenetv2_shallow", "conv5s2", 4), ("resnet18", "conv3", 8), ("vit", "patch4", 16)],
 )
 def test_every_network_can_be_a_backbone(arch, stem, width):
     recipe = FeatureRecipe(arch=arch, stem=stem, width=width, epochs=1, batch_size=10, memory_bank=20)
