@@ -107,9 +107,9 @@ def united(n_targets: int, k_max: int, budget: int, n_votes: int) -> Generator[U
     """
     searches = [search(k_max, budget, n_votes) for _ in range(n_targets)]
     probes = dict(enumerate(map(next, searches)))  # of the open targets
-    found: dict[int, Support] = {}
+    ended: dict[int, Support] = {}
     while probes:
-        ks = tuple(probes[i].k if i in probes else _resting(found[i]) for i in range(n_targets))
+        ks = tuple(probes[i].k if i in probes else ended[i].size or ended[i].low or 0 for i in range(n_targets))
         voting = list(probes)
         while voting:
             seeds = tuple(sorted({seed for i in voting for seed in probes[i].seeds}))
@@ -118,11 +118,7 @@ def united(n_targets: int, k_max: int, budget: int, n_votes: int) -> Generator[U
                 try:
                     probes[i] = searches[i].send([answers[seeds.index(seed)][i] for seed in probes[i].seeds])
                 except StopIteration as stop:
-                    found[i] = stop.value
+                    ended[i] = stop.value
                     del probes[i]
             voting = [i for i in voting if i in probes and probes[i].k == ks[i]]  # undecided at this k
-    return [found[i] for i in range(n_targets)]
-
-
-def _resting(support: Support) -> int:
-    return support.size or support.low or 0
+    return [ended[i] for i in range(n_targets)]

@@ -56,19 +56,18 @@ def scores(
     are read. Their labels: (n_targets,), (n_train,).
     same_class: compare with training images of the target's class only, as the paper does.
     Returns (n_targets, n_train) float32, -inf where not compared.
-    Raises ValueError for features that are not finite or whose sizes differ, and a class that has
-    no training image.
+    Raises ValueError for features that are not finite or whose sizes differ, and a class without a training image.
     """
-    _check(target_features, train_features, target_labels, train_labels)
+    for side, features, labels in (("target", target_features, target_labels), ("train", train_features, train_labels)):
+        if features.shape != (needed := (len(labels), target_features.shape[-1])):
+            raise ValueError(f"{side} features have shape {features.shape}, but {needed} is needed")
     if not same_class:
         return _compare(distance, target_features, train_features).astype(np.float32)
     result = np.full((len(target_labels), len(train_labels)), -np.inf, dtype=np.float32)
     for label in np.unique(target_labels):
         rows, columns = np.flatnonzero(target_labels == label), np.flatnonzero(train_labels == label)
         if not len(columns):
-            raise ValueError(
-                f"class {label} has no training image; choose targets of another class or same_class=False"
-            )
+            raise ValueError(f"class {label} has no training image; choose other targets, or same_class=False")
         result[np.ix_(rows, columns)] = _compare(distance, target_features[rows], train_features[columns])
     return result
 
@@ -89,20 +88,9 @@ def ranking(scores: np.ndarray, k_max: int) -> np.ndarray:
     return ranked
 
 
-def _check(target_features, train_features, target_labels, train_labels) -> None:
-    for features, labels, what in ((target_features, target_labels, "target"), (train_features, train_labels, "train")):
-        if features.ndim != 2 or len(features) != len(labels):
-            raise ValueError(f"{what} features have shape {features.shape}, but there are {len(labels)} {what} labels")
-    if target_features.shape[1] != train_features.shape[1]:
-        raise ValueError(
-            f"features differ in size: {target_features.shape[1]} (target), {train_features.shape[1]} (train)"
-        )
-
-
 def _compare(distance: Distance, targets: np.ndarray, train: np.ndarray) -> np.ndarray:
     """targets: (t, d). train: (n, d). Returns (t, n)."""
-    for features, what in ((targets, "target"), (train, "train")):
-        bad = int((~np.isfinite(features)).any(axis=1).sum())
-        if bad:
-            raise ValueError(f"{bad} rows of the {what} features are not finite; extract the features again")
+    for side, features in (("target", targets), ("train", train)):
+        if bad := int((~np.isfinite(features)).any(axis=1).sum()):
+            raise ValueError(f"{bad} rows of the {side} features are not finite; extract the features again")
     return distance(targets, train)

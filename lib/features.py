@@ -34,11 +34,7 @@ class Features:
 
 
 def extract(
-    dataset: Dataset,
-    recipe: FeatureRecipe,
-    device: str = "cpu",
-    progress: bool = True,
-    checkpoint: Path | None = None,
+    dataset: Dataset, recipe: FeatureRecipe, device: str = "cpu", progress: bool = True, checkpoint: Path | None = None
 ) -> Features:
     """Features of every image of the dataset; nothing is learnt from the test images.
 
@@ -120,9 +116,8 @@ def stored_bytes(dataset: Dataset, recipe: FeatureRecipe) -> int:
         return 0
     if recipe.method not in TRAINED:
         return weights.BYTES
-    network = recipe.classifier or recipe
-    net = nets.build(network, dataset.train_images.shape[1], len(dataset.class_names), seed=0)
-    return 4 * nets.size(net)
+    channels, n_classes = dataset.train_images.shape[1], len(dataset.class_names)
+    return 4 * nets.size(nets.build(recipe.classifier or recipe, channels, n_classes, seed=0))
 
 
 def spread(features: np.ndarray) -> float:

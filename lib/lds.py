@@ -31,7 +31,7 @@ def lds(scores: np.ndarray, masks: np.ndarray, margins: np.ndarray) -> np.ndarra
     if not np.isfinite(scores).all():
         raise ValueError("some scores are not finite; give 0 to training images that are not compared")
     weights = scores.T.astype(np.float64)
-    predicted = np.concatenate([some @ weights for some in np.array_split(masks, -(-n_models // CHUNK))])
+    predicted = np.concatenate([chunk @ weights for chunk in np.array_split(masks, -(-n_models // CHUNK))])
     ranks = [rankdata(values, axis=0) - (n_models + 1) / 2 for values in (predicted, margins)]
     norms = [np.sqrt((rank**2).sum(axis=0)) for rank in ranks]
     with np.errstate(invalid="ignore", divide="ignore"):

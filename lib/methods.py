@@ -128,6 +128,8 @@ def look(name: str) -> tuple:
         return f"{FEATURES[name][0]} features", FEATURES[name][1], SOLID
     if name in DISTANCES:
         return DISTANCES[name][0], DARK, DISTANCES[name][1]
+    if name in RIVALS:
+        return RIVALS[name]
     method = parse(name)
     if method.features:
         features, colour = FEATURES[method.features]

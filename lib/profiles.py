@@ -4,7 +4,8 @@ A notebook's parameters name a profile and may override its values. Where a valu
 chose it is named, and the page of choices shows what it saw: accuracies and costs, never supports.
 """
 
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+import json
+from dataclasses import asdict, dataclass, field, fields, replace
 
 import numpy as np
 
@@ -15,21 +16,21 @@ from lib.retrain import Recipe, short_hash
 PEAK_LRS = {"byol": 0.1, "simsiam": 0.1, "barlow_twins": 0.3, "swav": 0.3}  # others: MoCo's (benchmarks/zoo_choice.py)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Profile:
     """One set of values. The paper's: 100 targets, k_max 1280, budget 7, 5 votes (Paper §4.1, App. A.4)."""
 
     name: str
     dataset: str | Entry  # of the manifest
-    train_per_class: int | None  # training images per class, the first ones; None: all
-    test_per_class: int | None
+    train_per_class: int | None = None  # training images per class, the first ones; None: all
+    test_per_class: int | None = None
     recipe: Recipe  # of the model whose predictions are explained
     selfsupervised: FeatureRecipe  # of MoCo, and of every other self-supervised method but for `peak_lrs`
     classifier: Recipe  # of the network whose layer before the last makes the supervised features
     n_targets: int  # test images, the same number of each class
     n_base: int  # unmodified models that choose the targets and the wrong labels
     k_max: int  # training samples changed at most
-    budget: int  # bisection steps
+    budget: int = 7  # bisection steps
     n_votes: int  # trainings per probe at most
     ensembles: tuple[int, ...]  # networks of a competing method that looks into networks; the paper's TRAK: 10, 20, 100
     subset_models: tuple[int, ...]  # models on random halves for Datamodels; the paper: 10 000, 50 000, 300 000
@@ -55,34 +56,25 @@ class Profile:
             return FeatureRecipe("supervised", classifier=self.classifier)
         if name == "moco":
             return self.selfsupervised
-        peak_lr = self.peak_lrs.get(name, self.selfsupervised.peak_lr)
-        return replace(self.selfsupervised, method=name, peak_lr=peak_lr)
+        return replace(self.selfsupervised, method=name, peak_lr=self.peak_lrs.get(name, self.selfsupervised.peak_lr))
 
     def network(self, arch: str | None) -> Recipe:
         """The recipe of the network under study (None), or of one of `transfer`. ValueError where there is no such."""
         others = {recipe.arch: recipe for recipe in self.transfer}
         if arch is not None and arch not in others:
-            raise ValueError(
-                f"profile {self.name} has no other network {arch!r}; it has: {', '.join(others) or 'none'}"
-            )
+            known = ", ".join(others) or "none"
+            raise ValueError(f"profile {self.name} has no other network {arch!r}; it has: {known}")
         return self.recipe if arch is None else others[arch]
 
     def on(self, arch: str | None) -> "Profile":
         """The same profile where competing methods look into that network; see `network`."""
-        if arch is None:
-            return self
-        return replace(self, recipe=self.network(arch), ensembles=self.transfer_ensembles)
+        ensembles = self.transfer_ensembles if arch else self.ensembles
+        return replace(self, recipe=self.network(arch), ensembles=ensembles)
 
     @property
     def content(self) -> dict:
-        """All values as JSON takes them, recipes by their identity."""
-
-        def plain(value):
-            if isinstance(value, tuple):
-                return [plain(part) for part in value]
-            return getattr(value, "identity", asdict(value) if is_dataclass(value) else value)
-
-        return {each.name: plain(getattr(self, each.name)) for each in fields(self)}
+        """All values as JSON has them, recipes by their identity."""
+        return json.loads(json.dumps(vars(self), default=lambda part: getattr(part, "identity", None) or asdict(part)))
 
     def folder(self, figure: str) -> str:
         """The name of the folder that a figure's tables go to: its own, where values of the profile are overridden."""
@@ -101,15 +93,12 @@ TRANSFER = (  # benchmarks/transfer_choice.py
 FASHION = Profile(
     name="fashion",
     dataset="fashion_mnist",
-    train_per_class=None,
-    test_per_class=None,
     recipe=LAPTOP,
     selfsupervised=MOCO,
     classifier=replace(LAPTOP, width=MOCO.width, epochs=10, warmup_epochs=2.0, flip=True),  # MoCo's network
     n_targets=50,
     n_base=4,
     k_max=256,
-    budget=7,
     n_votes=3,
     ensembles=(1, 5, 10, 20),
     subset_models=(250, 500, 1000, 2000),
@@ -198,8 +187,6 @@ RESNET18 = {"arch": "resnet18", "stem": "conv3", "width": 64}
 PAPER = Profile(
     name="paper",
     dataset="cifar10",  # published masks and rankings count its training images
-    train_per_class=None,
-    test_per_class=None,
     recipe=Recipe(precision="bfloat16"),
     selfsupervised=FeatureRecipe(
         **RESNET18, epochs=800, batch_size=512, peak_lr=0.24, memory_bank=4096, output_dim=128, crop=0.08, cutout=0
@@ -208,7 +195,6 @@ PAPER = Profile(
     n_targets=100,
     n_base=10,
     k_max=1280,
-    budget=7,
     n_votes=5,
     ensembles=(5, 10, 20, 100),
     subset_models=(10_000, 50_000, 300_000),

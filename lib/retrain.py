@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim import SGD, Optimizer
 
 from lib import nets
 from lib.data import EVAL_BATCH, Dataset, Images, augment, clock, one_thread, resident
@@ -110,31 +111,24 @@ def retrain(dataset: Dataset, retraining: Retraining, device: str = "cpu", image
 
 def check(dataset: Dataset, retraining: Retraining) -> None:
     """Refuse a change of the training set, or a precision, that cannot be meant."""
-    n, n_classes = len(dataset.train_labels), len(dataset.class_names)
+    recipe, n, n_classes = retraining.recipe, len(dataset.train_labels), len(dataset.class_names)
     changed = [*retraining.removed, *(i for i, _ in retraining.relabelled)]
-    outside = [i for i in changed if not 0 <= i < n]
-    if outside:
+    if outside := [i for i in changed if not 0 <= i < n]:
         raise ValueError(f"train id {outside[0]} does not exist: {dataset.name} has ids 0 to {n - 1}")
-    if len(set(changed)) < len(changed):
-        raise ValueError(
-            f"{len(changed) - len(set(changed))} train ids are removed or relabelled twice; name each once"
-        )
+    if repeated := len(changed) - len(set(changed)):
+        raise ValueError(f"{repeated} train ids are removed or relabelled twice; name each once")
     for i, label in retraining.relabelled:
         if not 0 <= label < n_classes:
             raise ValueError(f"label {label} does not exist: {dataset.name} has labels 0 to {n_classes - 1}")
         if label == dataset.train_labels[i]:
             raise ValueError(f"train id {i} has label {label} already; relabelling it changes nothing, choose another")
-    if not 0 < retraining.recipe.smallest_crop <= 1:
+    if not 0 < (crop := recipe.smallest_crop) <= 1:
+        raise ValueError(f"smallest_crop={crop} is no share of the area; give more than 0 and at most 1")
+    if recipe.precision not in PRECISIONS:
+        raise ValueError(f"unknown precision {recipe.precision!r}; choose one of {', '.join(PRECISIONS)}")
+    if (left := n - len(retraining.removed)) < (batch := recipe.batch_size):
         raise ValueError(
-            f"smallest_crop={retraining.recipe.smallest_crop} is no share of the area; give more than 0 and at most 1"
-        )
-    if retraining.recipe.precision not in PRECISIONS:
-        raise ValueError(f"unknown precision {retraining.recipe.precision!r}; choose one of {', '.join(PRECISIONS)}")
-    left = n - len(retraining.removed)
-    if left < retraining.recipe.batch_size:
-        raise ValueError(
-            f"{left} training images are left, fewer than one batch of {retraining.recipe.batch_size}; "
-            f"remove fewer or lower batch_size"
+            f"{left} training images are left, fewer than one batch of {batch}; remove fewer or lower batch_size"
         )
 
 
@@ -161,9 +155,8 @@ def fit(
     order_rng = torch.Generator().manual_seed(order_seed)
     augment_rng = torch.Generator(device).manual_seed(augment_seed)
     net = nets.build(recipe, images.test.shape[1], len(dataset.class_names), init_seed).to(device).train()
-    optimiser = torch.optim.SGD(
+    optimiser = SGD(
         net.parameters(),
-        lr=recipe.peak_lr,
         momentum=recipe.momentum,
         nesterov=recipe.nesterov,
         weight_decay=recipe.weight_decay,
@@ -193,13 +186,8 @@ def class_weights(labels: Tensor, n_classes: int) -> Tensor:
 
 
 def train_step(
-    net: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    images: Tensor,
-    labels: Tensor,
-    recipe: Recipe,
-    weights: Tensor | None = None,
-):
+    net: nn.Module, optimiser: Optimizer, images: Tensor, labels: Tensor, recipe: Recipe, weights: Tensor | None = None
+) -> None:
     """One step of gradient descent. images: (b, c, h, w). labels: (b,). weights: of `class_weights`."""
     with torch.autocast(images.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
         logits = net(images.contiguous(memory_format=torch.channels_last))

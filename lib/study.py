@@ -5,6 +5,7 @@
 A notebook opens a study and asks it for supports; what was computed before is read, not repeated.
 """
 
+import itertools
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,13 +16,13 @@ import pandas as pd
 from lib import data, features, nets
 from lib.bisection import UnitedProbe
 from lib.data import RESULTS, pick_device
-from lib.engine import FIELDS, Ledger
-from lib.engine.driver import Driver, Group, Question, check_loader, retrainings
+from lib.engine import FIELDS, Driver, Group, Ledger, Question, check_loader, retrainings
 from lib.profiles import Profile, check_k_max, check_n_targets
 from lib.retrain import Recipe, Retraining, margins
 from lib.rivals import Attribution
 
 REMOVAL, MISLABEL = "removal", "mislabel"
+Curve = tuple[str, str]  # kind and method
 Changed = tuple[str, str, int]  # kind, method and the position in `Study.targets` of what is changed for
 BASE_SEED = 1000  # base models' seeds start here; votes use 0, 1, ...: targets are not chosen by their own votes
 
@@ -97,20 +98,21 @@ class Study:
         here throughout, spends no training on targets that are wrong before anything is removed.
         """
         labels, n_classes = self.dataset.test_labels, len(self.dataset.class_names)
-        right = margins(self.base_logits, labels) > 0
-        counts, per_class = np.bincount(labels[right], minlength=n_classes), self.profile.n_targets // n_classes
-        rng, classes, most = np.random.default_rng(self.profile.seed), np.arange(n_classes), counts.min() * n_classes
-        if not per_class:
+        right, rng = margins(self.base_logits, labels) > 0, np.random.default_rng(self.profile.seed)
+        of_class = [np.flatnonzero(right & (labels == c)) for c in range(n_classes)]
+        n, fewest = self.profile.n_targets, min(map(len, of_class))
+        if n < n_classes:
             large = np.bincount(self.dataset.train_labels) >= self.profile.k_max
-            classes = rng.permutation(np.flatnonzero(large & (counts > 0)))[: self.profile.n_targets]
-            per_class, most = 1, len(classes)
-        if self.profile.n_targets > most:
+            classes = rng.permutation([c for c in range(n_classes) if large[c] and len(of_class[c])])[:n]
+            of_class = [of_class[c] for c in classes]
+        per_class = max(1, n // n_classes)
+        most = len(of_class) * min([per_class, *map(len, of_class)])
+        if n > most:
             raise ValueError(
-                f"n_targets={self.profile.n_targets} is too many: of one class the base models get only {counts.min()} "
+                f"n_targets={n} is too many: of one class the base models get only {fewest} "
                 f"test images right; lower n_targets to {most} or train better models"
             )
-        chosen = [rng.permutation(np.flatnonzero(right & (labels == c)))[:per_class] for c in classes]
-        return np.sort(np.concatenate(chosen))
+        return np.sort(np.concatenate([rng.permutation(ids)[:per_class] for ids in of_class]))
 
     @cached_property
     def wrong_labels(self) -> np.ndarray:
@@ -132,11 +134,7 @@ class Study:
         return np.stack([np.flatnonzero(labels == label) for label in np.unique(labels)]).T.tolist()
 
     def supports(
-        self,
-        curves: list[tuple[str, str]],
-        united: bool = False,
-        recipe: Recipe | None = None,
-        among: list[int] | None = None,
+        self, curves: list[Curve], united: bool = False, recipe: Recipe | None = None, among: list[int] | None = None
     ) -> pd.DataFrame:
         """The support of every target for each (kind, method), one row each, from one campaign.
 
@@ -149,19 +147,15 @@ class Study:
         groups = self.groups(united) if among is None else [[i] for i in among]
         tests = _tests(curves, groups)
         profile, driver = self.profile, replace(self.driver, recipe=recipe or self.profile.recipe)
-        answers = driver.supports(self._questions(tests), profile.budget, profile.n_votes)
-        rows = {
-            changed: self._row(*changed)
-            | asdict(support)
-            | {"votes": " ".join(f"{vote.k}:{vote.right}-{vote.wrong}" for vote in support.votes)}
-            | {"trainings": support.trainings, "keys": keys}
-            for changed, (support, keys) in zip((c for test in tests for c in test), answers, strict=True)
-        }
-        tested = sorted(i for group in groups for i in group)
-        ordered = [rows[kind, method, i] for kind, method in curves for i in tested]
-        return pd.DataFrame(ordered).astype({"size": "Int64", "low": "Int64", "high": "Int64"})
+        answers, rows = driver.supports(self._questions(tests), profile.budget, profile.n_votes), {}
+        for changed, (support, keys) in zip(itertools.chain(*tests), answers, strict=True):
+            votes = " ".join(f"{vote.k}:{vote.right}-{vote.wrong}" for vote in support.votes)
+            rows[changed] = self._row(*changed) | asdict(support) | {"votes": votes}
+            rows[changed] |= {"trainings": support.trainings, "keys": keys}
+        ordered = sorted(rows, key=lambda changed: (curves.index(changed[:2]), changed[2]))
+        return pd.DataFrame(map(rows.get, ordered)).astype({"size": "Int64", "low": "Int64", "high": "Int64"})
 
-    def asked(self, curves: list[tuple[str, str]], united: bool) -> list[tuple[Retraining, list[int], np.ndarray]]:
+    def asked(self, curves: list[Curve], united: bool) -> list[tuple[Retraining, list[int], np.ndarray]]:
         """The retrainings behind `supports` of the same arguments; see `lib.engine.driver.Driver.asked`."""
         questions = self._questions(_tests(curves, self.groups(united)))
         return self.driver.asked(questions, self.profile.budget, self.profile.n_votes)
@@ -197,22 +191,18 @@ class Study:
         return {"kind": kind, "method": method, "target": target, "label": label, "wrong_label": wrong}
 
     def _questions(self, tests: list[list[Changed]]) -> list[Group]:
-        unknown = {kind for test in tests for kind, _, _ in test} - {REMOVAL, MISLABEL}
-        if unknown:
+        if unknown := {kind for kind, _, _ in itertools.chain(*tests)} - {REMOVAL, MISLABEL}:
             raise ValueError(f"unknown kind {min(unknown)!r}; choose {REMOVAL} or {MISLABEL}")
-        changed = {(kind, method) for test in tests for kind, method, _ in test}
-        without = {REMOVAL: None, MISLABEL: self.wrong_labels}
-        rankings = {(kind, name): self.attribution.ranking(name, without[kind]).tolist() for kind, name in changed}
-        return [
-            tuple(
-                Question(int(self.targets[i]), tuple(rankings[kind, method][i]), self._label(kind, i))
-                for kind, method, i in test
-            )
-            for test in tests
-        ]
+        rankings = {}
+        for kind, method in {(kind, method) for kind, method, _ in itertools.chain(*tests)}:
+            without = self.wrong_labels if kind == MISLABEL else None
+            rankings[kind, method] = self.attribution.ranking(method, without).tolist()
 
-    def _label(self, kind: str, i: int) -> int | None:
-        return None if kind == REMOVAL else int(self.wrong_labels[i])
+        def question(kind: str, method: str, i: int) -> Question:
+            label = int(self.wrong_labels[i]) if kind == MISLABEL else None
+            return Question(int(self.targets[i]), tuple(rankings[kind, method][i]), label)
+
+        return [tuple(question(*changed) for changed in test) for test in tests]
 
     def retrainings(self, table: pd.DataFrame) -> pd.DataFrame:
         """The ledger's records that a table of supports or margins rests on, each retraining once."""
@@ -221,6 +211,6 @@ class Study:
         return pd.DataFrame(records, columns=FIELDS).drop_duplicates("key")
 
 
-def _tests(curves: list[tuple[str, str]], groups: list[list[int]]) -> list[list[Changed]]:
+def _tests(curves: list[Curve], groups: list[list[int]]) -> list[list[Changed]]:
     """For each curve and group, what is changed together."""
     return [[(kind, method, i) for i in group] for kind, method in curves for group in groups]

@@ -30,7 +30,7 @@ ARCHIVE = Path(os.environ.get("DATA_MIRROR", "nowhere")) / "cifar10_jpeg.zip"
 @pytest.fixture(scope="module")
 def beton():
     try:
-        return importlib.import_module("lib.beton")
+        return importlib.import_module("lib.data.beton")
     except ImportError as error:
         if os.environ.get("CI") == "true":
             pytest.fail(f"no FFCV in CI: .ci/run installs it ({error})")
@@ -143,7 +143,7 @@ def test_damaged_files(beton, tiny, tiny_file):
         with pytest.raises(ValueError, match="tiny.beton.json is damaged"):
             beton.opened(tiny, tiny_file)
     about.unlink()
-    with pytest.raises(FileNotFoundError, match=r"are not both there; write them with lib\.beton\.write"):
+    with pytest.raises(FileNotFoundError, match=r"are not both there; write them with lib\.data\.beton\.write"):
         beton.opened(tiny, tiny_file)
     beton.write(tiny, tiny_file)
     assert tiny_file.read_bytes() == whole
@@ -215,15 +215,15 @@ def test_a_campaign_has_the_same_ledger(beton, serial, n_jobs, tmp_path, monkeyp
 
 
 def test_without_ffcv_a_campaign_with_it_is_refused_at_once(tiny, quick, monkeypatch, tmp_path):
-    monkeypatch.delitem(sys.modules, "lib.beton", raising=False)
-    monkeypatch.delattr("lib.beton", raising=False)
+    monkeypatch.delitem(sys.modules, "lib.data.beton", raising=False)
+    monkeypatch.delattr("lib.data.beton", raising=False)
     monkeypatch.setitem(sys.modules, "ffcv.fields", None)
     with pytest.raises(ImportError, match=r"FFCV does not load .*pip install -e.* Or train from memory"):
         Driver(tiny, quick, Ledger(tmp_path / "ledger"), loader="ffcv")
 
 
 def test_without_ffcv_one_clear_error(monkeypatch):
-    monkeypatch.delitem(sys.modules, "lib.beton", raising=False)
+    monkeypatch.delitem(sys.modules, "lib.data.beton", raising=False)
     monkeypatch.setitem(sys.modules, "ffcv.fields", None)
     with pytest.raises(ImportError, match=r"FFCV does not load .* apt install g\+\+ libopencv-dev .*pip install -e"):
-        importlib.import_module("lib.beton")
+        importlib.import_module("lib.data.beton")

@@ -223,7 +223,7 @@ def test_the_method_in_forty_lines_finds_the_support_that_a_study_finds(book):
     code = [cell for cell in cells if cell.cell_type == "code"]
     assert max(len(cell.source.splitlines()) for cell in code) <= 15
     plain, by_study = ["".join(str(output) for output in cell.outputs) for cell in (code[-2], code[-1])]
-    support = re.search(r"\*\*: (\d+) of the 100 training images", plain)
+    support = re.search(r": (\d+) of the 100 training images", plain)
     assert support and f"support: {support[1]} (found)" in by_study
 
 

@@ -244,7 +244,7 @@ def test_checksum_tells_a_pixel_and_a_label(pictures):
 
 def test_images_that_are_too_many_for_memory_are_kept_in_a_file_that_goes_with_them(pictures, cache, monkeypatch):
     in_memory = load_folder(pictures)
-    monkeypatch.setattr(data, "IN_MEMORY", 1)
+    monkeypatch.setattr(data.datasets, "IN_MEMORY", 1)
     mapped = load_folder(pictures)
     assert isinstance(mapped.train_images, np.memmap) and not isinstance(in_memory.train_images, np.memmap)
     assert mapped.checksum == in_memory.checksum
@@ -400,7 +400,7 @@ def python2_pickle(content) -> bytes:
 def cifar_archive(folder: Path, **changed: bytes | None) -> Path:
     """An archive in the original layout, two images a batch; pixel values count the images. Returns its manifest."""
     files = {"batches.meta": python2_pickle({"label_names": ["cat", "dog"], "num_vis": 3072})}
-    for i, name in enumerate(data.CIFAR_BATCHES):
+    for i, name in enumerate(data.datasets.CIFAR_BATCHES):
         pixels = np.array([[2 * i] * 3072, [2 * i + 1] * 3072], dtype=np.uint8)
         files[name] = python2_pickle({"data": pixels, "labels": [0, 1], "filenames": ["x.png", "y.png"]})
     path = folder / "cifar.tar.gz"
@@ -454,7 +454,7 @@ def test_cifar_checksum_comes_before_the_pickles(tmp_path, monkeypatch):
     path = cifar_archive(tmp_path)
     raw = (tmp_path / "cifar.tar.gz").read_bytes()
     (tmp_path / "cifar.tar.gz").write_bytes(raw + b"\0")
-    monkeypatch.setattr(data, "unpickled", lambda raw: pytest.fail("unpickled an unverified file"))
+    monkeypatch.setattr(data.datasets, "ArrayUnpickler", lambda file: pytest.fail("unpickled an unverified file"))
     with pytest.raises(ValueError, match=f"has sha256 {sha256(raw + bytes(1))}, the manifest expects {sha256(raw)}"):
         data.load("cifar", manifest=path)
 

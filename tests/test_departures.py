@@ -1,7 +1,7 @@
 """The page of departures: none is lost, and each is told whole."""
 
 from lib.data import ROOT
-from lib.report.departures import Departure, departures, listing
+from lib.report.departures import departures, listing
 
 MODULE = '''"""A module whose `DEPARTURE: ` in backticks is only spoken of."""
 
@@ -30,15 +30,15 @@ class Search:
 def test_each_is_found_where_it_is_and_read_to_its_end(tmp_path):
     (tmp_path / "one.py").write_text(MODULE)
     assert departures(tmp_path) == [
-        Departure("one", "the paper does this, we do that."),
-        Departure("one", "two instead of one"),
-        Departure("one.Search.step", "k = 0 is measured first (a | b)."),
-        Departure("one.Search.last", "of one line."),
+        ("one", "the paper does this, we do that."),
+        ("one", "two instead of one"),
+        ("one.Search.step", "k = 0 is measured first (a | b)."),
+        ("one.Search.last", "of one line."),
     ]
 
 
 def test_listing_is_one_item_each():
-    rows = [Departure("one", "two instead of one"), Departure("two.f", "three")]
+    rows = [("one", "two instead of one"), ("two.f", "three")]
     assert listing(rows) == "- **`one`**: two instead of one\n- **`two.f`**: three"
 
 

@@ -63,12 +63,12 @@ def test_supports_match_retrainings_done_by_hand(serial):
             right = 0
             for seed in range(votes.right + votes.wrong):
                 changed = question.ranking[: votes.k]
-                what = (
+                retraining = (
                     Retraining(recipe, seed, removed=changed)
                     if question.label is None
                     else Retraining(recipe, seed, relabelled=tuple((i, question.label) for i in changed))
                 )
-                logits = retrain(tiny, what).logits[[question.target]]
+                logits = retrain(tiny, retraining).logits[[question.target]]
                 right += margins(logits, tiny.test_labels[[question.target]])[0] > 0
             assert right == votes.right
 
@@ -79,7 +79,10 @@ def fixed_procedure(question: Question, budget: int, n_votes: int) -> int | None
 
     def still_right(k: int) -> bool:
         probe = bisection.UnitedProbe((k,), tuple(range(n_votes)), 1)
-        logits = [retrain(tiny, what).logits[[question.target]] for what in retrainings((question,), recipe, probe)]
+        logits = [
+            retrain(tiny, retraining).logits[[question.target]]
+            for retraining in retrainings((question,), recipe, probe)
+        ]
         return 2 * sum(margins(of_seed, tiny.test_labels[[question.target]])[0] > 0 for of_seed in logits) > n_votes
 
     low, high = 0, len(question.ranking)
@@ -122,7 +125,7 @@ def test_nothing_is_trained_twice(serial):
 def test_logits_of_given_targets(tiny, quick, tmp_path):
     driver = Driver(tiny, quick, Ledger(tmp_path / "l"), n_jobs=1)
     base = [Retraining(quick, seed) for seed in (0, 1)]
-    logits = np.array(driver.logits([(what, [5, 7]) for what in base]))
+    logits = np.array(driver.logits([(retraining, [5, 7]) for retraining in base]))
     assert logits.shape == (2, 2, 3)
     np.testing.assert_allclose(logits[1], retrain(tiny, base[1]).logits[[5, 7]], atol=1e-4)
     np.testing.assert_array_equal(driver.logits([(base[1], [7])]), logits[1:, 1:])
@@ -132,9 +135,9 @@ def test_logits_of_given_targets(tiny, quick, tmp_path):
 def test_the_device_reaches_the_training_and_the_pool(tiny, quick, tmp_path, monkeypatch):
     seen = []
 
-    def on_cpu(dataset, what, device, images):
+    def on_cpu(dataset, retraining, device, images):
         seen.append(device)
-        return retrain(dataset, what, "cpu", images)
+        return retrain(dataset, retraining, "cpu", images)
 
     def pool(*arguments):
         seen.append(arguments[-1])
@@ -189,10 +192,10 @@ def test_another_run_on_the_same_ledger_may_be_faster(tiny, quick, tmp_path):
         return "answered"
 
     schedule = Schedule([inquiry()], tiny, ledger)
-    first, second = schedule.most_wanted(5, running=set())
+    first, second = (job.retraining.key(tiny) for job in schedule.most_wanted(5))
     record = dict.fromkeys(FIELDS, 0) | {"targets": [0], "logits": logits}
-    for what in both:  # the other run trains both while the first is under way here
-        Ledger(ledger.folder).append(record | {"key": what.key(tiny)})
+    for retraining in both:  # the other run trains both while the first is under way here
+        Ledger(ledger.folder).append(record | {"key": retraining.key(tiny)})
     ledger.append(record | {"key": first})
     schedule.done(first)
     assert schedule.results == {0: "answered"}
@@ -212,7 +215,7 @@ def test_united_supports_rest_on_the_union_of_the_changes(tiny, quick, tmp_path)
     group = tuple(questions(tiny)[:3])
     probe = bisection.UnitedProbe((2, 0, 3), (0, 1), 1)
     united = retrainings(group, quick, probe)
-    assert [what.seed for what in united] == [0, 1] and united[0].removed == (0, 1, 80, 81, 82)
+    assert [retraining.seed for retraining in united] == [0, 1] and united[0].removed == (0, 1, 80, 81, 82)
     mislabelled = retrainings(tuple(questions(tiny)[3:]), quick, probe)
     assert mislabelled[1].relabelled == ((0, 1), (1, 1), (80, 0), (81, 0), (82, 0)) and not mislabelled[1].removed
 

@@ -5,6 +5,7 @@ import pytest
 from sklearn.svm import LinearSVC
 
 from lib import esvm
+from lib.engine import svm
 
 
 def reference(target: np.ndarray, negatives: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -50,7 +51,7 @@ def test_the_solution_is_stationary():
     target, negatives = features(1, 30, seed=1), features(400, 30)
     values = esvm.decision_values(target, negatives)[0]
     v = solution(values, negatives)
-    c_target, c_negative = esvm.weights(len(negatives))
+    c_target, c_negative = svm.weights(len(negatives), esvm.C)
     z_target, z = np.append(target[0], 1), np.hstack([negatives, np.ones((400, 1))])
     gradient = v - 2 * c_target * max(0, 1 - v @ z_target) * z_target + 2 * c_negative * np.maximum(0, 1 + z @ v) @ z
     np.testing.assert_allclose(gradient, 0, atol=1e-8)
@@ -62,7 +63,7 @@ def test_together_or_alone_or_in_batches_is_the_same(monkeypatch):
     alone = np.concatenate([esvm.decision_values(target[None], negatives) for target in targets])
     np.testing.assert_allclose(together, alone, atol=1e-12)
     for size in ("BATCH", "ROWS"):
-        monkeypatch.setattr(esvm, size, 3)
+        monkeypatch.setattr(svm, size, 3)
         np.testing.assert_allclose(together, esvm.decision_values(targets, negatives), atol=1e-12)
 
 
@@ -71,7 +72,7 @@ def test_the_search_only_saves_time(monkeypatch, found):
     targets, negatives = features(4, 16, seed=2), features(300, 16)
     expected = esvm.decision_values(targets, negatives)
     active = np.random.default_rng(0).random((4, 301)) < {"all": 1, "none": 0, "random": 0.5}[found]
-    monkeypatch.setattr(esvm, "_search", lambda samples, own, c: active)
+    monkeypatch.setattr(svm, "_search", lambda samples, own, c: active)
     np.testing.assert_allclose(esvm.decision_values(targets, negatives), expected, atol=1e-12)
 
 

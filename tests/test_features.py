@@ -187,10 +187,10 @@ def test_published_weights_are_features_by_their_name_in_the_manifest(tiny, monk
 
     monkeypatch.setattr(published, "load", lambda name: Published() if name == "moco_v2_rn50_800ep" else None)
     recipe = FeatureRecipe("moco_v2_rn50_800ep")
-    found = extract(tiny, recipe)
-    assert found.train.shape == (120, 3) and found.test.shape == (30, 3) and seen[0].shape[1:] == (3, 224, 224)
+    vectors = extract(tiny, recipe)
+    assert vectors.train.shape == (120, 3) and vectors.test.shape == (30, 3) and seen[0].shape[1:] == (3, 224, 224)
     expected = tiny.train_images.mean((1, 2, 3)) / 255
-    np.testing.assert_allclose(found.train[:, 1], (expected - 0.456) / 0.224, atol=2e-3)
+    np.testing.assert_allclose(vectors.train[:, 1], (expected - 0.456) / 0.224, atol=2e-3)
     assert features.stored_bytes(tiny, recipe) == published.BYTES
 
 

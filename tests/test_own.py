@@ -9,15 +9,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from lib import data, study
+from lib import data
 from lib.chapters import own
 from lib.study import REMOVAL
 
 
 @pytest.fixture(autouse=True)
 def results(tmp_path, monkeypatch) -> Path:
-    for module in (own, study):
-        monkeypatch.setattr(module, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(own, "RESULTS", tmp_path / "results")
     return tmp_path / "results"
 
 
@@ -37,10 +36,10 @@ def pictures(tmp_path) -> Path:
 
 def opened(images: Path, size: int | None = None, target: str | None = None, **overrides) -> own.OwnStudy:
     """As the notebook does."""
-    entry = own.entry(str(images), size)
-    files = own.files(entry)
-    values = own.values(entry, files, **overrides)
-    return own.OwnStudy(values, "cpu", 1, target=None if target is None else files.test_id(target))
+    parameters = {"images": str(images), "size": size, "target": target, "device": "cpu", "n_jobs": 1}
+    page, _ = own.open_page(parameters | overrides)
+    page.options["results"] = own.RESULTS
+    return page.study
 
 
 def test_from_a_folder_to_supports(pictures, results):

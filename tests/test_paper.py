@@ -12,7 +12,7 @@ from lib.report import paper
 
 def test_claims_about_shares_are_measured_at_the_papers_share_of_a_class():
     measured = 0
-    for claim in paper.PAPER.claims:
+    for claim in paper.CLAIMS:
         if claim.measure == "share":
             figure = paper.FIGURES[claim.page]
             value = figure.select(claim.states[0])
@@ -42,11 +42,11 @@ CLAIM = {"claim": "it flips", "section": "§4.2", "page": "fig03", "measure": "s
 @pytest.mark.parametrize(
     ("figure", "claim", "message"),
     [
-        ({"titel": "t"}, {}, "figures, fig03: unknown titel; the keys are label, title, sections"),
-        ({"values": [{"k": 5}]}, {}, "figures, fig03, value 1: missing value"),
-        ({"values": [23]}, {}, "figures, fig03, value 1: 23 is not a mapping"),
+        ({"titel": "t"}, {}, "figures, fig03: .*'titel'; the keys are label, title, sections"),
+        ({"values": [{"k": 5}]}, {}, "figures, fig03, value 1: .*missing.*'value'"),
+        ({"values": [23]}, {}, "figures, fig03, value 1: .*mapping, not int"),
         ({"values": [{"k": 5, "value": "23 %"}]}, {}, "figures, fig03, value 1: '23 %' is not a number"),
-        ({}, {"mesure": "share"}, "claims, number 1: unknown mesure"),
+        ({}, {"mesure": "share"}, "claims, number 1: .*'mesure'"),
         ({}, {"section": "§4.4"}, "claims, number 1, 'it flips': Fig. 3 is discussed in §4.2, not §4.4"),
         ({}, {"paper": "23 %"}, "claims, number 1, 'it flips': give either paper, or states"),
         ({}, {"states": [{"k": 6}]}, "claims, number 1, 'it flips': 0 values of Fig. 3 have {'k': 6}"),
@@ -56,17 +56,16 @@ def test_a_wrong_entry_is_named(tmp_path, figure, claim, message):
     path = tmp_path / "paper.yaml"
     entries = {"setups": {}, "figures": {"fig03": FIGURE | figure}, "claims": [CLAIM | claim]}
     path.write_text(yaml.safe_dump(entries, allow_unicode=True), encoding="utf-8")
-    with pytest.raises(ValueError) as raised:
+    with pytest.raises(ValueError, match=f"^paper.yaml: {message}"):
         paper.load(path)
-    assert str(raised.value).startswith(f"paper.yaml: {message}")
 
 
 def test_a_right_entry_is_read(tmp_path):
     path = tmp_path / "paper.yaml"
     entries = {"setups": {}, "figures": {"fig03": FIGURE}, "claims": [CLAIM]}
     path.write_text(yaml.safe_dump(entries, allow_unicode=True), encoding="utf-8")
-    read = paper.load(path)
-    assert read.figures["fig03"].select({"k": 5}).value == 23 and read.claims[0].claim == "it flips"
+    _, figures, [claim] = paper.load(path)
+    assert figures["fig03"].select({"k": 5}).value == 23 and claim.claim == "it flips"
 
 
 def supports(kind: str, sizes: list) -> pd.DataFrame:

@@ -1,28 +1,38 @@
-"""Dry runs: what a notebook would compute is counted without computing it, for every notebook and profile."""
+"""Dry runs: what a notebook would compute is counted by running it on a study that trains nothing."""
 
 from dataclasses import replace
 
 import pytest
 
-from lib import profiles, run
-from lib.report import plan
+from lib import profiles
+from lib.data import manifest
+from lib.engine import Ledger
+from lib.engine.counting import CountingDriver, Tally
+from lib.engine.driver import Driver, Question
+from lib.report import execution, operations, plan
+from lib.retrain import Retraining
 from lib.study import MISLABEL, REMOVAL
 
-NOTEBOOKS = [name for name in run.names() if "profile" in run.declared(name)]
+NOTEBOOKS = [name for name in execution.names() if "profile" in execution.declared(name)]
 
 
-def items(profile, **what) -> dict[str, plan.Item]:
-    methods = [plan.parsed(profile, name) for _, name, *_ in (*what.get("curves", ()), *what.get("united", ()))]
-    found = plan.searched(profile, what.get("curves", ()), what.get("united", ()), what.get("sample", ()))
-    return {item.what: item for item in [*plan.learnt(profile, methods, what.get("lds", {})), *found]}
+def dry(profile: str | profiles.Profile, **values) -> plan.DryStudy:
+    known = profiles.load(profile, **values) if isinstance(profile, str) else profile
+    return plan.DryStudy(known, device="cpu")
 
 
 @pytest.mark.parametrize("profile", profiles.NAMES)
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_every_notebook_says_what_it_would_compute(name, profile):
-    values = {key: parameter["default"] for key, parameter in run.declared(name).items()}
-    text = run.dry_run(name, values | {"profile": profile})
-    assert f"Profile {profile}:" in text and "Checked:" in text
+    """With few targets and votes: the larger profiles differ in shapes, and their numbers are tested below."""
+    known = execution.declared(name)
+    values = {key: parameter["default"] for key, parameter in known.items()} | {"profile": profile}
+    n_classes = profiles.class_sizes(profiles.load(profile))[0]
+    small = {"n_targets": n_classes if n_classes <= 10 else 2, "k_max": 64, "n_votes": 1}
+    if profile != "smoke":
+        values |= {key: value for key, value in small.items() if key in known}
+    text = execution.dry_run(name, values)
+    assert f"Profile {profile}" in text and "Checked:" in text
     assert ("base models" in text) == (name != "verdicts")
 
 
@@ -32,46 +42,100 @@ def test_every_notebook_says_what_it_would_compute(name, profile):
 )
 def test_the_papers_totals_come_out(profile, n_targets, paper, most, expected):
     """Paper App. A.4: 7 steps x 5 models x 100 targets, 7 x 1 x 30. Ours has the probe at k_max too, 8 instead of 7."""
-    values = profiles.load(profile)
-    found = items(values, curves=[(REMOVAL, "moco_esvm"), (MISLABEL, "moco_esvm")])
-    for kind in (REMOVAL, MISLABEL):
-        item = found[f"supports, {kind}, moco_esvm"]
-        assert (item.paper, item.trainings, item.expected) == (paper, most, expected)
-    assert found["supports, k = 0"].trainings == values.n_votes  # the same for all targets
-    assert values.n_targets == n_targets
+    study = dry(profile)
+    supports = study.supports([(REMOVAL, "moco_esvm"), (MISLABEL, "moco_esvm")])
+    items = study.items()
+    for purpose in ("removal, separate", "mislabelling, separate"):
+        assert (items[purpose].paper, items[purpose].at_most, items[purpose].expected) == (paper, most, expected)
+    assert items["unmodified, k = 0"].at_most == study.profile.n_votes  # the same for all targets
+    assert len(supports) == 2 * n_targets and items["base models"].at_most == study.profile.n_base
+
+
+def three_questions(label: int | None, k_max: int = 32) -> list[Question]:
+    targets = [(0, 0), (10, 1), (25, 2)]  # test ids of `tiny`, and their classes
+    return [
+        Question(target, tuple(range(40 * c, 40 * c + k_max)), label if label is None else (c + 1) % 3)
+        for target, c in targets
+    ]
+
+
+@pytest.mark.parametrize(("united", "n_votes"), [(False, 1), (True, 3), (True, 4)])
+def test_a_real_run_takes_about_what_is_expected_and_no_more_than_the_worst_case(
+    tiny, quick, tmp_path, united, n_votes
+):
+    """From an empty ledger: two kinds of supports, most of a class at least, and margins at two k."""
+    recipe = replace(quick, width=4, epochs=4, cutout=0, peak_lr=0.1)
+    groups = [tuple(three_questions(label, 32 if united else 40)) for label in (None, 1)]
+    groups = groups if united else [(question,) for group in groups for question in group]
+    ks = 3, 32
+    readings = [
+        (Retraining(recipe, seed, removed=tuple(i for q in group for i in q.ranking[:k])), [q.target for q in group])
+        for group in groups
+        for k in ks
+        for seed in range(2)
+        if group[0].label is None
+    ]
+    real, counted = Driver(tiny, recipe, Ledger(tmp_path / "l"), n_jobs=1), CountingDriver(tiny, recipe, Tally())
+    for driver in (real, counted):
+        driver.supports(groups, budget=4, n_votes=n_votes)
+        driver.logits(readings)
+    taken = len({record["key"] for record in real.ledger.records})
+    counts = counted.ledger.counts.values()
+    at_most, expected = sum(count.at_most for count in counts), sum(count.expected for count in counts)
+    assert taken <= at_most and expected / 1.5 <= taken <= 1.5 * expected
+    assert "unmodified, k = 0" in {purpose for purpose, _ in counted.ledger.counts}
+
+
+def test_the_worst_case_is_reached_by_the_slowest_votes(tiny, quick):
+    """One target, five votes, three steps: 5 x (1 + 1 + 3) trainings, as votes are split at every probe."""
+    counted = CountingDriver(tiny, quick, Tally())
+    ((support, names),) = counted.supports([(three_questions(None)[0],)], budget=3, n_votes=5)
+    counts = {purpose: count for (purpose, _), count in counted.ledger.counts.items()}
+    searched, unmodified = counts["removal, separate"], counts["unmodified, k = 0"]
+    assert (searched.at_most, searched.expected, unmodified.at_most, unmodified.expected) == (20, 12, 5, 3)
+    assert len(set(names)) == 15 == len(counted.ledger.records) and support.size is not None
+    counted.supports([(three_questions(None)[0],)], budget=3, n_votes=5)
+    assert searched.at_most == 20 and len(counted.ledger.records) == 15  # nothing is trained twice
 
 
 def test_united_tests_are_one_a_group_and_methods_train_what_they_look_into():
-    smoke = profiles.load("smoke")
-    found = items(smoke, united=[(REMOVAL, "trak:2"), (REMOVAL, "datamodels:40"), (REMOVAL, "moco_l2")], lds={0.5: []})
-    assert found["supports, removal, moco_l2, united"].trainings == (smoke.budget + 1) * smoke.n_votes
-    of_sample = items(smoke, sample=[(REMOVAL, "moco_l2")])["supports, removal, moco_l2, one target a class"]
-    assert of_sample.trainings == 5 * (smoke.budget + 1) * smoke.n_votes and of_sample.paper is None
-    assert found["networks, trak"].trainings == 2 and found["features, moco"].trainings == 1
-    assert found["subsets of 0.5, Datamodels"].trainings == 40 and found["subsets of 0.5, LDS"].trainings == 20
+    study = dry("smoke")
+    study.supports([(REMOVAL, method) for method in ("trak:2", "datamodels:40", "moco_l2")], united=True)
+    study.attribution.lds(["moco"])
+    items, smoke = study.items(), study.profile
+    assert items["removal, united"].at_most == 3 * (smoke.budget + 1) * smoke.n_votes
+    assert not items["removal, united"].paper
+    assert items["networks, trak"].at_most == 2 and items["features, moco"].at_most == 1
+    assert items["models on subsets of 0.5, Datamodels"].at_most == 40
+    assert items["models on subsets of 0.5, LDS"].at_most == 20
 
 
 def test_margins_and_other_recipes():
-    smoke = profiles.load("smoke", n_targets=20)
-    curves, vit = [(REMOVAL, "moco_l2"), (REMOVAL, "random")], smoke.network("vit")
-    for tests, n in (("separate", 20), ("united", 4), ("one a class", 5)):
-        own, other = plan.at_fixed_k(smoke, [*curves, (*curves[0], vit)], tests, 3)
-        assert (own.what, own.trainings) == (f"margins at fixed k, {tests}", 2 * n * 3)
-        assert (other.what, other.trainings) == (f"margins at fixed k, {tests}, vit", n * 3)
-    found = items(smoke, united=[*curves, (*curves[0], vit)])
-    assert found["supports, removal, moco_l2, united, vit"].flops != found["supports, removal, moco_l2, united"].flops
-    assert "supports, k = 0, vit" in found
+    study = dry("smoke", n_targets=20)
+    vit = study.profile.network("vit")
+    for united, n in ((False, 20), (True, 4)):
+        tests = [[(REMOVAL, "moco_l2", i) for i in group] for group in study.groups(united)]
+        for recipe in (None, vit):
+            study.margins(tests, [0, 8], 3, recipe)
+        purpose = f"margins at fixed k, {'united' if united else 'separate'}"
+        assert study.items()[purpose].at_most == study.items()[f"{purpose}, vit"].at_most == n * 3
+    items = study.items()
+    assert items["unmodified, k = 0"].at_most == items["unmodified, k = 0, vit"].at_most == 3
+    assert items[purpose].flops != items[f"{purpose}, vit"].flops
 
 
 def test_what_is_published_is_not_trained():
-    paper = profiles.load("paper")
-    found = items(paper, curves=[(REMOVAL, "datamodels:300000")], lds={0.5: []})
-    assert not any("subsets" in what for what in found)
-    text = plan.text(paper, [(REMOVAL, "datamodels:300000")])
+    study = dry("paper", k_max=50, n_targets=10)
+    study.supports([(REMOVAL, "datamodels:300000")])
+    study.attribution.lds(["moco"])
+    assert not any("subsets" in purpose for purpose in study.items())
+    text = plan.text(study.profile, [study])
     assert "datamodels_cifar10_weights (size not published, no checksum is pinned yet) is had by hand" in text
-    imagenet = profiles.load("paper_imagenet")
-    assert items(imagenet, curves=[(REMOVAL, "moco_l2")])["features, moco"].trainings == 0
-    assert "moco_v2_rn50_800ep" in plan.text(imagenet, [(REMOVAL, "moco_l2")])
+    assert "trak_cifar10_masks" in text
+    imagenet = dry("paper_imagenet", k_max=50)
+    imagenet.supports([(REMOVAL, "moco_l2")])
+    assert imagenet.items()["features, moco"].at_most == 0
+    assert "moco_v2_rn50_800ep" in plan.text(imagenet.profile, [imagenet])
 
 
 def test_the_two_published_trainings_give_one_speed():
@@ -83,12 +147,14 @@ def test_operations_by_hand():
     """ResNet-9 at the paper's size: the multiplications of its eight convolutions and its head, counted by hand."""
     convolutions = 32**2 * 27 * 64 + 16**2 * (64 * 25 * 128 + 2 * 128 * 9 * 128 + 128 * 9 * 256)
     convolutions += 8**2 * 2 * 256 * 9 * 256 + 6**2 * 256 * 9 * 128 + 128 * 10
-    assert plan.forward_flops("resnet9", 64, "conv3", 3, (32, 32), 10) == 2 * convolutions
-    assert plan.resnet50_flops() == pytest.approx(2 * 4.09e9, rel=0.01)  # torchvision's meta["_ops"], multiplications
+    paper = profiles.PAPER
+    one_epoch = operations.of_training(replace(paper.recipe, epochs=1), plan.stand_in(paper))
+    assert one_epoch == 3 * 50_000 * 2 * convolutions
+    assert operations.of_resnet50() == pytest.approx(2 * 4.09e9, rel=0.01)  # torchvision's meta["_ops"]
 
 
 def test_where_a_file_is(tmp_path, monkeypatch):
-    entry = plan.manifest.find("cifar10")
+    entry = manifest.find("cifar10")
     monkeypatch.setenv("COMPANION_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("DATA_MIRROR", raising=False)
     assert "would be downloaded from https://www.cs.toronto.edu" in plan.whereabouts(entry)
@@ -112,7 +178,7 @@ def test_where_a_file_is(tmp_path, monkeypatch):
 )
 def test_values_that_do_not_fit_are_refused(profile, changes, method, message):
     with pytest.raises(ValueError, match=message):
-        plan.text(profiles.load(profile, **changes), [(REMOVAL, method)])
+        dry(profile, **changes).supports([(REMOVAL, method)])
 
 
 def test_the_stand_in_takes_no_memory():
@@ -123,6 +189,10 @@ def test_the_stand_in_takes_no_memory():
 def test_a_network_that_does_not_take_the_images_is_refused():
     smoke = profiles.load("smoke")
     with pytest.raises(ValueError, match="images of 28 x 28 pixels do not fit a vit with patches of 4"):
-        plan.text(
-            replace(smoke, recipe=replace(smoke.recipe, arch="vit", width=16, stem="patch4")), [(REMOVAL, "random")]
-        )
+        dry(replace(smoke, recipe=replace(smoke.recipe, arch="vit", width=16, stem="patch4")))
+
+
+def test_nothing_is_read_while_counting():
+    with plan.counting() as studies, pytest.raises(ValueError, match="a dry run reads no images; let the notebook"):
+        plan.Study(profiles.load("smoke"), device="cpu")
+    assert studies == []

@@ -72,9 +72,10 @@ def test_the_papers_sizes_are_those_that_the_paper_states():
     assert imagenet.recipe.batch_size == 1024 and imagenet.recipe.peak_lr == cifar.recipe.peak_lr == 0.5
     assert (cifar.selfsupervised.arch, cifar.selfsupervised.epochs) == ("resnet18", 800)
     assert imagenet.features("moco").method == "moco_v2_rn50_800ep"
+    models = paper.FIGURES["fig01"].models
     table_1 = paper.table_1().query("method == 'trak'")["models"]
-    assert {*paper.FIGURE_1["trak"], *table_1} == set(cifar.ensembles)
-    assert list(cifar.subset_models) == paper.FIGURE_1["datamodels"] and imagenet.ensembles == (1, 4)
+    assert {*models["trak"], *table_1} == set(cifar.ensembles)
+    assert list(cifar.subset_models) == models["datamodels"] and imagenet.ensembles == (1, 4)
     assert (cifar.trak["projection_dim"], imagenet.trak["projection_dim"]) == (20_480, 4096)
 
 

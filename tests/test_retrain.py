@@ -12,9 +12,9 @@ from lib.retrain import Recipe, Retraining, class_weights, fit, learning_rate, m
 
 
 def test_same_arguments_same_bits(tiny, quick):
-    what = Retraining(quick, seed=3, removed=(1, 5), relabelled=((7, 2),))
+    retraining = Retraining(quick, seed=3, removed=(1, 5), relabelled=((7, 2),))
     torch.manual_seed(1)
-    first = retrain(tiny, what)
+    first = retrain(tiny, retraining)
     torch.manual_seed(2)
     again = retrain(tiny, Retraining(quick, seed=3, removed=(5, 1), relabelled=((7, 2),)))
     np.testing.assert_array_equal(first.logits, again.logits)
@@ -45,16 +45,16 @@ def test_removed_images_are_not_seen(tiny, quick):
     images = tiny.train_images.copy()
     images[[2, 3]] = tiny.train_images[[3, 2]]  # the same normalisation, other images under these ids
     swapped = replace(tiny, train_images=images)
-    what = Retraining(quick, 0, removed=removed)
-    np.testing.assert_array_equal(retrain(tiny, what).logits, retrain(swapped, what).logits)
+    retraining = Retraining(quick, 0, removed=removed)
+    np.testing.assert_array_equal(retrain(tiny, retraining).logits, retrain(swapped, retraining).logits)
 
 
 def test_relabelling_is_training_on_those_labels(tiny, quick):
     labels = tiny.train_labels.copy()
     labels[[4, 90]] = [2, 0]
     relabelled = replace(tiny, train_labels=labels)
-    what = Retraining(quick, 0, relabelled=((4, 2), (90, 0)))
-    np.testing.assert_array_equal(retrain(tiny, what).logits, retrain(relabelled, Retraining(quick, 0)).logits)
+    retraining = Retraining(quick, 0, relabelled=((4, 2), (90, 0)))
+    np.testing.assert_array_equal(retrain(tiny, retraining).logits, retrain(relabelled, Retraining(quick, 0)).logits)
     assert tiny.train_labels[4] == 0  # the dataset itself is untouched
 
 

@@ -1,6 +1,9 @@
 """What every method of self-supervision has to do: learn, from both views alike, the same bits each time."""
 
+import functools
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,6 +39,12 @@ def train(dataset, method: str, **changes) -> np.ndarray:
     return extract(dataset, replace(QUICK, method=method, **changes), progress=False).train
 
 
+@pytest.fixture(scope="module")
+def base(tiny) -> Callable[[str], np.ndarray]:
+    """Features of each method as it stands, trained when first asked for."""
+    return functools.cache(lambda method: train(tiny, method))
+
+
 def build(method: str, **changes) -> torch.nn.Module:
     """A method on a new network, the same each time."""
     recipe = replace(QUICK, **changes)
@@ -49,24 +58,24 @@ def views() -> list[torch.Tensor]:
 
 
 @every_method
-def test_same_bits_and_no_trace(tiny, method):
+def test_same_bits_and_no_trace(tiny, base, method):
     torch.manual_seed(1)
     before = torch.random.get_rng_state()
     features = train(tiny, method)
     assert torch.equal(before, torch.random.get_rng_state())
     assert features.shape == (120, 4) and np.isfinite(features).all()
-    np.testing.assert_array_equal(features, train(tiny, method))
+    np.testing.assert_array_equal(features, base(method))
     assert (features != train(tiny, method, seed=1)).any()
 
 
 @every_method
-def test_reads_its_own_fields_and_no_others(tiny, method):
-    features = train(tiny, method)
-    assert {f for f, value in OTHER.items() if (train(tiny, method, **{f: value}) != features).any()} == READS[method]
+def test_reads_its_own_fields_and_no_others(tiny, base, method):
+    changed = {f: train(tiny, method, **{f: value}) for f, value in OTHER.items()}
+    assert {f for f, features in changed.items() if (features != base(method)).any()} == READS[method]
 
 
-def test_methods_differ(tiny):
-    assert len({train(tiny, method).tobytes() for method in METHODS}) == len(METHODS) == len(READS)
+def test_methods_differ(base):
+    assert len({base(method).tobytes() for method in METHODS}) == len(METHODS) == len(READS)
 
 
 @every_method
@@ -134,3 +143,55 @@ def test_watching_sees_every_epoch_and_changes_nothing(tiny):
     assert all(net is watched for _, net in seen) and not watched.training
     alone = ssl.train(tiny, recipe, progress=False)
     assert all(torch.equal(a, b) for a, b in zip(watched.parameters(), alone.parameters(), strict=True))
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.fixture
+def checkpoint(tmp_path, monkeypatch):
+    """Where a training is kept, after every epoch here."""
+    monkeypatch.setattr("lib.ssl.training.KEPT_EVERY", -1)
+    return tmp_path / "training.pt"
+
+
+def trained_until(epoch: int, tiny, recipe: FeatureRecipe, checkpoint: Path) -> None:
+    """Killed at the end of that epoch, before it is kept."""
+
+    def watch(now: int, net: torch.nn.Module) -> None:
+        if now == epoch:
+            raise Killed
+
+    with pytest.raises(Killed):
+        ssl.train(tiny, recipe, progress=False, watch=watch, checkpoint=checkpoint)
+
+
+@pytest.mark.parametrize("method", ["moco", "simclr", "dino"])  # with a memory bank, without, with a moving centre
+def test_a_killed_training_goes_on_to_the_same_bits(tiny, checkpoint, method):
+    recipe, seen = replace(QUICK, method=method, epochs=4), []
+    undisturbed = ssl.train(tiny, recipe, progress=False)
+    trained_until(1, tiny, recipe, checkpoint)
+    assert not checkpoint.exists()
+    trained_until(3, tiny, recipe, checkpoint)
+    state = torch.random.get_rng_state()
+    resumed = ssl.train(tiny, recipe, progress=False, watch=lambda now, _: seen.append(now), checkpoint=checkpoint)
+    assert seen == [3, 4] and not checkpoint.exists()
+    assert torch.equal(state, torch.random.get_rng_state())
+    for name, tensor in undisturbed.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("damage", ["torn", "empty", "other"])
+def test_a_damaged_checkpoint_is_refused_by_name(tiny, checkpoint, damage):
+    recipe = replace(QUICK, epochs=2)
+    trained_until(2, tiny, recipe, checkpoint)
+    if damage == "other":
+        torch.save({"epochs": 1}, checkpoint)
+    else:
+        checkpoint.write_bytes(checkpoint.read_bytes()[: -100 if damage == "torn" else 0])
+    with pytest.raises(ValueError, match=r"training\.pt is damaged .*; delete it to train from the start"):
+        ssl.train(tiny, recipe, progress=False, checkpoint=checkpoint)
+    assert checkpoint.exists()
+    checkpoint.unlink()
+    ssl.train(tiny, recipe, progress=False, checkpoint=checkpoint)

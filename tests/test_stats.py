@@ -70,6 +70,7 @@ def test_paired_by_hand():
     supports = table({"a": [10, 20, 30, None, "x"], "b": [20, 20, None, 50, "x"]})
     row = stats.paired(supports, "removal", "a", "b", k_max=100)
     assert (row["n"], row["smaller"], row["equal"], row["larger"]) == (4, 2, 1, 1)
+    assert list(row)[-4:] == ["smaller", "equal", "larger", "verdict"]  # as in the stored tables
     assert row["difference"] == pytest.approx((0.1 + 0 + 0.7 - 0.5) / 4)
     assert row["low"] < row["difference"] < row["high"] and row["verdict"] == "undecided"
 

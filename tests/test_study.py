@@ -37,10 +37,10 @@ def test_targets_are_balanced_and_right_in_the_base_models(opened):
 
 
 def test_fewer_targets_than_classes_are_each_of_their_own(opened, small):
-    some = replace(opened, profile=replace(small, n_targets=4))
-    labels = some.dataset.test_labels[some.targets]
-    assert len(set(labels)) == len(labels) == 4 and sorted(some.groups(united=True)[0]) == [0, 1, 2, 3]
-    assert set(some.targets) != set(opened.targets[:4])  # the classes are drawn too
+    few = replace(opened, profile=replace(small, n_targets=4))
+    labels = few.dataset.test_labels[few.targets]
+    assert len(set(labels)) == len(labels) == 4 and sorted(few.groups(united=True)[0]) == [0, 1, 2, 3]
+    assert set(few.targets) != set(opened.targets[:4])  # the classes are drawn too
 
 
 def test_wrong_labels_are_the_strongest_wrong_class(opened):
@@ -132,15 +132,15 @@ def test_unknown_methods_devices_and_too_many_targets(opened, small):
 
 
 def test_some_targets_alone_are_as_in_the_whole_table(opened, supports):
-    some = opened.supports([(REMOVAL, "pixels_l2")], among=[4, 2])
+    two = opened.supports([(REMOVAL, "pixels_l2")], among=[4, 2])
     whole = supports[supports["kind"] == REMOVAL].iloc[[2, 4]]
-    assert some.drop(columns="keys").equals(whole.drop(columns="keys").reset_index(drop=True))
+    assert two.drop(columns="keys").equals(whole.drop(columns="keys").reset_index(drop=True))
 
 
 def test_the_retrainings_behind_supports_are_known_again_from_the_ledger(opened, supports):
     curves = [(REMOVAL, "pixels_l2"), (MISLABEL, "random")]
     asked = opened.asked(curves, united=False)
-    assert {what.key(opened.dataset) for what, *_ in asked} == set().union(*supports["keys"])
+    assert {retraining.key(opened.dataset) for retraining, *_ in asked} == set().union(*supports["keys"])
     assert all(logits.shape == (len(targets), 5) for _, targets, logits in asked)
     with pytest.raises(ValueError, match="lacks .*; run the figure to its end first"):
         opened.asked([(REMOVAL, "random")], united=True)

@@ -16,7 +16,7 @@ def half(tiny, quick):
 def test_masks_are_random_shares_that_depend_on_seed_and_number_alone(half, tiny, quick):
     masks = subsets.masks(half, range(200))
     assert masks.shape == (200, 120) and (masks.sum(axis=1) == 60).all()
-    assert abs(masks.mean(axis=0) - 0.5).max() < 0.15  # six standard errors are 0.21
+    assert abs(masks.mean(axis=0) - 0.5).max() < 0.15  # a standard error is sqrt(0.25 / 200) = 0.035
     np.testing.assert_array_equal(masks[7], Subsets(tiny, quick, 0.5, 3).mask(7))
     assert (masks[7] != masks[8]).any() and (masks[7] != Subsets(tiny, quick, 0.5, 4).mask(7)).any()
     assert half.retraining(7).removed == tuple(np.flatnonzero(~masks[7]))

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -56,6 +58,20 @@ def test_processes_are_started_afresh_and_inherit_nothing(tiny, monkeypatch):
 
 def _has_the_parents_state() -> bool:
     return "of_the_parent" in os.environ.__dict__
+
+
+def test_a_stream_takes_calls_as_workers_get_free_and_says_when_one_was_killed(tiny):
+    asked, calls = [], iter([(i, 3) for i in range(7)])
+
+    def upcoming(n: int) -> list[tuple[int, int]]:
+        asked.append(n)
+        return list(islice(calls, n))
+
+    with workers.pool(tiny, n_jobs=1) as pool:
+        assert sorted(workers.stream(pool, divmod, upcoming)) == [divmod(i, 3) for i in range(7)]
+    assert max(asked) == workers.AHEAD
+    with workers.pool(tiny, n_jobs=2) as pool, pytest.raises(RuntimeError, match="a worker process was killed.*n_jobs"):
+        list(workers.stream(pool, os._exit, partial(islice, iter([(1,)]))))
 
 
 def test_no_scheduler_at_the_address(tiny, monkeypatch):

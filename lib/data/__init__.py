@@ -6,7 +6,7 @@ An id is an index into a dataset's arrays, everywhere. `beton` (FFCV files) need
 from lib.data.datasets import Dataset, load, opened, splits, subset
 from lib.data.device import clock, one_thread, pick_device
 from lib.data.files import BOOK, NOTEBOOKS, RESULTS, ROOT, replacing
-from lib.data.images import EVAL_BATCH, Images, mean_and_std, resident
+from lib.data.images import EVAL_BATCH, Images, resident
 from lib.data.manifest import MANIFEST, Entry, as_entry, cache_folder, entries, fetch, find, manifest_table, places
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "find",
     "load",
     "manifest_table",
-    "mean_and_std",
     "one_thread",
     "opened",
     "pick_device",

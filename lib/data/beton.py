@@ -22,7 +22,7 @@ from tqdm import tqdm
 from lib.data.datasets import Dataset
 from lib.data.device import one_thread
 from lib.data.files import replacing
-from lib.data.images import Images, mean_and_std
+from lib.data.images import Images, mean_and_std, tensor
 
 try:
     with one_thread("cpu"):  # FFCV sets torch's number of threads when it is imported
@@ -49,23 +49,16 @@ def write(dataset: Dataset, path: Path | str, jpeg: int | None = None) -> None:
     if jpeg is not None and not 1 <= jpeg <= 100:
         raise ValueError(f"{jpeg} is no quality of a JPEG; give 1 to 100, or None for exact pixels")
     if path.exists() and _about(path).exists():
-        found = verified(dataset, path)["jpeg"]
-        if found != jpeg:
-            raise ValueError(f"{path} was written with jpeg={found}, not jpeg={jpeg}; choose another path")
+        if (there := verified(dataset, path)["jpeg"]) != jpeg:
+            raise ValueError(f"{path} was written with jpeg={there}, not jpeg={jpeg}; choose another path")
         return
     for half in (path, _about(path)):  # left by a kill between the two
         half.unlink(missing_ok=True)
     with replacing(path) as temporary:
         _encode(dataset, temporary, jpeg)
-    images = dataset.train_images
-    mean, std = mean_and_std(torch.from_numpy(images if images.flags.writeable else images.copy()))
-    content = {
-        "dataset": dataset.checksum,
-        "sha256": _sha256(path),
-        "jpeg": jpeg,
-        "mean": mean.flatten().tolist(),
-        "std": std.flatten().tolist(),
-    }
+    content = {"dataset": dataset.checksum, "sha256": _sha256(path), "jpeg": jpeg}
+    statistics = mean_and_std(tensor(dataset.train_images))
+    content |= {key: numbers.flatten().tolist() for key, numbers in zip(("mean", "std"), statistics, strict=True)}
     with replacing(_about(path)) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
@@ -108,7 +101,9 @@ def verified(dataset: Dataset, path: Path) -> dict:
     Raises FileNotFoundError where there is no whole file, ValueError where it is another dataset's or damaged.
     """
     if not (path.exists() and _about(path).exists()):
-        raise FileNotFoundError(f"{path} and {_about(path).name} are not both there; write them with lib.beton.write")
+        raise FileNotFoundError(
+            f"{path} and {_about(path).name} are not both there; write them with lib.data.beton.write"
+        )
     try:
         content = json.loads(_about(path).read_text(encoding="utf-8"))
         checksum, sha256, *_ = (content[key] for key in ("dataset", "sha256", "jpeg", "mean", "std"))
@@ -127,21 +122,20 @@ def verified(dataset: Dataset, path: Path) -> dict:
 def opened(dataset: Dataset, path: Path | str, device: str = "cpu") -> "Beton":
     """The file as the training images, with the test images on the device. Raises what `verified` raises.
 
-    The first batch compiles; open a file once a process. On a CPU one thread decodes, since FFCV
-    gives torch as many threads as decode, and the bits of a training depend on those; on CUDA all cores do.
+    The first batch compiles; open a file once a process. On a CPU one thread decodes, since FFCV gives torch as many
+    threads as decode, and the bits of a training depend on those; on CUDA all cores do.
     """
     content = verified(dataset, Path(path))
     with one_thread("cpu"):
         workers = 1 if device == "cpu" else joblib.cpu_count()
         loader = Loader(str(path), batch_size=1, num_workers=workers, seed=0)
-    test = torch.from_numpy(np.array(dataset.test_images)).to(device)
     mean, std = (torch.tensor(content[key], device=device).view(1, -1, 1, 1) for key in ("mean", "std"))
-    return Beton(loader, test, mean, std)
+    return Beton(loader, tensor(dataset.test_images, device), mean, std)
 
 
 @dataclass(frozen=True)
 class Beton(Images):
-    """`lib.retrain.Images` whose training images are read batch by batch, a few ahead."""
+    """`Images` whose training images are read batch by batch, a few ahead."""
 
     train: Loader
 
@@ -156,10 +150,10 @@ class Beton(Images):
         self.train.batch_size = size
         epoch = Epoch(self.train, ids.numpy())  # as the loader does, in an order of ours, without compiling anew
         try:
-            for images, own, found in epoch:  # views of memory that FFCV will write the next batches to
+            for images, own, read in epoch:  # views of memory that FFCV will write the next batches to
                 images = images.permute(0, 3, 1, 2)[:, : self.test.shape[1]]
-                images, found = images.clone(memory_format=torch.contiguous_format), found.flatten().clone()
-                yield images.to(device), (own.flatten().clone() if labels is None else labels[found]).to(device), found
+                images, read = images.clone(memory_format=torch.contiguous_format), read.flatten().clone()
+                yield images.to(device), (own.flatten().clone() if labels is None else labels[read]).to(device), read
             if epoch.error:
                 raise RuntimeError(f"FFCV cannot read {self.train.fname} ({epoch.error!r})") from epoch.error
         finally:

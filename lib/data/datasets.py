@@ -1,4 +1,4 @@
-"""Datasets as arrays in memory. An id is an index into these arrays, everywhere.
+"""Datasets as arrays in memory.
 
 `load` is the one way in. `lib.data.manifest` says what there is and fetches it; here it is read. The order of the
 images, and so their ids, is the dataset's canonical order: by class name, then file name, for folders and zips (as
@@ -37,10 +37,7 @@ CIFAR_BATCHES = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4",
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images (n, c, h, w) uint8 and labels (n,) int64 of a training and a test split. Equal to itself alone.
-
-    The arrays may be mapped into memory from a file.
-    """
+    """Images (n, c, h, w) uint8, which may be mapped from a file, and labels (n,) int64. Equal to itself alone."""
 
     name: str
     train_images: np.ndarray
@@ -65,25 +62,18 @@ class Dataset:
 
 
 def load(name: str | Entry, mirror: Path | str | None = None, manifest: Path | str = MANIFEST) -> Dataset:
-    """Load a dataset of the manifest, by its name or by an entry.
+    """A dataset of the manifest, by its name or by an entry.
 
-    Raises what `lib.data.manifest.fetch` raises, and ValueError where the content is no dataset or not the declared
-    one.
+    Raises what `fetch` raises, and ValueError where the content is no dataset or not the declared one.
     """
     entry = find(name, manifest)
     if entry.kind not in READERS:
         raise ValueError(f"{entry.name} is of kind {entry.kind}; datasets are of one of the kinds {', '.join(READERS)}")
     images, labels, n_train, class_names = READERS[entry.kind](fetch(entry, mirror, manifest), entry)
-    found = {
-        "images": (n_train, len(images) - n_train),
-        "shape": images.shape[1:],
-        "n_classes": len(class_names),
-    }
-    for key, value in found.items():
-        if getattr(entry, key) not in (None, value):
-            raise ValueError(
-                f"{entry.name} has {key} {value}, the manifest expects {getattr(entry, key)}; correct the entry"
-            )
+    counts = {"images": (n_train, len(images) - n_train), "shape": images.shape[1:], "n_classes": len(class_names)}
+    for key, value in counts.items():
+        if (declared := getattr(entry, key)) not in (None, value):
+            raise ValueError(f"{entry.name} has {key} {value}, the manifest expects {declared}; correct the entry")
     return Dataset(entry.name, images[:n_train], labels[:n_train], images[n_train:], labels[n_train:], class_names)
 
 
@@ -94,29 +84,22 @@ def subset(
 
     None takes all images of a split, or all classes. Raises ValueError where there are fewer.
     """
-    known = len(dataset.class_names)
-    if n_classes is not None and not 2 <= n_classes <= known:
-        raise ValueError(f"{n_classes} classes are not in {dataset.name}; give 2 to {known}")
-    n_classes = n_classes or known
+    class_names = dataset.class_names[:n_classes]
+    if n_classes is not None and not 2 <= n_classes == len(class_names):
+        raise ValueError(f"{n_classes} classes are not in {dataset.name}; give 2 to {len(dataset.class_names)}")
 
     def first(labels: np.ndarray, per_class: int | None, split: str) -> np.ndarray:
-        if per_class is None:
-            return np.flatnonzero(labels < n_classes)
-        counts = np.bincount(labels, minlength=known)[:n_classes]
-        if not 1 <= per_class <= counts.min():
-            raise ValueError(f"{per_class} {split} images a class are not in {dataset.name}; give 1 to {counts.min()}")
-        return np.sort(np.concatenate([np.flatnonzero(labels == c)[:per_class] for c in range(len(counts))]))
+        of_class = [np.flatnonzero(labels == c) for c in range(len(class_names))]
+        fewest = min(map(len, of_class))
+        if per_class is not None and not 1 <= per_class <= fewest:
+            raise ValueError(f"{per_class} {split} images a class are not in {dataset.name}; give 1 to {fewest}")
+        return np.sort(np.concatenate([ids[:per_class] for ids in of_class]))
 
     train = first(dataset.train_labels, train_per_class, "training")
     test = first(dataset.test_labels, test_per_class, "test")
-    return Dataset(
-        f"{dataset.name} ({len(train)} + {len(test)} images)",
-        dataset.train_images[train],
-        dataset.train_labels[train],
-        dataset.test_images[test],
-        dataset.test_labels[test],
-        dataset.class_names[:n_classes],
-    )
+    name = f"{dataset.name} ({len(train)} + {len(test)} images)"
+    arrays = dataset.train_images[train], dataset.train_labels[train], dataset.test_images[test]
+    return Dataset(name, *arrays, dataset.test_labels[test], class_names)
 
 
 # What a reader returns: images (n, c, h, w) uint8 and labels (n,) int64 of both splits, training first; the number of
@@ -156,8 +139,8 @@ def read_folder(path: Path, entry: Entry) -> Content:
 def opened(path: Path, entry: Entry) -> Iterator[tuple[list[str], Callable[[str], bytes]]]:
     """Names in a folder or zip, those of folders ending in "/", and a function that reads one. Nothing is extracted."""
     if path.is_dir():
-        found = [p for split in SPLITS for depth in ("*", "*/*") for p in (path / split).glob(depth)]
-        names = [p.relative_to(path).as_posix() + "/" * p.is_dir() for p in found]
+        inside = [p for split in SPLITS for depth in ("*", "*/*") for p in (path / split).glob(depth)]
+        names = [p.relative_to(path).as_posix() + "/" * p.is_dir() for p in inside]
         yield names, lambda name: (path / name).read_bytes()
         return
     try:
@@ -176,26 +159,26 @@ def opened(path: Path, entry: Entry) -> Iterator[tuple[list[str], Callable[[str]
 
 def splits(names: list[str], entry: Entry) -> list[dict[str, list[str]]]:
     """{class: its images}, in canonical order, of the training and of the test split. Hidden files do not count."""
-    found = {}
+    tree = {}
     for name in sorted(names, key=lambda name: name.split("/")):
         split, *rest = name.split("/")
         if split not in SPLITS or rest in ([], [""]) or any(part.startswith(".") for part in rest):
             continue
         if len(rest) != 2 or not (rest[1] == "" or rest[1].lower().endswith(SUFFIXES)):
             raise ValueError(f"{entry.name}: {name} is not {split}/<class>/<file>, PNG or JPEG; move or remove it")
-        images = found.setdefault(split, {}).setdefault(rest[0], [])
+        images = tree.setdefault(split, {}).setdefault(rest[0], [])
         if rest[1]:
             images.append(name)
-    test = "test" if "test" in found else "val"
-    if not {"train", test} <= set(found) or len(found["train"]) < 2:
+    test = "test" if "test" in tree else "val"
+    if not {"train", test} <= set(tree) or len(tree["train"]) < 2:
         raise ValueError(f"{entry.name} needs train/<class>/* and test/<class>/* (or val/) at its top, and two classes")
     for here, there in (("train", test), (test, "train")):
-        for c, images in found[here].items():
-            if c not in found[there]:
+        for c, images in tree[here].items():
+            if c not in tree[there]:
                 raise ValueError(f"{entry.name}: class {c} is in {here}/ but not in {there}/; add or remove it")
             if not images:
                 raise ValueError(f"{entry.name}: {here}/{c} has no images; add some, or remove the class everywhere")
-    return [found["train"], found[test]]
+    return [tree["train"], tree[test]]
 
 
 def read_images(members: list[str], read: Callable[[str], bytes], entry: Entry) -> np.ndarray:
@@ -248,7 +231,7 @@ def read_cifar(path: Path, entry: Entry) -> Content:
     try:
         with tarfile.open(path, "r:gz") as archive:
             wanted = (m for m in archive if Path(m.name).name in (*CIFAR_BATCHES, "batches.meta"))
-            parts = {Path(m.name).name: unpickled(archive.extractfile(m).read()) for m in wanted}  # in one pass
+            parts = {Path(m.name).name: ArrayUnpickler(archive.extractfile(m)).load() for m in wanted}  # in one pass
         batches = [parts[name] for name in CIFAR_BATCHES]
         images = np.concatenate([batch[b"data"] for batch in batches]).reshape(-1, 3, 32, 32)
         labels = np.concatenate([batch[b"labels"] for batch in batches]).astype(np.int64)
@@ -256,11 +239,6 @@ def read_cifar(path: Path, entry: Entry) -> Content:
     except (*UNREADABLE, tarfile.TarError, pickle.UnpicklingError, KeyError) as problem:
         raise ValueError(f"{path} is damaged or not the original archive ({problem!r}). {entry.manual}") from problem
     return images, labels, len(labels) - len(batches[-1][b"labels"]), classes
-
-
-def unpickled(raw: bytes) -> dict:
-    """One batch. Its text comes as bytes, since Python 2 wrote it."""
-    return ArrayUnpickler(io.BytesIO(raw), encoding="bytes").load()
 
 
 class ArrayUnpickler(pickle.Unpickler):
@@ -271,6 +249,9 @@ class ArrayUnpickler(pickle.Unpickler):
         ("numpy", "ndarray"): np.ndarray,
         ("numpy", "dtype"): np.dtype,
     }
+
+    def __init__(self, file):
+        super().__init__(file, encoding="bytes")  # as which text comes, since Python 2 wrote it
 
     def find_class(self, module: str, name: str):
         if (module, name) not in self.allowed:

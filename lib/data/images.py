@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,8 +29,8 @@ class Images:
 
         labels: (n,), by id. b = size, but for the last batch, which may be short.
         """
-        for some in (ids[i : i + size] for i in range(0, len(ids), size)):
-            yield self.train[some], labels[some], some
+        for batch in (ids[i : i + size] for i in range(0, len(ids), size)):
+            yield self.train[batch], labels[batch], batch
 
     def normalised(self, images: Tensor) -> Tensor:
         """float32 (b, c, h, w), in which each channel of the training images has mean 0 and standard deviation 1."""
@@ -38,15 +39,19 @@ class Images:
 
 @lru_cache(maxsize=2)
 def resident(dataset: Dataset, device: str = "cpu") -> Images:
-    """The images on the device, once a process. On a CPU they share the dataset's memory, memory-mapped or not."""
-    arrays = dataset.train_images, dataset.test_images
-    train, test = (torch.from_numpy(x if x.flags.writeable else x.copy()).to(device) for x in arrays)
-    return Images(train, test, *mean_and_std(train))
+    """The images on the device, once a process."""
+    train = tensor(dataset.train_images, device)
+    return Images(train, tensor(dataset.test_images, device), *mean_and_std(train))
+
+
+def tensor(array: np.ndarray, device: str = "cpu") -> Tensor:
+    """An array on the device. On a CPU they share memory, mapped from a file or not, unless it must not be written."""
+    return torch.from_numpy(array if array.flags.writeable else array.copy()).to(device)
 
 
 def mean_and_std(images: Tensor) -> tuple[Tensor, Tensor]:
     """Of each channel, (1, c, 1, 1) float32. images: (n, c, h, w) uint8; of many, evenly spread ones are looked at."""
-    some = images[:: -(-images.numel() // SAMPLE)]
+    sample = images[:: -(-images.numel() // SAMPLE)]
     with one_thread(images.device.type):
-        std, mean = torch.std_mean(some.float(), dim=(0, 2, 3), keepdim=True)
+        std, mean = torch.std_mean(sample.float(), dim=(0, 2, 3), keepdim=True)
     return mean, std

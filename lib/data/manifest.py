@@ -4,6 +4,7 @@ A file is used only when its checksum is the declared one, wherever it lies. `li
 images; weights and published results are opened by the pages that use them.
 """
 
+import json
 import os
 import re
 from dataclasses import dataclass, fields
@@ -21,34 +22,20 @@ KINDS = ("embedded", "folder", "cifar-python", "weights", "artefact")
 PUBLISHED = ("title", "file", "urls", "sha256", "bytes", "licence", "citation", "used_by", "manual")  # required keys
 TIMEOUT = 10  # seconds without an answer until an address counts as unreachable
 
-
-def is_text(pattern: str):
-    """A test for strings of that form."""
-    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value)
-
-
-def is_list(kind: type):
-    """A test for lists of that type."""
-    return lambda value: isinstance(value, list) and all(isinstance(item, kind) for item in value)
-
-
-def is_counts(length: int):
-    """A test for lists of so many whole numbers above 0."""
-    return lambda value: is_list(int)(value) and len(value) == length and min(value) > 0
-
-
-FORMS = {  # of the keys for which a slip would pass unnoticed: whether a value fits, and what is expected
-    "path": (is_text(".+"), "a string"),
-    "file": (is_text(r"\w[\w.-]*"), "a name without folders"),
-    "sha256": (is_text("[0-9a-f]{64}"), "64 hexadecimal digits in quotes"),
-    "md5": (is_text("[0-9a-f]{8,32}"), "8 to 32 hexadecimal digits in quotes"),
-    "urls": (is_list(str), "a list"),
-    "used_by": (is_list(str), "a list"),
-    "classes": (is_list(str), "a list of strings"),
-    "size": (is_counts(2), "[height, width] in pixels"),
-    "images": (is_counts(2), "[training images, test images]"),
-    "shape": (is_counts(3), "[channels, height, width]"),
-    "n_classes": (lambda value: isinstance(value, int) and value > 1, "a whole number of at least 2"),
+TEXT, COUNT = r'"([^"\\]|\\.)*"', "[1-9][0-9]*"  # a string in JSON, a whole number above 0
+NAMES = rf"\[({TEXT}(, {TEXT})*)?\]"
+FORMS = {  # of the keys for which a slip would pass unnoticed: the form of a value, as JSON, and in words
+    "path": ('".+"', "a string"),
+    "file": (r'"\w[\w.-]*"', "a name without folders"),
+    "sha256": ('"[0-9a-f]{64}"', "64 hexadecimal digits in quotes"),
+    "md5": ('"[0-9a-f]{8,32}"', "8 to 32 hexadecimal digits in quotes"),
+    "urls": (NAMES, "a list"),
+    "used_by": (NAMES, "a list"),
+    "classes": (NAMES, "a list of strings"),
+    "size": (rf"\[{COUNT}, {COUNT}\]", "[height, width] in pixels"),
+    "images": (rf"\[{COUNT}, {COUNT}\]", "[training images, test images]"),
+    "shape": (rf"\[{COUNT}, {COUNT}, {COUNT}\]", "[channels, height, width]"),
+    "n_classes": ("[2-9]|[1-9][0-9]+", "a whole number of at least 2"),
 }
 
 
@@ -76,20 +63,18 @@ class Entry:
     n_classes: int | None = None
 
 
+parsed = lru_cache(maxsize=1)(yaml.safe_load)  # a tenth of a second
+
+
 def entries(manifest: Path | str = MANIFEST) -> dict[str, Entry]:
     """All entries by name, in the manifest's order. Raises ValueError on an entry that cannot be meant."""
     try:
-        declared = _parsed(Path(manifest).read_text(encoding="utf-8"))
+        declared = parsed(Path(manifest).read_text(encoding="utf-8"))
     except yaml.YAMLError as problem:
         raise ValueError(f"{manifest} is not YAML: {problem}") from problem
     if not isinstance(declared, dict) or not all(isinstance(keys, dict) for keys in declared.values()):
         raise ValueError(f"{manifest} has to map names to entries, each entry being a map of keys")
     return {name: as_entry(str(name), keys) for name, keys in declared.items()}
-
-
-@lru_cache(maxsize=1)  # a tenth of a second
-def _parsed(text: str):
-    return yaml.safe_load(text)
 
 
 def as_entry(name: str, keys: dict) -> Entry:
@@ -109,9 +94,10 @@ def as_entry(name: str, keys: dict) -> Entry:
         raise ValueError(f"manifest entry {name} lacks sha256; pickles are read only from a file with a known sha256")
     if keys.get("size") and keys["kind"] != "folder":
         raise ValueError(f"manifest entry {name}: size is for kind folder only; remove it")
-    for key, (fits, form) in FORMS.items():
-        if keys.get(key) is not None and not fits(keys[key]):
-            raise ValueError(f"manifest entry {name}: {key} is {keys[key]!r}; it has to be {form}")
+    for key, (form, words) in FORMS.items():
+        value = json.dumps(keys.get(key), ensure_ascii=False, default=lambda other: {})
+        if value != "null" and not re.fullmatch(form, value):
+            raise ValueError(f"manifest entry {name}: {key} is {keys[key]!r}; it has to be {words}")
     return Entry(name, **{key: tuple(value) if isinstance(value, list) else value for key, value in keys.items()})
 
 
@@ -128,8 +114,7 @@ def find(name: str | Entry, manifest: Path | str = MANIFEST) -> Entry:
 def fetch(name: str | Entry, mirror: Path | str | None = None, manifest: Path | str = MANIFEST) -> Path:
     """Where the file of an entry lies, its checksum verified. A `path` of your own is returned as it is.
 
-    Looked for in the mirror folder (the parameter, else the environment variable DATA_MIRROR), then in the cache folder
-    (COMPANION_CACHE, else the user's cache), then downloaded into the cache. A download counts once it is whole.
+    Looked for in the folders of `places`, then downloaded into the cache folder. A download counts once it is whole.
     Raises FileNotFoundError where it cannot be had, ValueError where the checksum is another or none is pinned.
     """
     entry = find(name, manifest)
@@ -140,23 +125,19 @@ def fetch(name: str | Entry, mirror: Path | str | None = None, manifest: Path | 
         return verified(path, entry) if entry.sha256 or entry.md5 else path
     if not entry.file:
         raise FileNotFoundError(f"{entry.name} is several files and is not fetched as one. {entry.manual}")
-    folders = places(mirror)
-    for folder in folders.values():
-        if (folder / entry.file).is_file():
-            return verified(folder / entry.file, entry)
-    return verified(download(entry, folders["cache"]), entry)
+    here = [folder / entry.file for folder in places(mirror).values() if (folder / entry.file).is_file()]
+    return verified(here[0] if here else download(entry), entry)
 
 
 def places(mirror: Path | str | None = None) -> dict[str, Path]:
     """The folders that a file is looked for in, in their order, by name: "mirror", where there is one, and "cache".
 
-    Raises FileNotFoundError where the mirror is not a folder.
+    mirror: else the environment variable DATA_MIRROR. Raises FileNotFoundError where it is not a folder.
     """
     mirror = mirror or os.environ.get("DATA_MIRROR")
-    cache = cache_folder()
     if mirror and not Path(mirror).is_dir():
         raise FileNotFoundError(f"the mirror {mirror} is not a folder; correct DATA_MIRROR or unset it")
-    return {"mirror": Path(mirror), "cache": cache} if mirror else {"cache": cache}
+    return ({"mirror": Path(mirror)} if mirror else {}) | {"cache": cache_folder()}
 
 
 def cache_folder() -> Path:
@@ -164,7 +145,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("COMPANION_CACHE") or pooch.os_cache("data-attribution-companion"))
 
 
-def download(entry: Entry, cache: Path) -> Path:
+def download(entry: Entry) -> Path:
     """Download into the cache folder from the first address that answers; tried once each, without waiting long."""
 
     def download_verified(url, partial, _):
@@ -176,7 +157,7 @@ def download(entry: Entry, cache: Path) -> Path:
     failures = []
     for url in entry.urls:
         try:
-            return Path(pooch.retrieve(url, None, fname=entry.file, path=cache, downloader=download_verified))
+            return Path(pooch.retrieve(url, None, entry.file, cache_folder(), downloader=download_verified))
         except OSError as problem:  # all errors of the network are
             failures.append(f"{url}: {problem}")
     raise FileNotFoundError(
@@ -193,11 +174,11 @@ def verified(path: Path, entry: Entry, source: str | None = None) -> Path:
             f"{entry.name}: no checksum is pinned, so {path} is not used. Make sure that it came from where the "
             f'manifest says, then write `sha256: "{pooch.file_hash(path)}"` into the entry and run again'
         )
-    found = pooch.file_hash(path, alg=algorithm)
-    if not found.startswith(expected):  # of an md5 sometimes only the first digits are published
+    actual = pooch.file_hash(path, alg=algorithm)
+    if not actual.startswith(expected):  # of an md5 sometimes only the first digits are published
         raise ValueError(
-            f"{entry.name}: {source or path} has {algorithm} {found}, the manifest expects {expected}. It is not used, "
-            f"and nothing was changed. Delete it where it lies on your disk and fetch it again. {entry.manual}"
+            f"{entry.name}: {source or path} has {algorithm} {actual}, the manifest expects {expected}. It is not "
+            f"used, and nothing was changed. Delete it where it lies on your disk and fetch it again. {entry.manual}"
         )
     return path
 
@@ -206,15 +187,8 @@ def manifest_table(manifest: Path | str = MANIFEST) -> pd.DataFrame:
     """One row an entry, for the book: what it is, how large, how it is verified, its licence and what uses it."""
     rows = []
     for entry in entries(manifest).values():
-        md5 = f"md5 {entry.md5}" if entry.md5 else "none published"
-        rows.append(
-            {
-                "name": entry.name,
-                "what": entry.title,
-                "size": f"{entry.bytes / 1e6:.1f} MB" if entry.bytes else "not published",
-                "checksum": f"sha256 {entry.sha256[:12]}" if entry.sha256 else md5,
-                "licence": entry.licence,
-                "used by": ", ".join(entry.used_by),
-            }
-        )
-    return pd.DataFrame(rows)
+        size = f"{entry.bytes / 1e6:.1f} MB" if entry.bytes else "not published"
+        checksum = f"md5 {entry.md5}" if entry.md5 else "none published"
+        checksum = f"sha256 {entry.sha256[:12]}" if entry.sha256 else checksum
+        rows.append([entry.name, entry.title, size, checksum, entry.licence, ", ".join(entry.used_by)])
+    return pd.DataFrame(rows, columns=["name", "what", "size", "checksum", "licence", "used by"])

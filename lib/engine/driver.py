@@ -8,9 +8,9 @@ finds the others in the ledger.
 
 import platform
 from collections.abc import Generator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -46,10 +46,14 @@ Group = tuple[Question, ...]  # questions that are answered by the same training
 
 def retrainings(group: Group, recipe: Recipe, probe: bisection.UnitedProbe) -> list[Retraining]:
     """The trainings that answer a probe of a group, one a seed: the changes of all its questions together."""
-    changed = [(question, question.ranking[:k]) for question, k in zip(group, probe.ks, strict=True)]
-    removed = tuple(i for question, first in changed if question.label is None for i in first)
-    relabelled = tuple((i, question.label) for question, first in changed if question.label is not None for i in first)
-    return [Retraining(recipe, seed, removed, relabelled) for seed in probe.seeds]
+    removed, relabelled = [], []
+    for question, k in zip(group, probe.ks, strict=True):
+        first = question.ranking[:k]
+        if question.label is None:
+            removed += first
+        else:
+            relabelled += zip(first, repeat(question.label))
+    return [Retraining(recipe, seed, tuple(removed), tuple(relabelled)) for seed in probe.seeds]
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ class Job:
     retraining: Retraining
     targets: set[int] = field(default_factory=set)
     waiting: set[int] = field(default_factory=set)
+    under_way: bool = False
 
 
 class Schedule:
@@ -81,9 +86,13 @@ class Schedule:
         for i in range(len(inquiries)):
             self._advance(i)
 
-    def most_wanted(self, n: int, running: set[str]) -> list[str]:
-        """Keys of the n jobs not running for which most inquiries wait."""
-        return sorted(self.jobs.keys() - running, key=lambda key: -len(self.jobs[key].waiting))[: max(0, n)]
+    def most_wanted(self, n: int) -> list[Job]:
+        """The n jobs not under way for which most inquiries wait; they are under way then."""
+        waiting = [job for job in self.jobs.values() if not job.under_way]
+        chosen = sorted(waiting, key=lambda job: -len(job.waiting))[:n]
+        for job in chosen:
+            job.under_way = True
+        return chosen
 
     def left(self) -> int:
         """Trainings until all inquiries have ended, at most."""
@@ -126,7 +135,7 @@ class Driver:
     """What all retrainings of a campaign share. device: "cpu" or "cuda". n_jobs, scheduler: see `workers.pool`.
 
     loader: "memory", or "ffcv" to read the training images from a file in the cache folder (`lib.data.beton`): the
-    results are the same bits, so the ledger does not tell them apart. Errors: those of `check_loader`.
+    results are the same bits, so the ledger does not tell them apart. `check_loader` says which can be meant.
     """
 
     dataset: Dataset
@@ -136,9 +145,6 @@ class Driver:
     n_jobs: int = -1
     scheduler: str | None = None
     loader: str = "memory"
-
-    def __post_init__(self):
-        check_loader(self.loader, self.scheduler)
 
     def key(self, retraining: Retraining) -> str:
         """Its name in the ledger."""
@@ -156,28 +162,26 @@ class Driver:
     def supports(self, groups: list[Group], budget: int, n_votes: int) -> list[tuple[Support, tuple[str, ...]]]:
         """For every question of every group, in order: its support, and the ledger's keys of the trainings behind it.
 
-        See `lib.bisection.search` for budget and n_votes. Raises ValueError for a group whose rankings differ in length
-        or share a training image.
+        budget, n_votes: as for `lib.bisection.search`. Errors: those of `check_group`.
         """
         for group in groups:
             check_group(group)
         answers = self._answer([self._inquiry(group, budget, n_votes) for group in groups])
-        return [(found, keys) for supports, keys in answers for found in supports]
+        return [(support, keys) for supports, keys in answers for support in supports]
 
     def asked(self, groups: list[Group], budget: int, n_votes: int) -> list[tuple[Retraining, list[int], np.ndarray]]:
         """Behind the supports of these groups: each retraining, its targets, and their logits in the ledger.
 
         Trains nothing; raises ValueError where the ledger lacks one.
         """
-        found = {}
-        for group in groups:
-            for need in self._inquiry(group, budget, n_votes):
-                for retraining in need.retrainings:
-                    key = self.key(retraining)
-                    if any(self.ledger.logits(key, target) is None for target in need.targets):
-                        raise ValueError(f"{self.ledger.folder} lacks {key}; run the figure to its end first")
-                    found[key, tuple(need.targets)] = retraining, need.targets, self._logits(retraining, need.targets)
-        return list(found.values())
+        asked = {}
+        for need in (need for group in groups for need in self._inquiry(group, budget, n_votes)):
+            for retraining in need.retrainings:
+                key = self.key(retraining)
+                if any(self.ledger.logits(key, target) is None for target in need.targets):
+                    raise ValueError(f"{self.ledger.folder} lacks {key}; run the figure to its end first")
+                asked[key, tuple(need.targets)] = retraining, need.targets, self._logits(retraining, need.targets)
+        return list(asked.values())
 
     def _inquiry(self, group: Group, budget: int, n_votes: int) -> Generator[Need, None, tuple[list, tuple[str, ...]]]:
         targets, keys = [question.target for question in group], []
@@ -203,30 +207,16 @@ class Driver:
         return [schedule.results[i] for i in range(len(inquiries))]
 
     def _train(self, schedule: Schedule, pool: workers.Pool, file: Path | None) -> None:
-        running: dict[Future, str] = {}
-        bar = tqdm(unit=" trainings", delay=5, mininterval=5, leave=False)  # silent where it takes no time
-        try:
-            while schedule.jobs:
-                bar.total = bar.n + schedule.left()
-                free = workers.AHEAD * pool.size() - len(running)
-                for key in schedule.most_wanted(free, set(running.values())):
-                    job = schedule.jobs[key]
-                    arguments = job.retraining, sorted(job.targets), pool.shared, self.device, file
-                    running[pool.executor.submit(_record, *arguments)] = key
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    key = running.pop(future)
-                    self.ledger.append(future.result())
-                    schedule.done(key)
-                    bar.update()
-        except BrokenExecutor as error:
-            raise RuntimeError(
-                "a worker process was killed, most often for want of memory; lower n_jobs and run again: what was "
-                "trained is in the ledger"
-            ) from error
-        finally:
-            bar.close()
-            for future in running:
-                future.cancel()
+        def calls(n: int) -> list[tuple]:
+            common = pool.shared, self.device, file
+            return [(job.retraining, sorted(job.targets), *common) for job in schedule.most_wanted(n)]
+
+        with tqdm(unit=" trainings", delay=5, mininterval=5, leave=False) as bar:  # silent where it takes no time
+            for record in workers.stream(pool, _record, calls):
+                self.ledger.append(record)
+                schedule.done(record["key"])
+                bar.total = bar.n + 1 + schedule.left()
+                bar.update()
 
     def _logits(self, retraining: Retraining, targets: list[int]) -> np.ndarray:
         key = self.key(retraining)

@@ -2,21 +2,21 @@
 
 Model i of a campaign is trained on its own random share of all training ids, drawn from (seed, i), so that only what
 it says is stored: the correct-class margins of all test images, one packed record a model, appended when it is done, in
-files of 500 models, so that one that is full never changes again. A record counts once it is whole; a torn last one (a
-run killed while writing) is cut off before the next append.
+files of 500 models, so that one that is full never changes again.
 """
 
-import os
 import zlib
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 from tqdm import tqdm
 
 from lib.data import Dataset
 from lib.engine import workers
+from lib.engine.records import Records
 from lib.retrain import Recipe, Retraining, margins, retrain, short_hash
 
 FIRST_SEED = 10_000  # of the trainings; votes use 0, 1, ..., base models 1000, 1001, ...
@@ -54,34 +54,33 @@ class Subsets:
         return folder / f"margins-{self.alpha:g}-{short_hash(identity)}"
 
 
-class Store:
+class Store(Records):
     """Margins of all test images (n_test,) by model number, in a folder. A record: i (int32), CRC-32 (uint32), margins.
 
     Raises ValueError, naming file and record, where a whole record is damaged.
     """
 
+    pattern = "*.bin"
+
     def __init__(self, folder: Path, n_test: int):
-        self.folder, self.known = folder, {}
-        self._record = np.dtype([("i", "<i4"), ("crc", "<u4"), ("margins", SAVED, (n_test,))])
-        for path in sorted(folder.glob("*.bin")):
-            content = path.read_bytes()
-            whole = len(content) // self._record.itemsize
-            for n, record in enumerate(np.frombuffer(content, self._record, whole)):
-                if record["crc"] != zlib.crc32(record["margins"].tobytes(), int(record["i"])):
-                    raise ValueError(f"{path}, record {n} is damaged; restore the file, or delete it to train again")
-                self.known[int(record["i"])] = record["margins"]
+        self.known: dict[int, np.ndarray] = {}
+        self._form = np.dtype([("i", "<i4"), ("crc", "<u4"), ("margins", SAVED, (n_test,))])
+        super().__init__(folder)
 
     def append(self, i: int, margins: np.ndarray) -> None:
         saved = margins.astype(SAVED)
-        record = np.array([(i, zlib.crc32(saved.tobytes(), i), saved)], self._record)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"{i // SHARD:04d}.bin"
-        with FileLock(f"{path}.lock"), open(path, "ab") as file:
-            file.truncate(file.tell() // self._record.itemsize * self._record.itemsize)
-            file.write(record.tobytes())
-            file.flush()
-            os.fsync(file.fileno())
-        self.known[i] = saved
+        record = np.array([(i, zlib.crc32(saved.tobytes(), i), saved)], self._form)
+        self.write(record.tobytes(), lambda: self.folder / f"{i // SHARD:04d}.bin")
+
+    def split(self, content: bytes) -> list[bytes]:
+        size = self._form.itemsize
+        return [content[end - size : end] for end in range(size, len(content) + 1, size)]
+
+    def take(self, record: bytes, path: Path, number: int) -> None:
+        i, crc, saved = np.frombuffer(record, self._form)[0]
+        if crc != zlib.crc32(saved.tobytes(), int(i)):
+            raise ValueError(f"{path}, record {number} is damaged; restore the file, or delete it to train again")
+        self.known[int(i)] = saved
 
 
 def train(
@@ -96,7 +95,7 @@ def train(
     if missing:
         with workers.pool(subsets.dataset, n_jobs, scheduler, device) as pool:
             calls = ((i, subsets.retraining(i), pool.shared, device) for i in missing)
-            done = workers.stream(pool, _margins, calls)
+            done = workers.stream(pool, _margins, partial(islice, calls))
             for i, row in tqdm(done, total=len(missing), unit=" trainings", delay=5, mininterval=5, leave=False):
                 store.append(i, row)
     return np.array([store.known[i] for i in models], dtype=np.float32)
@@ -114,7 +113,7 @@ def published(masks: Path, margins: Path, dataset: Dataset) -> tuple[np.ndarray,
     correct logit minus the log of the sum of the others' exponentials. Raises ValueError where a file is not such an
     array or does not fit the dataset: the masks count its training images.
     """
-    found = []
+    arrays = []
     for path, n, split in ((masks, len(dataset.train_labels), "training"), (margins, len(dataset.test_labels), "test")):
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -122,11 +121,11 @@ def published(masks: Path, margins: Path, dataset: Dataset) -> tuple[np.ndarray,
             raise ValueError(f"{path} is no array of numbers ({error}); fetch it again") from error
         if array.ndim != 2 or array.shape[1] != n:
             raise ValueError(f"{path} has shape {array.shape}; {dataset.name} has {n} {split} images: (models, {n})")
-        found.append(array)
-    seen, said = found
-    if len(seen) != len(said):
-        raise ValueError(f"{masks} is of {len(seen)} models, {margins} of {len(said)}; fetch both from one source")
-    return seen.astype(bool, copy=False), said
+        arrays.append(array)
+    n_masks, n_margins = map(len, arrays)
+    if n_masks != n_margins:
+        raise ValueError(f"{masks} is of {n_masks} models, {margins} of {n_margins}; fetch both from one source")
+    return arrays[0].astype(bool, copy=False), arrays[1]
 
 
 def _margins(i: int, retraining: Retraining, shared: Dataset | Path, device: str) -> tuple[int, np.ndarray]:

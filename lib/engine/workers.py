@@ -7,11 +7,10 @@ context. A cluster's workers each receive the dataset once.
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -40,17 +39,15 @@ class Pool:
 
 @contextmanager
 def pool(dataset: Dataset, n_jobs: int = -1, scheduler: str | None = None, device: str = "cpu") -> Iterator[Pool]:
-    """n_jobs: processes of this machine, -1 for `default_jobs`. scheduler: address of a Dask scheduler to use instead.
+    """n_jobs: processes of this machine, -1 for `default_jobs`; 1 is this one. scheduler: address of Dask's, instead.
 
     Raises ConnectionError where no scheduler answers and ModuleNotFoundError without Dask.
     """
     if scheduler is not None:
-        with _cluster(dataset, scheduler) as pool:
-            yield pool
-    elif n_jobs == 1:
+        yield from _cluster(dataset, scheduler)
+    elif (size := n_jobs if n_jobs > 0 else default_jobs(device)) == 1:
         yield Pool(Inline(), dataset, lambda: 1)
     else:
-        size = n_jobs if n_jobs > 0 else default_jobs(device)
         with TemporaryDirectory(prefix="dataset-") as folder:
             path = Path(folder) / "dataset"
             joblib.dump(dataset, path)
@@ -65,7 +62,6 @@ def default_jobs(device: str) -> int:
     return max(1, min(cores, torch.cuda.get_device_properties(0).total_memory // GPU_SHARE))
 
 
-@contextmanager
 def _cluster(dataset: Dataset, scheduler: str) -> Iterator[Pool]:
     import dask  # these take a second to import, and only clusters need them
     from distributed import Client
@@ -87,18 +83,26 @@ def _cluster(dataset: Dataset, scheduler: str) -> Iterator[Pool]:
         yield Pool(client.get_executor(pure=False), shared, lambda: max(1, sum(client.nthreads().values())))
 
 
-def stream(pool: Pool, function: Callable, calls: Iterable[tuple]) -> Iterator:
-    """Results of function(*call) for every call, as they come; a few calls a worker are under way at a time."""
-    calls, running = iter(calls), set()
+def stream(pool: Pool, function: Callable, calls: Callable[[int], Iterable[tuple]]) -> Iterator:
+    """Results of function(*call), as they come, until no call is left; a few calls a worker are under way at a time.
+
+    calls: the next ones, at most so many. Raises RuntimeError where a worker is killed.
+    """
+    running = set()
     try:
         while True:
-            free = AHEAD * pool.size() - len(running)
-            running |= {pool.executor.submit(function, *call) for call in islice(calls, free)}
+            free = max(0, AHEAD * pool.size() - len(running))
+            running |= {pool.executor.submit(function, *call) for call in calls(free)}
             if not running:
                 return
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 yield future.result()
+    except BrokenExecutor as error:
+        raise RuntimeError(
+            "a worker process was killed, most often for want of memory; lower n_jobs and run again: what was trained "
+            "is kept"
+        ) from error
     finally:
         for future in running:
             future.cancel()

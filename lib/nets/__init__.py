@@ -1,26 +1,23 @@
 """The networks that are retrained and that features are taken from.
 
-Each maps images (b, c, h, w) float32 to logits (b, n_classes). A new one is a file here with a subclass of `Network`,
-and a line in ARCHITECTURES. Used by `lib.retrain` (the model under study) and `lib.ssl` (the backbone).
+Each maps images (b, c, h, w) float32 to logits (b, n_classes). A new one is a file here: a subclass of `Network`, and a
+dict ARCHITECTURES that names it. Used by `lib.retrain` (the model under study) and `lib.ssl` (the backbone).
 """
+
+import importlib
+import pkgutil
 
 import torch
 from torch import nn
 
-from lib.nets.mobilenet import MobileNetV2, ShallowMobileNetV2
+from lib.nets import published
 from lib.nets.network import Network
-from lib.nets.resnet import ResNet9, ResNet18
-from lib.nets.vit import ViT
 
 __all__ = ["ARCHITECTURES", "Network", "build", "check", "published", "size"]
 
-ARCHITECTURES = {
-    "resnet9": ResNet9,
-    "mobilenetv2": MobileNetV2,
-    "mobilenetv2_shallow": ShallowMobileNetV2,
-    "resnet18": ResNet18,
-    "vit": ViT,
-}
+ARCHITECTURES: dict[str, type[Network]] = {}
+for _file in pkgutil.iter_modules(__path__, "lib.nets."):
+    ARCHITECTURES |= getattr(importlib.import_module(_file.name), "ARCHITECTURES", {})
 
 
 def check(recipe) -> None:

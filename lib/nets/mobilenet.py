@@ -36,3 +36,6 @@ class ShallowMobileNetV2(MobileNetV2):
     """One block a stage, 7 instead of 17. Source: our choice, for laptops."""
 
     DEPTH = 1
+
+
+ARCHITECTURES = {"mobilenetv2": MobileNetV2, "mobilenetv2_shallow": ShallowMobileNetV2}

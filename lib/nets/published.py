@@ -1,7 +1,7 @@
 """Backbones with published weights: a ResNet-50 trained on ImageNet, whose features Figure 5 compares.
 
-`load` is the one way in; a FeatureRecipe whose method is the name of a manifest's entry takes it. `lib.data.manifest`
-says which files there are and fetches them; here they are read, as weights alone: code inside a file is never run.
+`load` is the one way in; a FeatureRecipe whose method is the name of a manifest's entry takes it. `lib.data` says which
+files there are and fetches them; here they are read, as weights alone: code inside a file is never run.
 """
 
 from pathlib import Path
@@ -33,15 +33,15 @@ def names(manifest: Path | str = MANIFEST) -> list[str]:
     return [entry.name for entry in entries(manifest).values() if entry.kind == "weights"]
 
 
-def load(name: str, mirror: Path | str | None = None, manifest: Path | str = MANIFEST) -> nn.Module:
+def load(name: str, manifest: Path | str = MANIFEST) -> nn.Module:
     """The backbone of a manifest entry in evaluation mode: `normalised` images (b, 3, h, w) -> (b, 2048).
 
-    Raises what `lib.data.manifest.fetch` raises, and ValueError where the file holds no weights of a ResNet-50.
+    Raises what `lib.data.fetch` raises, and ValueError where the file holds no weights of a ResNet-50.
     """
     entry = find(name, manifest)
     if entry.kind != "weights":
         raise ValueError(f"{name} is of kind {entry.kind}; name an entry of kind weights")
-    return backbone(fetch(name, mirror, manifest))
+    return backbone(fetch(name, manifest=manifest))
 
 
 def normalised(images: Tensor) -> Tensor:
@@ -64,7 +64,13 @@ def backbone(path: Path) -> nn.Module:
 
 def backbone_weights(path: Path) -> dict[str, Tensor]:
     """The weights in a checkpoint by torchvision's names, without the head's. Source of the names: LAYOUTS."""
-    content = read(path)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as problem:  # damage shows as whatever the unpickler runs into
+        raise ValueError(
+            f"{path} cannot be read as weights: it is damaged, no checkpoint, or holds code, which is never run. "
+            f"Fetch it again; if it is your own, save its state_dict alone"
+        ) from problem
     state = content.get("state_dict", content) if isinstance(content, dict) else None
     for prefix in LAYOUTS.values() if isinstance(state, dict) else ():
         if f"{prefix}conv1.weight" in state:
@@ -72,14 +78,3 @@ def backbone_weights(path: Path) -> dict[str, Tensor]:
             return {key: value for key, value in named.items() if key not in HEAD}
     expected = ", ".join(f"{prefix}conv1.weight ({source})" for source, prefix in LAYOUTS.items())
     raise ValueError(f"{path} holds no ResNet-50 of a known layout; one of these keys is expected: {expected}")
-
-
-def read(path: Path):
-    """What `torch.save` wrote, if it is made of tensors and plain values."""
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as problem:  # damage shows as whatever the unpickler runs into
-        raise ValueError(
-            f"{path} cannot be read as weights: it is damaged, no checkpoint, or holds code, which is never run. "
-            f"Fetch it again; if it is your own, save its state_dict alone"
-        ) from problem

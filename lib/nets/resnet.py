@@ -2,18 +2,9 @@
 
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock
+from torchvision.ops import Conv2dNormActivation
 
 from lib.nets.network import Network
-
-
-def conv_bn_relu(c_in: int, c_out: int, kernel_size: int = 3, stride: int = 1, padding: int | None = None):
-    """Convolution without bias, batch norm, ReLU: the one block that ResNet-9 is made of."""
-    padding = kernel_size // 2 if padding is None else padding
-    return nn.Sequential(
-        nn.Conv2d(c_in, c_out, kernel_size, stride, padding, bias=False),
-        nn.BatchNorm2d(c_out),
-        nn.ReLU(inplace=True),
-    )
 
 
 class Residual(nn.Module):
@@ -36,13 +27,13 @@ class ResNet9(Network):
         super().__init__()
         w, (kernel_size, stride) = width, self.STEMS[stem]
         self.trunk = nn.Sequential(
-            conv_bn_relu(channels, w, kernel_size, stride),
-            conv_bn_relu(w, 2 * w, kernel_size=5, stride=2),
-            Residual(conv_bn_relu(2 * w, 2 * w), conv_bn_relu(2 * w, 2 * w)),
-            conv_bn_relu(2 * w, 4 * w),
+            Conv2dNormActivation(channels, w, kernel_size, stride),
+            Conv2dNormActivation(w, 2 * w, kernel_size=5, stride=2),
+            Residual(Conv2dNormActivation(2 * w, 2 * w), Conv2dNormActivation(2 * w, 2 * w)),
+            Conv2dNormActivation(2 * w, 4 * w),
             nn.MaxPool2d(2),
-            Residual(conv_bn_relu(4 * w, 4 * w), conv_bn_relu(4 * w, 4 * w)),
-            conv_bn_relu(4 * w, 2 * w, padding=0),
+            Residual(Conv2dNormActivation(4 * w, 4 * w), Conv2dNormActivation(4 * w, 4 * w)),
+            Conv2dNormActivation(4 * w, 2 * w, padding=0),
             nn.AdaptiveMaxPool2d(1),
             nn.Flatten(),
         )
@@ -67,11 +58,11 @@ class ResNet18(Network):
 
     def __init__(self, channels: int, n_classes: int, width: int = 64, stem: str = "conv7s2pool"):
         super().__init__()
-        layers, c_in = [conv_bn_relu(channels, width, *self.STEMS[stem])], width
+        layers, c_in = [Conv2dNormActivation(channels, width, *self.STEMS[stem])], width
         if stem == "conv7s2pool":
             layers.append(nn.MaxPool2d(3, stride=2, padding=1))
         for c_out, stride in ((width, 1), (2 * width, 2), (4 * width, 2), (8 * width, 2)):
-            shrink = nn.Sequential(nn.Conv2d(c_in, c_out, 1, stride, bias=False), nn.BatchNorm2d(c_out))
+            shrink = Conv2dNormActivation(c_in, c_out, 1, stride, activation_layer=None)
             layers += [BasicBlock(c_in, c_out, stride, shrink if stride > 1 else None), BasicBlock(c_out, c_out)]
             c_in = c_out
         self.n_features = 8 * width
@@ -80,3 +71,6 @@ class ResNet18(Network):
         for module in self.trunk.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+
+ARCHITECTURES = {"resnet9": ResNet9, "resnet18": ResNet18}

@@ -43,3 +43,6 @@ class ViT(Network):
         self.trunk.conv_proj = nn.Conv2d(channels, width, patch, patch)  # torchvision's takes three channels
         self.head, self.trunk.heads = self.trunk.heads.head, nn.Identity()
         self.n_features = width
+
+
+ARCHITECTURES = {"vit": ViT}

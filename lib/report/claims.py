@@ -17,21 +17,21 @@ import numpy as np
 import pandas as pd
 
 from lib.report import stats
-from lib.report.paper import FIGURES, PAPER, Claim
+from lib.report.paper import CLAIMS, FIGURES, Claim
 
 COLUMNS = ("claim", "section", "paper", "measured", "ours", "low", "high", "n", "profile", "verdict")
-VERDICTS = {  # of a claim about two methods, by the verdict that the first is better
-    "better": {"agrees": "agrees", "disagrees": "disagrees", "undecided": "undecided"},
-    "not better": {"agrees": "disagrees", "disagrees": "agrees", "undecided": "undecided"},
-    "alike": {"agrees": "disagrees", "disagrees": "disagrees", "undecided": "undecided"},
+VERDICTS = {  # of a claim about two methods, where the difference is positive and where it is negative
+    "better": {"agrees": "agrees", "disagrees": "disagrees"},
+    "not better": {"agrees": "disagrees", "disagrees": "agrees"},
+    "alike": {"agrees": "disagrees", "disagrees": "disagrees"},
 }
 
 
 def difference(tables: Path, table: str = "claims", value: str = "AUC", claimed: str = "better", **row: str) -> dict:
     """The difference of two methods. claimed: of the first one; a key of VERDICTS."""
     measured = _row(tables / f"{table}.csv", row)
-    verdict = VERDICTS[claimed][measured["verdict"]]
-    return {"measured": f"difference of {value}", "ours": measured["difference"]} | _interval(measured, verdict)
+    verdict = VERDICTS[claimed].get(measured["verdict"], "undecided")
+    return _with_interval(f"difference of {value}", measured["difference"], measured, verdict)
 
 
 def loss(tables: Path, method: str, value: str, claimed: str = "better") -> dict:
@@ -40,29 +40,28 @@ def loss(tables: Path, method: str, value: str, claimed: str = "better") -> dict
     claimed: "better" that there is a loss, "not better" that there is none.
     """
     row = _row(tables / "losses.csv", {"network": "mobilenetv2", "method": method})
-    bounds = {key: row[f"{value}_{key}"] for key in ("low", "high")} | {"n": row["n"]}
-    verdict = VERDICTS[claimed][stats.verdict(bounds["low"], bounds["high"])]
-    return {"measured": f"AUC, {value.replace('_', ' ')}", "ours": row[value]} | _interval(bounds, verdict)
+    row |= {"low": row[f"{value}_low"], "high": row[f"{value}_high"]}
+    verdict = VERDICTS[claimed].get(stats.verdict(row["low"], row["high"]), "undecided")
+    return _with_interval(f"AUC, {value.replace('_', ' ')}", row[value], row, verdict)
 
 
 def monotone(tables: Path) -> dict:
     """The share of targets whose flip is monotone in k; it agrees while the interval holds 1."""
     row = _row(tables / "shares.csv", {"what": "of these: monotone"})
-    return {"measured": "share monotone", "ours": row["share"]} | _interval(row, _holds(1.0, row))
+    return _share("share monotone", row["share"], row, claimed=1.0)
 
 
 def share(tables: Path, paper: float, kind: str, share_of_class: float) -> dict:
     """The share of targets that flip when so much of their class is changed. paper: the paper's."""
     row = _row(tables / "paper.csv", {"kind": kind, "share_of_class": str(share_of_class)})
-    return {"measured": f"share flipped, k {row['k']}", "ours": row["here"]} | _interval(row, _holds(paper, row))
+    return _share(f"share flipped, k {row['k']}", row["here"], row, paper)
 
 
 def count(tables: Path, paper: float, outcome: str, kind: str, worse: str) -> dict:
     """The share of targets on which our support is smaller than a rival's, or equal. paper: the paper's."""
     row = _row(tables / "claims.csv", {"kind": kind, "worse": worse})
     counted = stats.share(np.arange(row["n"]) < row[outcome])
-    measured = {"measured": f"share of targets {outcome}", "ours": counted["share"]}
-    return measured | _interval(counted, _holds(paper, counted))
+    return _share(f"share of targets {outcome}", counted["share"], counted, paper)
 
 
 def cost(tables: Path, rival: str, cost: str) -> dict:
@@ -74,7 +73,7 @@ def cost(tables: Path, rival: str, cost: str) -> dict:
 MEASURES = {measure.__name__: measure for measure in (difference, loss, monotone, share, count, cost)}
 
 
-def table(folder: Path, profile: str, claims: Sequence[Claim] = PAPER.claims) -> pd.DataFrame:
+def table(folder: Path, profile: str, claims: Sequence[Claim] = CLAIMS) -> pd.DataFrame:
     """Every claim, a row each; see COLUMNS. folder: of the figures' tables, under results/.
 
     Verdict "not measured": the profile lacks what a claim is about, or is another one that has not been run. Raises
@@ -82,33 +81,29 @@ def table(folder: Path, profile: str, claims: Sequence[Claim] = PAPER.claims) ->
     """
     rows = []
     for claim in claims:
-        figure, measured = FIGURES.get(claim.page), {"verdict": "not measured"}
+        figure, row = FIGURES.get(claim.page), {"verdict": "not measured"}
         values = [figure.select(keys).value for keys in claim.states]
+        # a share that the paper states is an argument of the measure
+        stated = {"paper": values[0] / figure.n} if values and figure.n else {}
         tables = (folder.parent / claim.profile if claim.profile else folder) / claim.page
         with suppress(IndexError, *([FileNotFoundError] if claim.profile else [])):
-            measured = _measured(claim, tables)
-        row = {
+            row = _measured(claim, tables, stated)
+        row |= {
             "claim": claim.claim,
             "section": f"{claim.section}, {figure.label}" if figure else claim.section,
             "paper": claim.paper or f"{' and '.join(map(str, values))} {figure.unit}".strip(),
             "profile": claim.profile or profile,
         }
-        rows.append(row | measured)
+        rows.append(row)
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n": "Int64"})
 
 
-def _measured(claim: Claim, tables: Path) -> dict:
-    """The claim's measure, called; a share that the paper states is its argument `paper`."""
-    arguments, figure = dict(claim.of), FIGURES.get(claim.page)
-    if claim.states and figure.n:
-        arguments["paper"] = figure.select(claim.states[0]).value / figure.n
+def _measured(claim: Claim, tables: Path, stated: dict) -> dict:
     try:
-        return MEASURES[claim.measure](tables, **arguments)
+        return MEASURES[claim.measure](tables, **claim.of | stated)
     except (KeyError, TypeError) as error:
-        names = ", ".join(MEASURES)
-        raise ValueError(
-            f"paper.yaml: {claim.claim!r}: {error} is unknown to measure {claim.measure!r}; the measures are {names}"
-        ) from error
+        problem = f"{error} is unknown to measure {claim.measure!r}; the measures are {', '.join(MEASURES)}"
+        raise ValueError(f"paper.yaml: {claim.claim!r}: {problem}") from error
 
 
 def _row(path: Path, values: dict[str, str]) -> dict:
@@ -120,9 +115,9 @@ def _row(path: Path, values: dict[str, str]) -> dict:
     return rows.iloc[0].to_dict()
 
 
-def _holds(paper: float, ours: dict) -> str:
-    return "agrees" if ours["low"] <= paper <= ours["high"] else "disagrees"
+def _share(measured: str, ours: float, row: dict, claimed: float) -> dict:
+    return _with_interval(measured, ours, row, "agrees" if row["low"] <= claimed <= row["high"] else "disagrees")
 
 
-def _interval(row: dict, verdict: str) -> dict:
-    return {key: row[key] for key in ("low", "high", "n")} | {"verdict": verdict}
+def _with_interval(measured: str, ours: float, row: dict, verdict: str) -> dict:
+    return {"measured": measured, "ours": ours} | {key: row[key] for key in ("low", "high", "n")} | {"verdict": verdict}

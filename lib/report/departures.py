@@ -5,7 +5,6 @@ Reads the sources of lib; used by the notebook `departures` alone.
 
 import ast
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from lib.data import ROOT
@@ -14,33 +13,24 @@ START = re.compile(r"(?P<before>.*)(?<![`)])DEPARTURE: (?P<text>.+)")
 FIELD = re.compile(r"\w+: ")  # a docstring's next field, such as `Source: …`
 
 
-@dataclass(frozen=True)
-class Departure:
-    """where: module.function. text: what is done otherwise, and why."""
-
-    where: str
-    text: str
-
-
-def departures(folder: Path = ROOT / "lib") -> list[Departure]:
-    """Every departure, by module and line. One runs on to the end of its comment or of its docstring's paragraph."""
-    return [departure for path in sorted(folder.rglob("*.py")) for departure in _of_module(path)]
+def departures(folder: Path = ROOT / "lib") -> list[tuple[str, str]]:
+    """Every departure, by module and line: where (module.function), and what is done otherwise, and why."""
+    rows = []
+    for path in sorted(folder.rglob("*.py")):
+        source = path.read_text(encoding="utf-8")
+        lines, tree = source.splitlines(), ast.parse(source)
+        starts = [number for number, line in enumerate(lines) if START.match(line)]
+        rows += [(_name_at(tree, path.stem, number + 1), _text(lines[number:])) for number in starts]
+    return rows
 
 
-def listing(rows: list[Departure]) -> str:
+def listing(rows: list[tuple[str, str]]) -> str:
     """The departures as a Markdown list."""
-    return "\n".join(f"- **`{row.where}`**: {row.text}" for row in rows)
-
-
-def _of_module(path: Path) -> list[Departure]:
-    source = path.read_text(encoding="utf-8")
-    lines, tree = source.splitlines(), ast.parse(source)
-    starts = [at for at, line in enumerate(lines) if START.match(line)]
-    return [Departure(_name_at(tree, path.stem, at + 1), _text(lines[at:])) for at in starts]
+    return "\n".join(f"- **`{where}`**: {text}" for where, text in rows)
 
 
 def _text(lines: list[str]) -> str:
-    """The whole text of the departure that starts on the first of the lines."""
+    """From the departure on the first of the lines to the end of its comment, or of its docstring's paragraph."""
     start = START.match(lines[0])
     parts, prefix = [start["text"]], "# " if "#" in start["before"] else ""
     for line in map(str.strip, lines[1:]):

@@ -29,7 +29,8 @@ from papermill.exceptions import PapermillExecutionError
 from lib.data import ROOT, pick_device
 from lib.profiles import NAMES, PROFILES
 
-FIRST, LAST = "own", "verdicts"  # of all notebooks: it trains, whatever is stored; it reads the tables of the others
+FIRST = ("own", "method")  # of all notebooks: they train, whatever is stored
+LAST = "verdicts"  # it reads the tables of the others
 KERNEL = {
     "kernel_name": "python3",
     "extra_arguments": ["--log-level=ERROR"],  # else every run opens with a warning that loopback is not encrypted
@@ -224,7 +225,7 @@ def run_all(profile: str | None, root: Path = ROOT, n_at_once: int | None = None
         else:
             stale[name] = (name, values, root)
     last = [stale.pop(LAST)] if LAST in stale else []
-    first = sorted(stale.values(), key=lambda task: task[0] != FIRST)
+    first = sorted(stale.values(), key=lambda task: task[0] not in FIRST)
     cores = joblib.cpu_count()
     n_at_once = n_at_once or min(max(1, len(first)), cores if pick_device("auto") == "cpu" else 1)
     n_jobs = -(-2 * cores // n_at_once)  # of each: twice the cores in all, since most wait for others or only read

@@ -13,7 +13,7 @@ from lib.features import FeatureRecipe
 from lib.nets import published
 from lib.profiles import Profile
 from lib.retrain import Recipe
-from lib.rivals.trak import PROJECTION_DIM
+from lib.rivals import trak
 
 BACKWARD = 2  # a backward pass in units of a forward pass
 
@@ -46,7 +46,7 @@ def of_network(profile: Profile, dataset: Dataset) -> float:
 
 def of_trak(profile: Profile, dataset: Dataset) -> float:
     """Of one network: half a training, the gradient of every training image, and its projection."""
-    recipe, projection_dim = profile.recipe, profile.trak.get("projection_dim", PROJECTION_DIM)
+    recipe, projection_dim = profile.recipe, profile.trak.get("projection_dim", trak.PROJECTION_DIM)
     projection = 2.0 * len(dataset.train_labels) * nets.size(network(recipe, dataset)) * projection_dim
     return of_training(recipe, dataset) * (1 / 2 + 1 / recipe.epochs) + projection
 

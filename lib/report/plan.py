@@ -9,7 +9,7 @@ The notebook runs as it always does, on a study that trains nothing: its images 
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from unittest.mock import patch
@@ -19,17 +19,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib import data, features, profiles, report, retrain
-from lib.data import RESULTS, Dataset, manifest
-from lib.engine.counting import BY_PAPER, EXPECTED, LOGITS, WORST, CountingDriver, Tally
+from lib.data import MANIFEST, RESULTS, Dataset, Entry, find, places
+from lib.engine import RECORD, Count, CountingDriver, Tally
 from lib.methods import FEATURES, RANDOM, SUBSET_METHODS, Method
 from lib.profiles import LAPTOP, PAPER, PAPER_IMAGENET, PROFILES, Profile
 from lib.report import operations, page, plots, stats
 from lib.retrain import Recipe, Retraining
-from lib.rivals import HALF, Attribution
+from lib.rivals import HALF, Attribution, sizes
 from lib.study import Study
-
-NUMBER = 8  # bytes of a logit in the ledger, about
-RECORD = 300  # bytes of all else in a record
 
 # Published trainings on one NVIDIA A100, from which its speed follows: seconds, profile of that training, source.
 A100 = (
@@ -39,27 +36,13 @@ A100 = (
 CHOICE = RESULTS / "fashion" / "recipe_choice.csv"  # of our own trainings on one core: benchmarks/recipe_choice.py
 EXPLAINED = (
     "expected: votes agree, so that n_votes // 2 + 1 decide a probe, and every target is searched to the end; "
-    "at most: no early decision, and nothing shared. Both have the probe at k_max, and that at k = 0 once for all."
+    "at most: the last vote decides. Both have the probe at k_max, and that at k = 0 once for all."
 )
-
-
-@dataclass(frozen=True)
-class Item:
-    """Trainings of one purpose, at most and expected; of the paper's protocol where it counts them.
-
-    flops: of one training. bytes: on disk afterwards, at most.
-    """
-
-    trainings: int
-    expected: int
-    flops: float
-    bytes: float
-    paper: int | None = None
 
 
 def stand_in(profile: Profile) -> Dataset:
     """A dataset of the profile's shapes that takes next to no memory: all its pixels are one."""
-    shape, (n_classes, *per_class) = manifest.find(profile.dataset).shape, profiles.class_sizes(profile)
+    shape, (n_classes, *per_class) = find(profile.dataset).shape, profiles.class_sizes(profile)
     labels = [np.tile(np.arange(n_classes), n) for n in per_class]
     images = [np.broadcast_to(np.uint8(0), (len(of_split), *shape)) for of_split in labels]
     dataset = Dataset(profile.dataset, images[0], labels[0], images[1], labels[1], tuple(map(str, range(n_classes))))
@@ -74,7 +57,7 @@ class DryAttribution(Attribution):
     reads: the manifest's entries that would be read.
     """
 
-    items: dict[str, Item] = field(default_factory=dict)
+    items: dict[str, Count] = field(default_factory=dict)
     reads: dict[str, None] = field(default_factory=dict)
 
     def ranking(self, name: str, without: np.ndarray | None = None) -> np.ndarray:
@@ -112,9 +95,8 @@ class DryAttribution(Attribution):
     @property
     def subset_seconds(self) -> float:
         n, recipe = len(self.held_out[:10]), self.profile.recipe
-        self._note(
-            "a model on a random half, timed", n, HALF * operations.of_training(recipe, self.dataset), n * RECORD
-        )
+        flops = HALF * operations.of_training(recipe, self.dataset)
+        self._note("models on a random half, timed", n, flops, n * RECORD)
         return 1.0
 
     def subset_margins(self, models: range, alpha: float = HALF) -> tuple[np.ndarray, np.ndarray]:
@@ -139,8 +121,9 @@ class DryAttribution(Attribution):
         return zeros | {"seconds": np.array(1.0)}
 
     def _competing(self, method: Method) -> dict[str, np.ndarray]:
-        there, stem = self.on(method.network), method.stem
-        n, profile = max(there.sizes(stem)), there.profile
+        profile, stem = self.profile.on(method.network), method.stem
+        numbers = sizes(profile, stem)
+        n = max(numbers)
         shape = len(self.targets), len(self.dataset.train_labels)
         if stem in SUBSET_METHODS and profile.published_subsets:
             self.reads.update(
@@ -150,10 +133,10 @@ class DryAttribution(Attribution):
             self.subset_margins(range(n))
         else:
             each = operations.of_trak if stem == "trak" else operations.of_network
-            kept = 4 * shape[0] * shape[1] * len(there.sizes(stem))
+            kept = 4 * shape[0] * shape[1] * len(numbers)
             self._note(f"networks, {stem}{_on(self.profile, profile.recipe)}", n, each(profile, self.dataset), kept)
-        scores = {str(size): np.broadcast_to(np.float32(0), shape) for size in there.sizes(stem)}
-        return scores | {f"{size}_seconds": np.array(1.0) for size in there.sizes(stem)}
+        scores = {str(size): np.broadcast_to(np.float32(0), shape) for size in numbers}
+        return scores | {f"{size}_seconds": np.array(1.0) for size in numbers}
 
     def _noted(self, name: str) -> Method:
         """The method of that name; what it is made from is put down."""
@@ -165,7 +148,7 @@ class DryAttribution(Attribution):
         return method
 
     def _note(self, purpose: str, n: int, flops: float, kept: float) -> None:
-        self.items[purpose] = Item(n, n, flops, kept)
+        self.items[purpose] = Count(n, n, bytes=kept, flops=flops)
 
 
 @dataclass(frozen=True)
@@ -190,13 +173,12 @@ class DryStudy(Study):
     def attribution(self) -> DryAttribution:
         return DryAttribution(self.profile, self.dataset, self.targets, self.folder, self.driver)
 
-    def items(self) -> dict[str, Item]:
+    def items(self) -> dict[str, Count]:
         """Everything that was asked for, by its name."""
-        asked = {}
-        for (purpose, recipe), count in self.driver.ledger.parts.items():
-            kept, paper = NUMBER * count[LOGITS] + RECORD * count[WORST], count[BY_PAPER] or None
-            flops = operations.of_training(recipe, self.dataset)
-            asked[purpose + _on(self.profile, recipe)] = Item(count[WORST], count[EXPECTED], flops, kept, paper)
+        asked = {
+            purpose + _on(self.profile, recipe): replace(count, flops=operations.of_training(recipe, self.dataset))
+            for (purpose, recipe), count in self.driver.ledger.counts.items()
+        }
         return self.attribution.items | asked
 
     def reads(self) -> list[str]:
@@ -233,7 +215,7 @@ def text(profile: Profile, studies: Sequence[DryStudy]) -> str:
     """The plan of a page that has opened these studies."""
     items = {purpose: item for study in studies for purpose, item in study.items().items()}
     reads = dict.fromkeys(name for study in studies for name in study.reads())
-    needed = [whereabouts(manifest.find(name)) for name in reads] or ["  the tables of the figures under results/"]
+    needed = [whereabouts(find(name)) for name in reads] or ["  the tables of the figures under results/"]
     parts = [checked(profile), "\n".join(["Needed:", *needed]), table(items) if items else "Nothing is trained."]
     return "\n\n".join([*parts, *([references()] if items else [])])
 
@@ -251,13 +233,13 @@ def checked(profile: Profile) -> str:
     )
 
 
-def whereabouts(entry: manifest.Entry) -> str:
+def whereabouts(entry: Entry) -> str:
     """One line about an entry. Files are looked for and not read."""
     size = f"{entry.bytes / 1e6:,.1f} MB" if entry.bytes else "size not published"
     pinned = "sha256 pinned" if entry.sha256 else f"md5 {entry.md5}" if entry.md5 else "no checksum is pinned yet"
-    here = [name for name, folder in manifest.places().items() if entry.file and (folder / entry.file).is_file()]
+    here = [name for name, folder in places().items() if entry.file and (folder / entry.file).is_file()]
     if entry.path:
-        path = manifest.MANIFEST.parent / Path(entry.path).expanduser()
+        path = MANIFEST.parent / Path(entry.path).expanduser()
         where = "is here" if path.exists() else f"is not here: {entry.manual}"
     elif here:
         where = f"is in the {here[0]}"
@@ -266,14 +248,14 @@ def whereabouts(entry: manifest.Entry) -> str:
     return f"  {entry.name} ({size}, {pinned}) {where}"
 
 
-def table(items: dict[str, Item]) -> str:
+def table(items: dict[str, Count]) -> str:
     """The items, a row each, and their sums."""
     gpu, core = speed_of_a100(PAPER), speed_of_core()[0]
     rows = pd.DataFrame(
         {
             "what": purpose,
-            "paper's protocol": item.paper,
-            "at most": item.trainings,
+            "paper's protocol": item.paper or None,
+            "at most": item.at_most,
             "expected": item.expected,
             "A100 hours": item.expected * item.flops / gpu / 3600,
             "core-hours": item.expected * item.flops / core / 3600,
@@ -293,7 +275,7 @@ def references() -> str:
     """Where the speeds come from, with the arithmetic."""
     lines = []
     for seconds, profile, source in A100:
-        recipe, n_train = profile.recipe, manifest.find(profile.dataset).images[0]
+        recipe, n_train = profile.recipe, find(profile.dataset).images[0]
         total = operations.of_training(recipe, stand_in(profile))
         lines.append(
             f"  NVIDIA A100: {total / n_train / recipe.epochs / 1e9:.2f} GFLOP an image and step x {n_train} images x "

@@ -211,7 +211,7 @@ def fixed_k(rows: pd.DataFrame, references: list[str], title: str) -> Figure:
 
     rows: `stats.fixed_k`, of one kind.
     """
-    methods = [method for method in rows["method"].drop_duplicates() if method not in references]
+    methods = [method for method in rows["method"].unique() if method not in references]
     figure, axes = _grid(len(methods), 4, 3.1, 2.5, sharex=True, sharey=True)
     for axis, method in zip(axes, methods, strict=True):
         for name in [*references, method]:
@@ -300,18 +300,14 @@ def _with_interval(value: float, low: float, high: float) -> str:
 def table(rows: pd.DataFrame | list[dict]):
     """A table to show on a page: methods in words, intervals beside their value, three decimals, no index."""
     shown = pd.DataFrame(rows)
-    for column in ("method", "better", "worse"):
-        if column in shown:
-            shown[column] = shown[column].map(label)
+    for column in shown.columns.intersection(["method", "better", "worse"]):
+        shown[column] = shown[column].map(label)
     if "network" in shown:
-        shown["network"] = shown["network"].map(lambda name: NETWORKS.get(name, name))
+        shown["network"] = shown["network"].replace(NETWORKS)
     for column in list(shown):
-        bounds = [f"{column}_low", f"{column}_high"]
-        if column in ("difference", "here"):
-            bounds = ["low", "high"]
+        bounds = ["low", "high"] if column in ("difference", "here") else [f"{column}_low", f"{column}_high"]
         if set(bounds) <= set(shown):
-            triples = shown[[column, *bounds]].itertuples(index=False)
-            shown[column] = [_with_interval(*triple) for triple in triples]
+            shown[column] = [_with_interval(*triple) for triple in shown[[column, *bounds]].itertuples(index=False)]
             shown = shown.drop(columns=bounds)
     shown.columns = [column.replace("_", " ") for column in shown]
     apart = {"selector": "td, th", "props": "padding: 0.15rem 0.6rem"}

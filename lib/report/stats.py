@@ -22,7 +22,7 @@ def flipped_by(supports: pd.DataFrame, k: np.ndarray) -> np.ndarray:
     return sizes[:, None] <= k
 
 
-def mean_interval(values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def mean_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """95 % interval of the mean over the first axis. values: (n, ...). Returns low and high, (...).
 
     Percentiles of 10 000 bootstrap resamples; one value has no spread and gives itself.
@@ -30,14 +30,9 @@ def mean_interval(values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.nda
     values = np.asarray(values)
     if len(values) < 2:
         return values.mean(axis=0), values.mean(axis=0)
+    rng = np.random.default_rng(0)
     result = bootstrap(
-        (values,),
-        np.mean,
-        axis=0,
-        n_resamples=RESAMPLES,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=np.random.default_rng(seed),
+        (values,), np.mean, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method="percentile", rng=rng
     )
     return result.confidence_interval.low, result.confidence_interval.high
 
@@ -93,15 +88,11 @@ def paired(supports: pd.DataFrame, kind: str, better: str, worse: str, k_max: in
     large a support), verdict.
     """
     sizes = usable(supports[supports["kind"] == kind]).pivot(index="target", columns="method", values="size")
-    sizes = sizes[[better, worse]].astype(float).fillna(np.inf)
-    effect = _effect((sizes[worse].clip(upper=k_max) - sizes[better].clip(upper=k_max)).to_numpy() / k_max)
-    counts = {
-        "smaller": int((sizes[better] < sizes[worse]).sum()),
-        "equal": int((sizes[better] == sizes[worse]).sum()),
-        "larger": int((sizes[better] > sizes[worse]).sum()),
-    }
-    row = {"kind": kind, "better": better, "worse": worse, "n": len(sizes)} | effect | counts
-    return row | {"verdict": verdict(effect["low"], effect["high"])}
+    first, second = (sizes[method].astype(float).fillna(np.inf) for method in (better, worse))
+    counts = {"smaller": (first < second).sum(), "equal": (first == second).sum(), "larger": (first > second).sum()}
+    judged = _judged((second.clip(upper=k_max) - first.clip(upper=k_max)) / k_max)
+    last = {"verdict": judged.pop("verdict")}
+    return {"kind": kind, "better": better, "worse": worse, "n": len(sizes)} | judged | counts | last
 
 
 def fixed_k(margins: pd.DataFrame) -> pd.DataFrame:
@@ -149,7 +140,7 @@ def share(yes: pd.Series | np.ndarray) -> dict:
     """The share of `yes`, (n,) bool, with its interval: share, low, high, n."""
     if not len(yes):
         return {"share": np.nan, "low": np.nan, "high": np.nan, "n": 0}
-    low, high = map(float, share_interval(np.asarray(yes, dtype=bool)))
+    low, high = map(float, share_interval(yes))
     return {"share": float(np.mean(yes)), "low": low, "high": high, "n": len(yes)}
 
 
@@ -158,25 +149,18 @@ def differences(values: pd.DataFrame, reference: str) -> pd.DataFrame:
 
     values: (targets, methods). Columns: method, n, mean, difference, low, high, verdict.
     """
+    means = values.mean().sort_values(ascending=False).drop(reference)
     rows = [
-        {"method": method, "n": len(values), "mean": values[method].mean()}
-        | _judged(values[method] - values[reference])
-        for method in values.mean().sort_values(ascending=False).index
-        if method != reference
+        {"method": method, "n": len(values), "mean": average} | _judged(values[method] - values[reference])
+        for method, average in means.items()
     ]
     return pd.DataFrame(rows)
 
 
-def _effect(paired: np.ndarray | pd.Series) -> dict:
-    """The mean of paired differences, (n,), and its interval: difference, low, high."""
-    low, high = map(float, mean_interval(paired))
-    return {"difference": paired.mean(), "low": low, "high": high}
-
-
 def _judged(paired: pd.Series) -> dict:
-    """As `_effect`, with the verdict that the difference is positive."""
-    effect = _effect(paired)
-    return effect | {"verdict": verdict(effect["low"], effect["high"])}
+    """The mean of paired differences, (n,), its interval, and whether it is positive: all for a row."""
+    low, high = map(float, mean_interval(paired))
+    return {"difference": paired.mean(), "low": low, "high": high, "verdict": verdict(low, high)}
 
 
 def lds_summary(scores: pd.DataFrame) -> pd.DataFrame:
@@ -191,10 +175,11 @@ def lds_paired(scores: pd.DataFrame, better: str) -> pd.DataFrame:
     Columns: better, worse, n, difference, low, high, verdict.
     """
     by_target = scores.pivot(index="target", columns="method", values="lds")
-    rows = []
-    for worse in scores["method"].drop_duplicates()[lambda names: names != better]:
-        row = {"better": better, "worse": worse, "n": len(by_target)}
-        rows.append(row | _judged(by_target[better] - by_target[worse]))
+    rows = [
+        {"better": better, "worse": worse, "n": len(by_target)} | _judged(by_target[better] - by_target[worse])
+        for worse in scores["method"].unique()
+        if worse != better
+    ]
     return pd.DataFrame(rows)
 
 
@@ -206,14 +191,8 @@ def agreement(first: pd.Series, second: pd.Series) -> dict:
     """
     first, second = first.align(second, join="inner")
     low, high = map(float, mean_interval((second - first).groupby("target").mean()))
-    return {
-        "n": len(first),
-        "correlation": first.corr(second),
-        "same_sign": ((first > 0) == (second > 0)).mean(),
-        "difference": (second - first).mean(),
-        "low": low,
-        "high": high,
-    }
+    row = {"n": len(first), "correlation": first.corr(second), "same_sign": ((first > 0) == (second > 0)).mean()}
+    return row | {"difference": (second - first).mean(), "low": low, "high": high}
 
 
 def verdict(low: float, high: float) -> str:

@@ -5,4 +5,4 @@
 
 from lib.rivals.attribution import HALF, Attribution, largest, sizes
 
-__all__ = ["HALF", "Attribution", "ensembles", "largest", "sizes"]
+__all__ = ["HALF", "Attribution", "ensembles", "largest", "sizes", "trak"]

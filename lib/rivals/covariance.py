@@ -9,7 +9,7 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial.distance import cdist
 from sklearn.covariance import ledoit_wolf
 
-from lib.engine.svm import weights
+from lib.engine import svm
 from lib.esvm import C
 
 
@@ -39,7 +39,7 @@ def ridge(targets: np.ndarray, train: np.ndarray) -> np.ndarray:
     targets: (t, d). train: (n, d), the negatives. Returns (t, n) float64. Cost: O(n d² + d³), then O(n d) a target.
     The negatives' system is factored once; each target changes it by rank one (Sherman and Morrison 1950).
     """
-    c_target, c_negative = weights(len(train), C)
+    c_target, c_negative = svm.weights(len(train), C)
     z, z_target = (np.hstack([x, np.ones((len(x), 1))], dtype=float) for x in (train, targets))
     system = cho_factor(np.eye(z.shape[1]) + 2 * c_negative * z.T @ z)
     background = cho_solve(system, -2 * c_negative * z.sum(axis=0))  # (d + 1,), the solution without a target

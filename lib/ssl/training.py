@@ -52,12 +52,10 @@ def train(
     optimiser = torch.optim.SGD(trained, lr=0.0, momentum=0.9, weight_decay=recipe.weight_decay)
     steps_per_epoch = len(images) // recipe.batch_size
     n_steps = recipe.epochs * steps_per_epoch
-    streams = {"order": order_rng, "view": view_rng}
-    first, kept_at = _restored(checkpoint, method, optimiser, streams), time.monotonic()
-    epochs = tqdm(
-        range(first, recipe.epochs), recipe.method, recipe.epochs, initial=first, unit="epoch", disable=not progress
-    )
-    for epoch in epochs:
+    state = method, optimiser, {"order": order_rng, "view": view_rng}
+    first = restored(checkpoint, *state) if checkpoint and checkpoint.exists() else 0
+    kept_at, epochs = time.monotonic(), range(first, recipe.epochs)
+    for epoch in tqdm(epochs, recipe.method, recipe.epochs, initial=first, unit="epoch", disable=not progress):
         batches = torch.randperm(len(images), generator=order_rng).split(recipe.batch_size)[:steps_per_epoch]
         for step, ids in enumerate(batches, start=epoch * steps_per_epoch):
             optimiser.param_groups[0]["lr"] = recipe.peak_lr * (1 + math.cos(math.pi * step / n_steps)) / 2
@@ -69,42 +67,38 @@ def train(
             watch(epoch + 1, net.trunk.eval())
             net.trunk.train()
         if checkpoint and time.monotonic() - kept_at > KEPT_EVERY:
-            _keep(checkpoint, epoch + 1, method, optimiser, streams)
+            keep(checkpoint, epoch + 1, *state)
             kept_at = time.monotonic()
     if checkpoint:
         checkpoint.unlink(missing_ok=True)
     return net.trunk.eval()
 
 
-def _keep(path: Path, epochs: int, method: nn.Module, optimiser: torch.optim.Optimizer, streams: dict) -> None:
+def tensors(method: nn.Module) -> dict[str, Tensor]:
+    """All that a method learns and remembers; lightly leaves its memory bank out of the `state_dict`."""
+    return method.state_dict() | dict(method.named_buffers())
+
+
+def keep(path: Path, epochs: int, method: nn.Module, optimiser: torch.optim.Optimizer, streams: dict) -> None:
     """Write all that the training goes on from after so many epochs."""
-    state = {
-        "epochs": epochs,
-        "tensors": method.state_dict()
-        | dict(method.named_buffers()),  # lightly leaves its memory bank out of the former
-        "optimiser": optimiser.state_dict(),
-        "streams": {name: rng.get_state() for name, rng in streams.items()},
-    }
+    states = {name: rng.get_state() for name, rng in streams.items()}
+    content = {"epochs": epochs, "tensors": tensors(method), "optimiser": optimiser.state_dict(), "streams": states}
     with replacing(path) as temporary:
-        torch.save(state, temporary)
+        torch.save(content, temporary)
 
 
-def _restored(path: Path | None, method: nn.Module, optimiser: torch.optim.Optimizer, streams: dict) -> int:
-    """Take up what `_keep` wrote, where there is such a file; returns how many epochs are done."""
-    if not (path and path.exists()):
-        return 0
+def restored(path: Path, method: nn.Module, optimiser: torch.optim.Optimizer, streams: dict) -> int:
+    """Take up what `keep` wrote; returns how many epochs are done."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        method.load_state_dict(state["tensors"], strict=False)
-        with torch.no_grad():
-            for name, buffer in method.named_buffers():
-                buffer.set_(state["tensors"][name].to(buffer.device))
-        optimiser.load_state_dict(state["optimiser"])
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        for name, tensor in tensors(method).items():
+            tensor.copy_(content["tensors"][name])
+        optimiser.load_state_dict(content["optimiser"])
         for name, rng in streams.items():
-            rng.set_state(state["streams"][name])
+            rng.set_state(content["streams"][name])
+        return content["epochs"]
     except Exception as problem:  # damage shows as whatever the unpickler runs into
         raise ValueError(f"{path} is damaged ({problem}); delete it to train from the start") from problem
-    return state["epochs"]
 
 
 def view(images: Tensor, recipe: FeatureRecipe, rng: Generator) -> Tensor:
@@ -124,7 +118,7 @@ def view(images: Tensor, recipe: FeatureRecipe, rng: Generator) -> Tensor:
 
 def check(dataset: Dataset, recipe: FeatureRecipe) -> None:
     """Refuse sizes with which the recipe's method cannot run as meant."""
-    n, height, width = len(dataset.train_images), *dataset.train_images.shape[2:]
+    n, sides = len(dataset.train_images), dataset.train_images.shape[2:]
     if n < recipe.batch_size:
         raise ValueError(f"{n} training images are fewer than one batch of {recipe.batch_size}; lower batch_size")
     if recipe.batch_size < 2:
@@ -141,5 +135,7 @@ def check(dataset: Dataset, recipe: FeatureRecipe) -> None:
         raise ValueError(f"momentum={recipe.momentum} is no weight of an average; give 0 to 1")
     if not 0 < recipe.crop <= 1:
         raise ValueError(f"crop={recipe.crop} is no share of the area; give more than 0 and at most 1")
-    if recipe.cutout > min(height, width):
-        raise ValueError(f"cutout={recipe.cutout} exceeds the images' {height} x {width} pixels; lower it, 0 for none")
+    if recipe.cutout > min(sides):
+        raise ValueError(
+            f"cutout={recipe.cutout} exceeds the images' {sides[0]} x {sides[1]} pixels; lower it, 0 for none"
+        )
