@@ -84,7 +84,7 @@ def from_subsets(
     dataset: Dataset,
     targets: Sequence[int],
     sizes: Sequence[int],
-    observe: Callable,
+    observe: Callable[[int], tuple[np.ndarray, np.ndarray]],
     device="cpu",
     **settings,
 ) -> dict[int, Scored]:
