@@ -28,7 +28,7 @@ import yaml
 from PIL import Image
 
 from lib import data
-from lib.data import ROOT, datasets, manifest
+from lib.data import ROOT, manifest
 
 EMBEDDED = ROOT / "data" / "fashion_mnist"
 ORIGINALS = Path("/usr/share/datasets/fashion-mnist")  # of Debian's package dataset-fashion-mnist
