@@ -13,8 +13,7 @@ import psutil
 from benchmarks.side_by_side import row
 from lib import profiles
 from lib.data import RESULTS, load
-from lib.engine import Ledger, workers
-from lib.engine.driver import Driver, Question
+from lib.engine import Driver, Ledger, Question, workers
 from lib.retrain import Retraining, retrain
 
 CORES = 2

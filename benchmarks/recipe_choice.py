@@ -12,7 +12,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from lib.data import RESULTS, load, replacing
-from lib.engine.driver import machine_name
+from lib.engine import machine_name
 from lib.profiles import LAPTOP
 from lib.retrain import Recipe, Retraining, retrain
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from lib import distances
-from lib.engine.driver import machine_name
+from lib.engine import machine_name
 
 TARGETS = 30
 CLASSES = 3  # that the targets are of

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lib.engine.driver import machine_name
+from lib.engine import machine_name
 
 
 def compare(slow: Callable[[], object], fast: Callable[[], object], repeats: int) -> np.ndarray:

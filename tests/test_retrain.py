@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from lib import nets
 from lib.data import augment, one_thread, pick_device, resident
+from lib.nets.resnet import ResNet9
 from lib.retrain import Recipe, Retraining, class_weights, fit, learning_rate, margins, retrain, train_step
 
 
@@ -111,7 +111,7 @@ def test_changes_that_do_not_fit(tiny, quick, changes, message):
 def test_unknown_parts_and_devices(tiny, quick):
     with pytest.raises(ValueError, match="unknown precision 'bf16'; choose one of float32, bfloat16"):
         retrain(tiny, Retraining(replace(quick, precision="bf16"), 0))
-    with pytest.raises(ValueError, match="unknown network part 'vgg'; choose one of resnet9"):
+    with pytest.raises(ValueError, match="unknown network part 'vgg'; choose one of mobilenetv2"):
         fit(tiny, Retraining(replace(quick, arch="vgg"), 0))
     with pytest.raises(ValueError, match="unknown network part 'conv7'; choose one of conv3, conv5s2"):
         fit(tiny, Retraining(replace(quick, stem="conv7"), 0))
@@ -161,7 +161,7 @@ def test_trains_channels_last_and_augments_where_the_images_are(tiny, quick, pre
 
     inputs = []
     monkeypatch.setattr("lib.retrain.train_step", step)
-    monkeypatch.setattr(nets.ResNet9, "embed", lambda net, x: inputs.append(x) or net.trunk(x))
+    monkeypatch.setattr(ResNet9, "embed", lambda net, x: inputs.append(x) or net.trunk(x))
     retrain(tiny, Retraining(replace(quick, epochs=1, warmup_epochs=0.5, precision=precision), 0))
     assert seen == [(torch.device("cpu"), torch.float32)] * 6
     assert all(x.is_contiguous(memory_format=torch.channels_last) for x in inputs[:6])
@@ -176,7 +176,7 @@ def test_one_thread_is_restored_after_an_error():
 
 
 def test_the_papers_resnet9():
-    net = nets.ResNet9(channels=3, n_classes=10)
+    net = ResNet9(channels=3, n_classes=10)
     convs = [m for m in net.modules() if isinstance(m, torch.nn.Conv2d)]
     shapes = [(c.in_channels, c.out_channels, c.kernel_size[0], c.stride[0]) for c in convs]
     assert shapes == [
