@@ -118,6 +118,8 @@ def look(name: str) -> tuple:
         return f"{FEATURES[name][0]} features", FEATURES[name][1], SOLID
     if name in DISTANCES:
         return DISTANCES[name][0], DARK, DISTANCES[name][1]
+    if name in RIVALS:  # whatever its number of models
+        return RIVALS[name]
     method = parse(name)
     if method.features:
         (features, colour), (distance, line) = FEATURES[method.features], DISTANCES[method.distance]
