@@ -47,6 +47,7 @@ def test_what_is_no_method_is_named_with_the_ones_there_are(name):
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
+        ("trak", "TRAK"),
         ("moco_esvm", "MoCo, exemplar SVM (ours)"),
         ("moco_esvm:all", "MoCo, exemplar SVM (ours), all classes"),
         ("random:all", "random, all classes"),

@@ -22,4 +22,5 @@ __all__ = [
     "retrainings",
     "subsets",
     "svm",
+    "workers",
 ]
