@@ -128,11 +128,7 @@ def look(name: str) -> tuple:
         return f"{FEATURES[name][0]} features", FEATURES[name][1], SOLID
     if name in DISTANCES:
         return DISTANCES[name][0], DARK, DISTANCES[name][1]
-<<<<<<< HEAD
     if name in RIVALS:
-=======
-    if name in RIVALS:  # whatever its number of models
->>>>>>> h8
         return RIVALS[name]
     method = parse(name)
     if method.features:
