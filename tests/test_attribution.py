@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import features, profiles, study
+from lib import features, profiles
 from lib.features import FeatureRecipe
 from lib.methods import Method
 from lib.rivals import attribution, datamodels, ensembles
@@ -21,9 +21,7 @@ def opened(tmp_path_factory):
     smoke = profiles.load("smoke", k_max=8, lds_models=4)
     cheap = replace(smoke, selfsupervised=FeatureRecipe("pixels"), subset_models=(10, 12))
     folder = tmp_path_factory.mktemp("results")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(study, "RESULTS", folder)
-        yield Study(cheap, "cpu", n_jobs=2).attribution
+    return Study(cheap, "cpu", n_jobs=2, results=folder).attribution
 
 
 @pytest.fixture

@@ -3,10 +3,6 @@
 import copy
 import logging
 import math
-import re
-import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -26,7 +22,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from trak import TRAKer
 
 from lib import distances
-from lib.data import ROOT, one_thread
+from lib.data import one_thread
 from lib.retrain import Retraining, fit, learning_rate
 from lib.rivals import ensembles, gradients, influence, networks, representer, similarity, trak
 from lib.rivals.rival import Inputs
@@ -388,25 +384,3 @@ def test_knn_shapley_agrees_with_dattri():
 def test_knn_shapley_needs_k_images():
     with pytest.raises(ValueError, match="k=4 neighbours of 3 training images"):
         similarity.shapley(np.zeros((1, 3)), np.zeros(3), np.zeros(1), 4)
-
-
-def test_the_developers_page_adds_a_rival_and_a_distance_in_one_file_each(tmp_path):
-    """As they stand there, in a copy of lib: the rival finds the copy of the target, and both have names."""
-    page = (ROOT / "book" / "developers.md").read_text(encoding="utf-8")
-    examples = re.findall(r"As\s+`lib/(rivals/\w+\.py)`.*?```python\n(.*?)```", page, re.DOTALL)
-    assert [name for name, _ in examples] == ["rivals/last_gradient.py", "rivals/correlation.py"]
-    shutil.copytree(ROOT / "lib", tmp_path / "lib")
-    for name, source in examples:
-        (tmp_path / "lib" / name).write_text(source, encoding="utf-8")
-    for name in ("conftest.py", "test_ensembles.py"):
-        shutil.copy(ROOT / "tests" / name, tmp_path)
-    (tmp_path / "test_names.py").write_text(
-        "from lib.methods import label\nfrom lib.rivals import ensembles\n\n\n"
-        "def test_names():\n"
-        "    assert 'correlation' in ensembles.DISTANCES and label('moco_correlation') == 'MoCo, correlation'\n"
-        "    assert 'last_gradient' in ensembles.RIVALS and label('last_gradient:20') == 'last_gradient (20)'\n"
-    )
-    chosen = ["test_names.py", "test_ensembles.py", "-k", "names or (copy and last_gradient)"]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen]
-    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert run.returncode == 0 and "3 passed" in run.stdout, run.stdout + run.stderr
