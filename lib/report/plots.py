@@ -67,7 +67,9 @@ def support_cdfs(supports: pd.DataFrame, k_max: int, title: str, panels: str = "
             width = 2 / (1 + alike[i + 1 :].count(alike[i]))  # of one method with several numbers of models, the last
             _cdf(axis, shown[shown["method"] == method], k_max, *look(method), width)
         _of_k(axis, shown, k_max)
-        axis.set(title=(TITLES | NETWORKS)[name], xlabel=f"training images {CHANGED[shown['kind'].iloc[0]]}, k")
+        axis.set(
+            title=(TITLES | NETWORKS).get(name, name), xlabel=f"training images {CHANGED[shown['kind'].iloc[0]]}, k"
+        )
     axes[0].set_ylabel("share of targets flipped")
     axes[0].legend(loc="upper left", bbox_to_anchor=(0, 0.92), fontsize=9)
     return _titled(figure, title)
@@ -284,7 +286,10 @@ def verdicts(rows: pd.DataFrame | list[dict], claim: str = "the first finds smal
         for first, of_first in of_verdict.groupby("better", sort=False):
             others = []
             for second, of_pair in of_first.groupby("worse", sort=False):
-                where = [", ".join((NETWORKS | CHANGES)[name] for name in names) for names in of_pair[apart].to_numpy()]
+                where = [
+                    ", ".join((NETWORKS | CHANGES).get(name, name) for name in names)
+                    for names in of_pair[apart].to_numpy()
+                ]
                 others.append(f"*{label(second)}*" + (f" ({'; '.join(where)})" if apart else ""))
             pairs.append(f"*{label(first)}* against {', '.join(others)}")
         lines.append(f"- **{verdict}**: {'; '.join(pairs)}")
