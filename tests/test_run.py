@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -305,20 +306,16 @@ def test_a_page_whose_results_were_deleted_is_stale(root):
     assert not execution.is_current("fig", values, root)
 
 
-PLANNED = """from lib import profiles
-values = profiles.load(profile, n_targets=n_targets)
+PLANNED = """from lib.report import Page
+page = Page("fig", locals())
+supports = page.supports([("removal", "pixels_l2")])
 """
 
 
 @pytest.fixture
 def planned(root) -> Path:
-    """The tree, whose notebook has a cell tagged plan and fails behind it."""
+    """The tree, whose notebook asks for supports."""
     write(root, "fig", PLANNED)
-    path = root / "notebooks" / "fig.ipynb"
-    notebook = nbformat.read(path, as_version=4)
-    notebook.cells.append(nbformat.v4.new_code_cell("curves = [('removal', 'pixels_l2')]", metadata={"tags": ["plan"]}))
-    notebook.cells.append(nbformat.v4.new_code_cell("raise RuntimeError('this computes')"))
-    nbformat.write(notebook, path)
     return root
 
 
@@ -328,7 +325,7 @@ def test_a_dry_run_counts_and_touches_nothing(planned, capsys, text):
     assert run.main(["fig", "-p", "profile", "smoke", "-p", "n_targets", "20", "-p", "dry_run", text], planned) == 0
     said = capsys.readouterr().out
     assert "Profile smoke, with values overridden" in said and "20 targets" in said
-    assert "supports, removal, pixels_l2" in said and sorted(planned.rglob("*")) == before
+    assert re.search(r"removal, separate +60 +80 +80 ", said) and sorted(planned.rglob("*")) == before, said
 
 
 def test_a_dry_run_of_values_that_do_not_fit_is_an_error(planned, capsys):
@@ -336,9 +333,7 @@ def test_a_dry_run_of_values_that_do_not_fit_is_an_error(planned, capsys):
     assert "n_targets=12 must be a multiple of the 5 classes" in capsys.readouterr().err
 
 
-def test_a_dry_run_needs_a_plan_and_a_profile(root, capsys):
-    assert run.main(["fig", "-p", "dry_run", "true"], root) == 2
-    assert "fig has no cell tagged plan" in capsys.readouterr().err
+def test_a_dry_run_needs_a_profile(root, capsys):
     write(root, "bare", "print(1)", parameters=None)
     assert run.main(["bare", "-p", "dry_run", "true"], root) == 2
     assert "bare has no parameter 'dry_run'" in capsys.readouterr().err
