@@ -20,8 +20,7 @@ from test_driver import campaign, make_tiny, serial  # noqa: F401  (a fixture)
 
 from lib import data
 from lib.data import resident
-from lib.engine import Ledger
-from lib.engine.driver import Driver
+from lib.engine import Ledger, check_loader
 from lib.retrain import Retraining, fit, retrain
 
 ARCHIVE = Path(os.environ.get("DATA_MIRROR", "nowhere")) / "cifar10_jpeg.zip"
@@ -214,12 +213,12 @@ def test_a_campaign_has_the_same_ledger(beton, serial, n_jobs, tmp_path, monkeyp
     assert file.stem == make_tiny()[0].checksum[:16]
 
 
-def test_without_ffcv_a_campaign_with_it_is_refused_at_once(tiny, quick, monkeypatch, tmp_path):
+def test_without_ffcv_a_campaign_with_it_is_refused_at_once(monkeypatch):
     monkeypatch.delitem(sys.modules, "lib.data.beton", raising=False)
     monkeypatch.delattr("lib.data.beton", raising=False)
     monkeypatch.setitem(sys.modules, "ffcv.fields", None)
     with pytest.raises(ImportError, match=r"FFCV does not load .*pip install -e.* Or train from memory"):
-        Driver(tiny, quick, Ledger(tmp_path / "ledger"), loader="ffcv")
+        check_loader("ffcv", None)
 
 
 def test_without_ffcv_one_clear_error(monkeypatch):

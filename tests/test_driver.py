@@ -158,9 +158,9 @@ def test_the_device_reaches_the_training_and_the_pool(tiny, quick, tmp_path, mon
         ({"loader": "ffcv", "scheduler": "tcp://127.0.0.1:9"}, "'ffcv' reads a file of this machine.* choose memory"),
     ],
 )
-def test_loaders_that_cannot_be_meant(tiny, quick, tmp_path, arguments, message):
+def test_loaders_that_cannot_be_meant(arguments, message):
     with pytest.raises(ValueError, match=message):
-        Driver(tiny, quick, Ledger(tmp_path / "l"), **arguments)
+        campaigns.check_loader(**{"scheduler": None} | arguments)
 
 
 def test_killed_at_random_instants(serial, tmp_path):
