@@ -21,9 +21,10 @@ from lib import profiles
 from lib.retrain import Recipe
 from lib.study import Study
 
-network = Recipe(arch="mlp", stem="flat", width=2, epochs=3, warmup_epochs=1.0, batch_size=10)
+network = Recipe(arch="mlp", stem="flat", width=4, epochs=3, warmup_epochs=1.0, batch_size=10, peak_lr=0.02)
 own = {"dataset": "birds", "recipe": network, "n_classes": None, "train_per_class": None, "test_per_class": None}
-study = Study(replace(profiles.PROFILES["smoke"], **own, n_targets=3, k_max=4), "cpu", n_jobs=1)
+small = replace(profiles.PROFILES["smoke"].selfsupervised, batch_size=12, memory_bank=24)
+study = Study(replace(profiles.PROFILES["smoke"], **own, selfsupervised=small, n_targets=3, k_max=4), "cpu", n_jobs=1)
 supports = study.supports([("removal", "last_gradient:2"), ("removal", "pixels_correlation")])
 supports.drop(columns="keys").to_csv("supports.csv")
 """

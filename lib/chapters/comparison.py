@@ -132,7 +132,7 @@ def at_the_papers_numbers(methods: pd.DataFrame) -> pd.DataFrame:
     """
     ours = methods.set_index("method").loc[OURS]
     rows = []
-    for name, numbers in paper.FIGURE_1.items():
+    for name, numbers in paper.FIGURES["fig01"].models.items():
         measured = methods[methods["method"].str.startswith(f"{name}:")].iloc[0]
         for models in numbers:
             costs = {key: models / measured["models"] * measured[key] for key in ("seconds", "bytes")}
