@@ -16,7 +16,7 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout
-from multiprocessing import Pool
+from multiprocessing import get_context
 from pathlib import Path
 
 import joblib
@@ -229,7 +229,8 @@ def run_all(profile: str | None, root: Path = ROOT, n_at_once: int | None = None
     cores = joblib.cpu_count()
     n_at_once = n_at_once or min(max(1, len(first)), cores if pick_device("auto") == "cpu" else 1)
     n_jobs = -(-2 * cores // n_at_once)  # of each: twice the cores in all, since most wait for others or only read
-    with Pool(n_at_once, _begin, [n_jobs]) as pool:  # left by an interrupt, it stops those that run
+    # Workers are started afresh: a fork takes over locks that threads of this process may hold.
+    with get_context("spawn").Pool(n_at_once, _begin, [n_jobs]) as pool:  # an interrupt stops those that run
         return [name for tasks in (first, last) for name in pool.imap_unordered(_attempt, tasks) if name]
 
 
