@@ -64,7 +64,7 @@ def _rank(path: Path, n: int, n_classes: int, distance: str) -> tuple[float, flo
     targets = features[chosen] + noise
     before = _peak()
     start = time.perf_counter()
-    scores = distances.scores(distance, targets, features, labels[chosen], labels)
+    scores = distances.scores(distances.DISTANCES[distance], targets, features, labels[chosen], labels)
     distances.ranking(scores, n // n_classes // 4)
     return (time.perf_counter() - start) / TARGETS, (_peak() - before) / 2**10
 

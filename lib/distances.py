@@ -30,7 +30,7 @@ def esvm_unit(targets: np.ndarray, train: np.ndarray) -> np.ndarray:
 
 
 Distance = Callable[[np.ndarray, np.ndarray], np.ndarray]  # targets (t, d), train (n, d) -> similarity (t, n)
-DISTANCES: dict[str, Distance] = {  # the paper's are l2 and esvm; further ones in `lib.rivals.DISTANCES`
+DISTANCES: dict[str, Distance] = {  # the paper's are l2 and esvm; further ones in `lib.rivals.ensembles`
     "l2": l2,
     "cosine": cosine,
     "esvm": decision_values,

@@ -8,7 +8,7 @@ Only the samples with a loss determine v, as a rule the target and a few dozen o
 regression on them. Newton's method regresses on those that have a loss now, until they are those that have one then. It
 is fast because it starts next to the end: a search in single precision, with one matrix product for all targets and all
 negatives a round, finds which samples have a loss; Newton's method confirms or corrects that in double precision.
-`lib.esvm` has the definition and compares with it.
+`lib.esvm` has the definition; a test compares.
 
 Below, `samples` are minus the negatives, then the targets, (n + t, d + 1): all of them are to score v·sample >= 1.
 `own` are the targets' rows in it, and `c` the weights of a target's n + 1 losses: the negatives' and, last, its own.

@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m lib.audit", description="Train some stored retrainings again.")
     parser.add_argument("figure", help="one with supports: fig03")
     parser.add_argument("--profile", choices=profiles.NAMES, default="fashion")
-    parser.add_argument("--united", action="store_true", help="its tests are united, as in Figures 8 and 9")
+    parser.add_argument("--united", action="store_true", help="its tests are united, as in Figures 6, 8 and 9")
     parser.add_argument("-n", type=int, default=10, help="how many retrainings")
     parser.add_argument("--seed", type=int, default=0, help="of the draw")
     args = parser.parse_args(argv)

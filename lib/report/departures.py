@@ -20,7 +20,8 @@ def departures(folder: Path = ROOT / "lib") -> list[tuple[str, str]]:
         source = path.read_text(encoding="utf-8")
         lines, tree = source.splitlines(), ast.parse(source)
         starts = [number for number, line in enumerate(lines) if START.match(line)]
-        rows += [(_name_at(tree, path.stem, number + 1), _text(lines[number:])) for number in starts]
+        module = ".".join(path.relative_to(folder).with_suffix("").parts)
+        rows += [(_name_at(tree, module, number + 1), _text(lines[number:])) for number in starts]
     return rows
 
 

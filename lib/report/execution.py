@@ -121,7 +121,7 @@ def stamp(name: str, values: dict, root: Path = ROOT) -> str:
     digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
     sources = sorted([*(root / "lib").rglob("*.py"), *(root / "lib").rglob("*.yaml")])
     for path in [source(name, root), *sources, root / "data_manifest.yaml"]:
-        digest.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+        digest.update(f"{path.relative_to(root).as_posix()} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return digest.hexdigest()
 
 
@@ -231,7 +231,10 @@ def run_all(profile: str | None, root: Path = ROOT, n_at_once: int | None = None
     n_jobs = -(-2 * cores // n_at_once)  # of each: twice the cores in all, since most wait for others or only read
     # Workers are started afresh: a fork takes over locks that threads of this process may hold.
     with get_context("spawn").Pool(n_at_once, _begin, [n_jobs]) as pool:  # an interrupt stops those that run
-        return [name for tasks in (first, last) for name in pool.imap_unordered(_attempt, tasks) if name]
+        failed = [name for tasks in (first, last) for name in pool.imap_unordered(_attempt, tasks) if name]
+        pool.close()
+        pool.join()
+    return failed
 
 
 def _begin(n_jobs: int) -> None:

@@ -21,11 +21,11 @@ from matplotlib.figure import Figure
 from lib import data, features, profiles, report, retrain
 from lib.data import MANIFEST, RESULTS, Dataset, Entry, find, places
 from lib.engine import RECORD, Count, CountingDriver, Tally
-from lib.methods import FEATURES, RANDOM, SUBSET_METHODS, Method
+from lib.methods import FEATURES, RANDOM, Method
 from lib.profiles import LAPTOP, PAPER, PAPER_IMAGENET, PROFILES, Profile
 from lib.report import operations, page, plots, stats
 from lib.retrain import Recipe, Retraining
-from lib.rivals import HALF, Attribution, sizes
+from lib.rivals import HALF, Attribution, on_subsets, sizes
 from lib.study import Study
 
 # Published trainings on one NVIDIA A100, from which its speed follows: seconds, profile of that training, source.
@@ -125,11 +125,11 @@ class DryAttribution(Attribution):
         numbers = sizes(profile, stem)
         n = max(numbers)
         shape = len(self.targets), len(self.dataset.train_labels)
-        if stem in SUBSET_METHODS and profile.published_subsets:
+        if on_subsets(stem) and profile.published_subsets:
             self.reads.update(
                 dict.fromkeys([*profile.published_subsets, *filter(None, [profile.published_datamodels])])
             )
-        elif stem in SUBSET_METHODS:
+        elif on_subsets(stem):
             self.subset_margins(range(n))
         else:
             each = operations.of_trak if stem == "trak" else operations.of_network

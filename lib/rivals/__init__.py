@@ -3,6 +3,6 @@
 `Attribution` is the way in. `ensembles`, which brings libraries that take seconds to import, is imported where needed.
 """
 
-from lib.rivals.attribution import HALF, Attribution, largest, sizes
+from lib.rivals.attribution import HALF, Attribution, largest, on_subsets, sizes
 
-__all__ = ["HALF", "Attribution", "ensembles", "largest", "sizes", "trak"]
+__all__ = ["HALF", "Attribution", "ensembles", "largest", "on_subsets", "sizes", "trak"]

@@ -17,6 +17,7 @@ from lib.data import Dataset, clock, fetch
 from lib.engine import Driver, Subsets, cache, subsets
 from lib.methods import FEATURES, SUBSET_METHODS, Method
 from lib.profiles import Profile
+from lib.retrain import short_hash
 
 HALF = 0.5  # of the training images: what the models on random subsets see that methods are fitted to
 
@@ -182,13 +183,14 @@ class Attribution:
     def _features(self, name: str) -> dict[str, np.ndarray]:
         """train (n_train, d), test (n_test, d), and the seconds that they took."""
         recipe, device = self.profile.features(name), self.driver.device
+        identity = {"dataset": self.dataset.checksum, "recipe": recipe.identity}
+        checkpoint = self.folder / "features" / f"{name}-{short_hash(identity)}.checkpoint"
 
         def extract() -> dict[str, np.ndarray]:
-            return vars(features.extract(self.dataset, recipe, device))
+            return vars(features.extract(self.dataset, recipe, device, checkpoint=checkpoint))
 
         if recipe.method == "pixels":  # nothing is learnt: not worth a file, and costs next to nothing
             return extract() | {"seconds": np.array(0.0)}
-        identity = {"dataset": self.dataset.checksum, "recipe": recipe.identity}
         return cache.arrays(self.folder / "features", name, identity, lambda: self._timed(extract))
 
     def _scores(self, method: Method) -> np.ndarray:
