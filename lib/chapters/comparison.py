@@ -133,9 +133,9 @@ def at_the_papers_numbers(methods: pd.DataFrame) -> pd.DataFrame:
     ours = methods.set_index("method").loc[OURS]
     rows = []
     for name, numbers in paper.FIGURES["fig01"].models.items():
-        measured = methods[methods["method"].str.startswith(f"{name}:")].iloc[0]
-        for models in numbers:
-            costs = {key: models / measured["models"] * measured[key] for key in ("seconds", "bytes")}
+        measured = methods[methods["method"].str.startswith(f"{name}:")]
+        for models in numbers if len(measured) else ():  # a profile may have no models for a rival
+            costs = {key: models / measured["models"].iloc[0] * measured[key].iloc[0] for key in ("seconds", "bytes")}
             ratios = {f"times_our_{key}": cost / ours[key] for key, cost in costs.items()}
             rows.append({"method": f"{name}:{models}"} | costs | ratios)
     return pd.DataFrame(rows)
