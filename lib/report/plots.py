@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from lib.methods import BLUE, DASHED, DISTANCES, DOTTED, FEATURES, NETWORKS, ORANGE, RED, SOLID, label, look
+from lib.methods import BLUE, DASH_DOT, DASHED, DISTANCES, DOTTED, FEATURES, NETWORKS, ORANGE, RED, SOLID, label, look
 from lib.report import stats
 
 TITLES = {"removal": "Removal", "mislabel": "Mislabelling"}
@@ -251,7 +251,7 @@ def costs(rows: pd.DataFrame, scaled: pd.DataFrame, title: str) -> Figure:
     figure, (cost, quality) = _grid(2, 2, 6.75, 5)
     for row in rows.to_dict("records"):
         name, colour, dash = look(row["method"])
-        marker = {SOLID: "o", DASHED: "s", DOTTED: "^", "-.": "v"}.get(dash, "D")
+        marker = {SOLID: "o", DASHED: "s", DOTTED: "^", DASH_DOT: "v"}.get(dash, "D")
         if row["bytes"]:
             cost.plot(row["seconds"], row["bytes"] / 1e6, marker, color=colour)
         spans = {"xerr": _span(row, "removal_auc"), "yerr": _span(row, "mislabel_auc")}
