@@ -303,6 +303,13 @@ def test_a_channel_that_is_the_same_everywhere_becomes_zero():
     assert np.isfinite(normal.numpy()).all() and (normal[:, 2] == 0).all() and normal[:, :2].std() > 0.9
 
 
+def test_a_path_is_meant_from_where_the_user_stands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert data.given("pics") == tmp_path / "pics" and data.given("/pics") == Path("/pics")
+    monkeypatch.setenv(data.STANDING, "/home/user")
+    assert data.given("pics") == Path("/home/user/pics") and data.given("~") == Path.home()
+
+
 def test_size_resizes_and_says_so(pictures, capsys):
     draw(pictures / "train/a/wide.png", (7, 0, 0), size=(12, 4))
     with pytest.raises(ValueError, match=r"wide.png has 4 x 12 pixels, train/a/10.png has 4 x 6; .* `size: \[4, 6\]`"):
