@@ -276,6 +276,40 @@ def test_grey_stays_grey_and_one_colour_image_makes_all_rgb(tmp_path):
     assert load_folder(folder).train_images.shape == (2, 3, 4, 6)
 
 
+@pytest.mark.parametrize("suffix", ["jpeg", "png"])
+def test_a_photograph_is_read_upright_as_viewers_show_it(tmp_path, suffix):
+    folder, lying = tmp_path / "photos", Image.new("RGB", (6, 4))
+    lying.paste((255, 255, 255), (0, 0, 3, 4))  # white at the left, which is up when the camera is turned
+    turned = Image.Exif()
+    turned[0x0112] = 6  # to be shown turned by 90 degrees clockwise
+    for split in ("train", "test"):
+        for c in "ab":
+            (folder / split / c).mkdir(parents=True)
+            lying.save(
+                folder / split / c / f"1.{suffix}", exif=turned, **({"quality": 100} if suffix == "jpeg" else {})
+            )
+    for path in (folder, zipped(folder)):
+        images = load_folder(path).train_images
+        assert images.shape == (2, 3, 6, 4) and (images[:, :, :2] > 200).all() and (images[:, :, 4:] < 50).all()
+
+
+def test_a_channel_that_is_the_same_everywhere_becomes_zero():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 255, (8, 3, 4, 4)).astype(np.uint8)
+    images[:, 2] = 0  # as where a microscope records two colours
+    labels = np.arange(8) % 2
+    resident = data.resident(data.Dataset("cells", images, labels, images, labels, ("a", "b")))
+    normal = resident.normalised(resident.train)
+    assert np.isfinite(normal.numpy()).all() and (normal[:, 2] == 0).all() and normal[:, :2].std() > 0.9
+
+
+def test_a_path_is_meant_from_where_the_user_stands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert data.given("pics") == tmp_path / "pics" and data.given("/pics") == Path("/pics")
+    monkeypatch.setenv(data.STANDING, "/home/user")
+    assert data.given("pics") == Path("/home/user/pics") and data.given("~") == Path.home()
+
+
 def test_size_resizes_and_says_so(pictures, capsys):
     draw(pictures / "train/a/wide.png", (7, 0, 0), size=(12, 4))
     with pytest.raises(ValueError, match=r"wide.png has 4 x 12 pixels, train/a/10.png has 4 x 6; .* `size: \[4, 6\]`"):

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.engine import Ledger, ledger
+from lib.engine import Ledger, ledger, seal
+from lib.engine.ledger import parted
 
 
 def record(key: str, targets=(3,), value=1.5) -> dict:
@@ -91,6 +92,66 @@ def test_damage_in_the_middle_is_an_error_that_names_the_line(tmp_path):
     path.write_bytes(path.read_bytes() + b'{"key":"x"}\n')
     with pytest.raises(ValueError, match="0000.jsonl, line 2 is damaged"):
         Ledger(tmp_path)
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_every_changed_byte_of_a_record_is_named(tmp_path, sealed):
+    path = tmp_path / "0000.jsonl"
+    for key in ("a", "b"):
+        Ledger(tmp_path).append(record(key))
+    if sealed:  # as records that were written without a checksum
+        lines = [parted(line)[0] for line in path.read_bytes().splitlines()]
+        path.write_bytes(b"\n".join(lines) + b"\n")
+        with pytest.raises(ValueError, match="line 1 is damaged .it has no checksum"):
+            Ledger(tmp_path)
+        seal(tmp_path)
+    whole = path.read_bytes()
+    assert [r["key"] for r in Ledger(tmp_path).records] == ["a", "b"]
+    for i in range(whole.index(b"\n")):
+        path.write_bytes(whole[:i] + bytes([whole[i] ^ 1]) + whole[i + 1 :])
+        with pytest.raises(ValueError, match="0000.jsonl, line 1 is damaged .*; restore the file or delete the line"):
+            Ledger(tmp_path)
+
+
+def test_what_was_sealed_grows_and_a_blank_line_is_no_damage(tmp_path):
+    path = tmp_path / "0000.jsonl"
+    Ledger(tmp_path).append(record("a"))
+    path.write_bytes(parted(path.read_bytes())[0] + b"\n\n")
+    seal(tmp_path)
+    Ledger(tmp_path).append(record("b"))
+    assert [r["key"] for r in Ledger(tmp_path).records] == ["a", "b"]
+    seal(tmp_path)
+    assert [r["key"] for r in Ledger(tmp_path).records] == ["a", "b"]
+
+
+def test_a_missing_file_is_named_and_nothing_is_appended_to_a_full_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(ledger, "FULL", 300)
+    for number in range(4):
+        Ledger(tmp_path).append(record(f"k{number}"))
+    (tmp_path / "0000.jsonl").unlink()
+    Ledger(tmp_path).append(record("k4"))
+    assert [file.name for file in sorted(tmp_path.glob("*.jsonl"))] == ["0001.jsonl", "0002.jsonl"]
+    (tmp_path / "0000.crc32").write_text("00000000\n")
+    with pytest.raises(ValueError, match="0000.jsonl is missing; restore it"):
+        Ledger(tmp_path)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_is_never_kept(tmp_path, value):
+    opened = Ledger(tmp_path)
+    with pytest.raises(ValueError, match="the retraining a .seed 0. gave logits that are not finite.*lower peak_lr"):
+        opened.append(record("a", value=value))
+    assert not list(tmp_path.glob("*.jsonl"))
+
+
+def test_a_ledger_on_another_knows_what_that_knows_and_leaves_it_alone(tmp_path):
+    below = Ledger(tmp_path / "below")
+    below.append(record("a"))
+    above = Ledger(tmp_path / "above", below=below)
+    above.append(record("b"))
+    assert above.logits("a", 3) is not None and [r["key"] for r in above.records] == ["a", "b"]
+    assert [r["key"] for r in Ledger(tmp_path / "below").records] == ["a"]
+    assert [r["key"] for r in Ledger(tmp_path / "above").records] == ["b"]
 
 
 def test_sees_what_another_run_appends(tmp_path):

@@ -1,5 +1,6 @@
 """Where retrainings run: processes that map one file, and a real Dask cluster on loopback, one worker of it killed."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -72,6 +73,33 @@ def test_a_stream_takes_calls_as_workers_get_free_and_says_when_one_was_killed(t
     assert max(asked) == workers.AHEAD
     with workers.pool(tiny, n_jobs=2) as pool, pytest.raises(RuntimeError, match="a worker process was killed.*n_jobs"):
         list(workers.stream(pool, os._exit, partial(islice, iter([(1,)]))))
+
+
+def test_processes_end_with_the_one_that_started_them_and_its_copies_are_removed(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "gettempdir", lambda: str(tmp_path))
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    for name in (f"{workers.COPIES}{gone.pid}-x", f"{workers.COPIES}{os.getpid()}-y", "dataset"):
+        (tmp_path / name).mkdir()
+    workers.remove_abandoned()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dataset", f"{workers.COPIES}{os.getpid()}-y"]
+    ended = multiprocessing.get_context("fork").Process(target=_orphan, args=(str(tmp_path / "pid"),))
+    ended.start()
+    ended.join()
+    worker, deadline = int((tmp_path / "pid").read_text()), time.monotonic() + 10
+    while Path(f"/proc/{worker}").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not Path(f"/proc/{worker}").exists()
+
+
+def _orphan(path: str) -> None:
+    """Start a process as a worker is started, and end at once, as by kill -9."""
+    parent = os.getpid()
+    if worker := os.fork():
+        Path(path).write_text(str(worker))
+        os._exit(0)
+    workers.end_with(parent)
+    time.sleep(60)
 
 
 def test_no_scheduler_at_the_address(tiny, monkeypatch):

@@ -43,7 +43,7 @@ def entry(images: str | None = None, size: int | None = None) -> Entry:
     size: pixels a side, to which images of another size are resized; None: all are of one size. Raises ValueError for a
     size that is none, FileNotFoundError where there is nothing.
     """
-    path = example() if images is None else Path(images).expanduser().absolute()
+    path = example() if images is None else data.given(images)
     keys = {"kind": "folder", "path": str(path)} | ({} if size is None else {"size": [size, size]})
     manual = "Give a folder or a zip that has train/<class>/* and test/<class>/* (or val/) at its top."
     declared = as_entry(path.stem, keys | {"manual": manual})

@@ -22,7 +22,7 @@ from pathlib import Path, PureWindowsPath
 from tempfile import TemporaryFile
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from lib.data.manifest import MANIFEST, Entry, cache_folder, fetch, find
@@ -215,10 +215,11 @@ def room(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def decode(member: str, read: Callable[[str], bytes], entry: Entry) -> Image.Image:
-    """One PNG or JPEG image of 8 bits a channel without transparency."""
+    """One PNG or JPEG image of 8 bits a channel without transparency, upright as its EXIF says that it was taken."""
     try:
         image = Image.open(io.BytesIO(read(member)), formats=("PNG", "JPEG"))
         image.load()
+        ImageOps.exif_transpose(image, in_place=True)
     except (*UNREADABLE, Image.DecompressionBombError) as problem:
         raise ValueError(f"{entry.name}: {member} is no readable image ({problem}); replace or remove it") from problem
     if image.mode not in MODES or "transparency" in image.info:

@@ -11,7 +11,13 @@ from tempfile import NamedTemporaryFile
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
 BOOK = ROOT / "book"
-RESULTS = ROOT / "results"
+RESULTS = Path(os.environ.get("COMPANION_RESULTS", ROOT / "results")).absolute()
+STANDING = "COMPANION_FROM"  # names the folder that the user stands in, where a page is run from another
+
+
+def given(path: str | Path) -> Path:
+    """A path that the user gives, absolute: from where the user stands."""
+    return Path(os.environ.get(STANDING, ".")).absolute() / Path(path).expanduser()
 
 
 @contextmanager

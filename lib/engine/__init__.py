@@ -2,7 +2,7 @@
 
 from lib.engine.counting import RECORD, Count, CountingDriver, Tally
 from lib.engine.driver import Driver, Group, Question, check_loader, machine_name, retrainings
-from lib.engine.ledger import FIELDS, Ledger
+from lib.engine.ledger import FIELDS, Ledger, seal
 from lib.engine.subsets import Subsets
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "check_loader",
     "machine_name",
     "retrainings",
+    "seal",
     "subsets",
     "svm",
     "workers",

@@ -1,10 +1,13 @@
 """The memory of everything ever trained: append-only files of JSON lines, one line a retraining.
 
 Every consumer asks the ledger first, so nothing is trained twice. A file that has grown to FULL never changes again:
-the next record opens a new one. `pandas.read_json(path, lines=True)` reads each.
+the next record opens a new one. `pandas.read_json(path, lines=True)` reads each. A record ends with a checksum of what
+stands before it; those of records without one stand beside their file, a line each (`seal`).
 """
 
 import json
+import re
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -13,19 +16,26 @@ from lib.engine.records import Records
 
 FIELDS = ("key", "recipe", "seed", "removed", "relabelled", "targets", "logits", "test_accuracy", "seconds", "machine")
 FULL = 2**21  # bytes
+CHECKED = re.compile(rb',"crc32":"([0-9a-f]{8})"}\s*$')
 
 
 class Ledger(Records):
     """An index over a folder's files: (key, target) -> logits (n_classes,), and the records themselves.
 
-    Raises ValueError, naming file and line, where a whole line is not a record: that is damage, not a torn tail.
+    below: another ledger, whose records are known here too; what is appended goes into this one alone.
+    Raises ValueError, naming file and line, where a whole line is not a record, or not the one that was written: that
+    is damage, not a torn tail; and where a file is missing.
     """
 
     pattern = "*.jsonl"
 
-    def __init__(self, folder: Path):
-        self.records: list[dict] = []
-        self._logits: dict[tuple[str, int], np.ndarray] = {}
+    def __init__(self, folder: Path, below: "Ledger | None" = None):
+        self.records: list[dict] = list(below.records) if below else []
+        self._logits: dict[tuple[str, int], np.ndarray] = dict(below._logits) if below else {}
+        sums = {path.with_suffix(".jsonl"): path.read_text().split() for path in Path(folder).glob("*.crc32")}
+        if missing := [path for path in sums if not path.exists()]:
+            raise ValueError(f"{missing[0]} is missing; restore it: its retrainings would be done again")
+        self._sums: dict[Path, list[str]] = sums
         super().__init__(folder)
 
     def logits(self, key: str, target: int) -> np.ndarray | None:
@@ -33,29 +43,60 @@ class Ledger(Records):
         return self._logits.get((key, target))
 
     def append(self, record: dict) -> None:
-        """Write one record (see FIELDS)."""
-        line = json.dumps({field: record[field] for field in FIELDS}, separators=(",", ":")) + "\n"
-        self.write(line.encode(), self._last)
+        """Write one record (see FIELDS). ValueError where its logits are not finite."""
+        if not np.isfinite(record["logits"]).all():
+            raise ValueError(
+                f"the retraining {record['key']} (seed {record['seed']}) gave logits that are not finite, which are "
+                f"never kept: its training diverged; lower peak_lr"
+            )
+        content = json.dumps({field: record[field] for field in FIELDS}, separators=(",", ":"))
+        self.write(f'{content[:-1]},"crc32":"{checksum(content.encode())}"}}\n'.encode(), self._last)
 
     def _last(self) -> Path:
         """The file to append to."""
         files = self.files()
         if files and files[-1].stat().st_size < FULL:
             return files[-1]
-        return self.folder / f"{len(files):04d}.jsonl"
+        return self.folder / f"{int(files[-1].stem) + 1 if files else 0:04d}.jsonl"
 
     def split(self, content: bytes) -> list[bytes]:
         return [line for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
 
     def take(self, line: bytes, path: Path, number: int) -> None:
+        if not line.strip():
+            return
+        content, stated = parted(line)
+        beside = self._sums.get(path, [])[number : number + 1]
         try:
-            record = json.loads(line)
+            record = json.loads(content)
             logits = np.asarray(record["logits"], dtype=np.float64)
             if set(FIELDS) - set(record) or len(logits) != len(record["targets"]):
                 raise ValueError("fields are missing")
+            if checksum(content) not in ([stated] if stated else beside):
+                raise ValueError("its checksum is another one" if stated or beside else "it has no checksum")
         except (ValueError, KeyError, TypeError) as error:
             where = f"{path}, line {number + 1}"
             raise ValueError(f"{where} is damaged ({error}); restore the file or delete the line") from error
         self.records.append(record)
         for target, row in zip(record["targets"], logits, strict=True):
             self._logits.setdefault((record["key"], target), row)
+
+
+def parted(line: bytes) -> tuple[bytes, str | None]:
+    """What a line says, and its checksum, where it has one."""
+    if match := CHECKED.search(line):
+        return line[: match.start()] + b"}", match[1].decode()
+    return line.strip(), None
+
+
+def checksum(content: bytes) -> str:
+    """CRC-32 in eight hexadecimal digits: it tells every change of a few bits."""
+    return f"{zlib.crc32(content):08x}"
+
+
+def seal(folder: Path) -> None:
+    """Vouch for records without a checksum as they are now: write those of each file that has such beside it."""
+    for path in sorted(folder.glob(Ledger.pattern)):
+        lines = path.read_bytes().splitlines()
+        if not all(CHECKED.search(line) for line in lines):
+            path.with_suffix(".crc32").write_text("".join(f"{checksum(parted(line)[0])}\n" for line in lines))

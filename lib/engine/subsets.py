@@ -69,6 +69,8 @@ class Store(Records):
 
     def append(self, i: int, margins: np.ndarray) -> None:
         saved = margins.astype(SAVED)
+        if not np.isfinite(saved).all():
+            raise ValueError(f"margins of model {i} are not finite: its training diverged; lower peak_lr")
         record = np.array([(i, zlib.crc32(saved.tobytes(), i), saved)], self._form)
         self.write(record.tobytes(), lambda: self.folder / f"{i // SHARD:04d}.bin")
 

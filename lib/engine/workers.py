@@ -6,13 +6,16 @@ context. A cluster's workers each receive the dataset once.
 """
 
 import os
+import shutil
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
 import joblib
 import torch
@@ -20,6 +23,7 @@ from joblib.externals.loky import get_reusable_executor
 
 from lib.data import Dataset
 
+COPIES = "dataset-"  # names of folders begin so that hold a copy of a dataset; then the process that made it
 IDLE = 300  # seconds after which a process without work ends; until then the next campaign finds it started
 AHEAD = 2  # calls that a worker has or has waiting, so that it never idles
 CONNECT = 10  # seconds to wait for a scheduler
@@ -48,10 +52,30 @@ def pool(dataset: Dataset, n_jobs: int = -1, scheduler: str | None = None, devic
     elif (size := n_jobs if n_jobs > 0 else default_jobs(device)) == 1:
         yield Pool(Inline(), dataset, lambda: 1)
     else:
-        with TemporaryDirectory(prefix="dataset-") as folder:
+        remove_abandoned()
+        with TemporaryDirectory(prefix=f"{COPIES}{os.getpid()}-") as folder:
             path = Path(folder) / "dataset"
             joblib.dump(dataset, path)
-            yield Pool(get_reusable_executor(max_workers=size, timeout=IDLE), path, lambda: size)
+            processes = {"timeout": IDLE, "initializer": end_with, "initargs": (os.getpid(),)}
+            yield Pool(get_reusable_executor(max_workers=size, **processes), path, lambda: size)
+
+
+def remove_abandoned() -> None:
+    """Remove the datasets that processes which are gone have left behind, killed as they were."""
+    for folder in Path(gettempdir()).glob(f"{COPIES}*"):
+        if not Path("/proc", folder.name.split("-")[1]).exists() and Path("/proc/self").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def end_with(parent: int) -> None:
+    """In a worker: end when the process that started it is gone, however it ended."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def default_jobs(device: str) -> int:

@@ -249,6 +249,8 @@ class Attribution:
         }
         if settings:
             identity["settings"] = settings
+        if version := ensembles().RIVALS[name].version:
+            identity["version"] = version
         if on_subsets(name) and profile.published_subsets:
             identity["published"] = [*profile.published_subsets, profile.published_datamodels]
 

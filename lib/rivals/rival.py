@@ -73,6 +73,7 @@ class Rival:
     combine: Callable[[Iterable], Iterator[np.ndarray]] = running_mean  # of each network's result: of one, of two, …
     check: Callable[..., None] = lambda dataset, recipe, **settings: None  # ValueError where its settings do not fit
     kept: Callable[..., int] = lambda dataset, **settings: 0  # bytes per network beside its weights
+    version: int = 0  # raised when it scores otherwise than before: scores that were kept are then computed anew
 
 
 def of_embeddings(compare: Callable) -> Rival:
