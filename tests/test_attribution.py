@@ -125,7 +125,7 @@ def test_costs(opened):
     one = opened.stored_bytes("grad_dot:2") // 2
     assert opened.stored_bytes("empirical_influence:12") == 12 * one
     assert opened.stored_bytes("tracin:2") == 10 * one
-    assert opened.stored_bytes("trak:1") == one + 4 * 500 * 1024
+    assert opened.stored_bytes("trak:1") == one + 4 * 200 * 1024
 
 
 def test_lds_table(opened):
@@ -197,11 +197,11 @@ def test_a_distance_and_a_rival_that_the_tables_lack(opened, monkeypatch):
 
     monkeypatch.setitem(ensembles.DISTANCES, "correlation", correlation)
     for name, trained_on in (("looking", "all images"), ("reading", ensembles.SUBSETS)):
-        monkeypatch.setitem(ensembles.RIVALS, name, ensembles.Rival(lambda *_: np.eye(5, 500), trained_on))
+        monkeypatch.setitem(ensembles.RIVALS, name, ensembles.Rival(lambda *_: np.eye(5, 200), trained_on))
     vectors, scores = opened.features("moco"), opened.scores("moco_correlation:all")
     expected = np.corrcoef(vectors.test[opened.targets[0]], vectors.train[7])[0, 1]
     assert scores[0, 7] == pytest.approx(expected, rel=1e-4)
-    assert [opened.scores(name).shape for name in ("looking:2", "reading:12")] == [(5, 500)] * 2
+    assert [opened.scores(name).shape for name in ("looking:2", "reading:12")] == [(5, 200)] * 2
     assert opened.seconds("reading:12") > 12 * opened.subset_seconds
     with pytest.raises(ValueError, match="profile smoke has reading with 10, 12 models"):
         opened.parse("reading:2")

@@ -1,11 +1,8 @@
 """The driver: serial and parallel agree, order is irrelevant, nothing is trained twice, kill -9 loses nothing."""
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -16,15 +13,6 @@ from lib.engine import FIELDS, Ledger, workers
 from lib.engine import driver as campaigns
 from lib.engine.driver import Driver, Need, Question, Schedule, retrainings
 from lib.retrain import Retraining, margins, retrain
-
-SCRIPT = """
-import sys
-sys.path.insert(0, sys.argv[1])
-from pathlib import Path
-from test_driver import campaign
-for support in campaign(Path(sys.argv[2])):
-    print(support)
-"""
 
 
 def questions(tiny) -> list[Question]:
@@ -164,18 +152,19 @@ def test_loaders_that_cannot_be_meant(arguments, message):
 
 
 def test_killed_at_random_instants(serial, tmp_path):
-    path, here = tmp_path / "ledger", os.path.dirname(__file__)
-    file = path / "0000.jsonl"
-    command = [sys.executable, "-c", SCRIPT, here, str(path)]
-    rng = np.random.default_rng(0)
+    path = tmp_path / "ledger"
+    file, rng = path / "0000.jsonl", np.random.default_rng(0)
+    server = get_context("forkserver")
+    server.set_forkserver_preload(["lib.engine.driver"])  # a process then starts with what takes seconds to import
     for _ in range(10):
         size = file.stat().st_size if file.exists() else 0
-        run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while run.poll() is None and (not file.exists() or file.stat().st_size == size):
+        run = server.Process(target=campaign, args=(path,))
+        run.start()
+        while run.is_alive() and (not file.exists() or file.stat().st_size == size):
             time.sleep(0.01)
         time.sleep(rng.uniform(0, 0.12))
-        run.send_signal(signal.SIGKILL)
-        run.wait()
+        run.kill()
+        run.join()
     finished = [record["key"] for record in Ledger(path).records]
     assert 0 < len(finished) < len(Ledger(serial[1]).records)
     assert campaign(path) == serial[0]

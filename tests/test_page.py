@@ -52,8 +52,8 @@ def test_the_study_is_opened_once_and_by_one_function(opened, monkeypatch):
 def test_tables_are_written_with_where_they_came_from_and_left_alone_when_the_same(opened, tmp_path):
     supports = opened.supports([(REMOVAL, "pixels_l2")])
     head = opened.status([supports]).data
-    assert head.startswith("**Profile** `smoke`, with values overridden: ") and ", 500 training images." in head
-    assert "5 targets (paper 100), k up to 8 of 100 in a class (1280 of 5000)" in head and "**Device** cpu" in head
+    assert head.startswith("**Profile** `smoke`, with values overridden: ") and ", 200 training images." in head
+    assert "5 targets (paper 100), k up to 8 of 40 in a class (1280 of 5000)" in head and "**Device** cpu" in head
     figure, tables = Figure(), {"supports": supports, "claims": [{"n": 5, "difference": 1 / 3}]}
     shown = opened.save(figure, tables).to_html()
     folder = opened.study.outputs("fig99")

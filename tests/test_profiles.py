@@ -95,7 +95,7 @@ def test_every_profile_is_in_the_guide():
 
 
 def test_sizes_by_the_manifest():
-    assert profiles.class_sizes(profiles.load("smoke")) == (5, 100, 20)
+    assert profiles.class_sizes(profiles.load("smoke")) == (5, 40, 20)
     assert profiles.class_sizes(profiles.load("imagenet")) == (10, 500, 50)
     assert profiles.class_sizes(profiles.load("paper_imagenet")) == (1000, 1281, 50)
     with pytest.raises(ValueError, match="train_per_class=501 exceeds the 500 of fashion_mnist; lower it"):

@@ -17,7 +17,7 @@ from lib.study import MISLABEL, REMOVAL, Study
 @pytest.fixture(scope="module")
 def small() -> profiles.Profile:
     """Smoke, with features that cost nothing and two methods' worth of trainings."""
-    return replace(profiles.load("smoke", k_max=64, budget=1), selfsupervised=FeatureRecipe("pixels"))
+    return replace(profiles.load("smoke", k_max=32, budget=1), selfsupervised=FeatureRecipe("pixels"))
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_the_table_of_supports(opened, supports):
         is_right = {k: right > wrong for k, right, wrong in votes}
         high = min((k for k, right in is_right.items() if not right), default=None)
         low = max((k for k, right in is_right.items() if right and k < (high or np.inf)), default=None)
-        assert list(is_right)[:2] == [0, 64]  # none, then all
+        assert list(is_right)[:2] == [0, 32]  # none, then all
         reason = WRONG_AT_ZERO if high == 0 else LARGER if high is None else FOUND
         size = high if reason == FOUND else None
         assert (row.reason, [None if pd.isna(n) else n for n in (row.size, row.low, row.high)]) == (
@@ -87,7 +87,7 @@ def test_retrainings_behind_a_table(opened, supports):
 
 def test_overridden_values_have_outputs_of_their_own(opened, small):
     plain = Study(profiles.load("smoke")).outputs("fig03")
-    changed = Study(profiles.load("smoke", k_max=16)).outputs("fig03")
+    changed = Study(profiles.load("smoke", k_max=8)).outputs("fig03")
     assert plain.name == "fig03" and changed.name.startswith("fig03-") and plain.parent == changed.parent
 
 
@@ -97,7 +97,7 @@ def test_another_recipe_is_tested_on_the_same_questions(opened, supports):
     same = ["kind", "method", "target", "label", "wrong_label"]
     assert table[same].equals(supports.loc[:4, same])
     assert opened.retrainings(table)["recipe"].unique().tolist() == [recipe.hash]
-    fixed = opened.margins([[(REMOVAL, "pixels_l2", 0)]], [0, 64], 1, recipe)
+    fixed = opened.margins([[(REMOVAL, "pixels_l2", 0)]], [0, 32], 1, recipe)
     assert set(opened.retrainings(fixed)["recipe"]) == {recipe.hash}
 
 
@@ -106,7 +106,7 @@ def test_another_recipe_is_tested_on_the_same_questions(opened, supports):
     [
         ({"n_targets": 12}, "n_targets=12 must be a multiple of the 5 classes, at most 100"),
         ({"n_targets": 500}, "n_targets=500 must be a multiple of the 5 classes, at most 100"),
-        ({"k_max": 101}, "k_max=101 exceeds the 100 training images of a class"),
+        ({"k_max": 41}, "k_max=41 exceeds the 40 training images of a class"),
         ({"train_per_class": 501}, "501 training images a class are not in fashion_mnist; give 1 to 500"),
         ({"selfsupervised": FeatureRecipe("moco", crop=2.0)}, "crop=2.0 is no share of the area"),
         ({"recipe": Recipe(width=0)}, "width=0 must be at least 1"),
