@@ -18,14 +18,15 @@ FULL = 2**21  # bytes
 class Ledger(Records):
     """An index over a folder's files: (key, target) -> logits (n_classes,), and the records themselves.
 
+    below: another ledger, whose records are known here too; what is appended goes into this one alone.
     Raises ValueError, naming file and line, where a whole line is not a record: that is damage, not a torn tail.
     """
 
     pattern = "*.jsonl"
 
-    def __init__(self, folder: Path):
-        self.records: list[dict] = []
-        self._logits: dict[tuple[str, int], np.ndarray] = {}
+    def __init__(self, folder: Path, below: "Ledger | None" = None):
+        self.records: list[dict] = list(below.records) if below else []
+        self._logits: dict[tuple[str, int], np.ndarray] = dict(below._logits) if below else {}
         super().__init__(folder)
 
     def logits(self, key: str, target: int) -> np.ndarray | None:
