@@ -67,7 +67,7 @@ def spoilt(array: np.ndarray, where, values) -> np.ndarray:
         (lambda s, r: spoilt(s, 2, np.nan), "row 2: a score is not a number or infinite; give -inf"),
         (lambda s, r: spoilt(s, 2, np.inf), "row 2: a score is not a number or infinite"),
         (lambda s, r: spoilt(s, 1, 0.5), "row 1: all images of the target's class score the same"),
-        (lambda s, r: spoilt(s, 1, np.where(np.arange(200) % 40 < 5, s[1], -np.inf)), "k_max=8 exceeds the 5 eligible"),
+        (lambda s, r: spoilt(s, 1, np.where(np.arange(200) % 40 < 5, s[1], -np.inf)), "k_max=8 exceeds the . eligible"),
         (lambda s, r: r[:, :7], "a ranking of 7 images is too short; give at least k_max=8"),
         (lambda s, r: spoilt(r.copy(), (0, 0), -1), "row 0: train id -1 does not exist; ids are 0 to 199"),
         (lambda s, r: spoilt(r.copy(), (0, 3), 200), "row 0: train id 200 does not exist"),
