@@ -6,7 +6,8 @@ A notebook opens a study and asks it for supports; what was computed before is r
 """
 
 import itertools
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -33,6 +34,7 @@ class Study:
 
     device: "cpu", "cuda" or "auto". n_jobs: processes; -1: one per core. scheduler: address of a Dask scheduler whose
     workers train instead. loader: "memory", or "ffcv" to train from a file. results: the folder that results go to.
+    given: rankings (n_targets, k_max) train ids by a name of one's own, which is then a method's.
 
     Raises ValueError at once where the profile's values do not fit its dataset, ImportError where there is no FFCV.
     """
@@ -43,6 +45,7 @@ class Study:
     scheduler: str | None = None
     loader: str = "memory"
     results: Path = RESULTS
+    given: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False)
 
     def __post_init__(self):
         profile, dataset = self.profile, self.dataset
@@ -124,7 +127,7 @@ class Study:
     @cached_property
     def attribution(self) -> Attribution:
         """The methods, their scores and rankings."""
-        return Attribution(self.profile, self.dataset, self.targets, self.folder, self.driver)
+        return Attribution(self.profile, self.dataset, self.targets, self.folder, self.driver, self.given)
 
     def groups(self, united: bool) -> list[list[int]]:
         """Positions in `targets` that are tested together: each alone, or united: one of every class."""

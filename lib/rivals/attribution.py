@@ -4,8 +4,8 @@ DEPARTURE: the competing methods rank the target's class alone too, so that all 
 paper lets TRAK and Datamodels choose from all classes of CIFAR-10.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -50,13 +50,17 @@ def largest(profile: Profile, *competitors: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Attribution:
-    """What the methods need to know. targets: test ids (n_targets,). folder: the profile's, under results/."""
+    """What the methods need to know. targets: test ids (n_targets,). folder: the profile's, under results/.
+
+    given: rankings (n_targets, k_max) by names of their own.
+    """
 
     profile: Profile
     dataset: Dataset
     targets: np.ndarray
     folder: Path
     driver: Driver
+    given: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def parse(self, name: str) -> Method:
         """ValueError where there is no such method, or not with that number of models or that network."""
@@ -77,6 +81,8 @@ class Attribution:
 
         without: for each target a class whose images are left out: those mislabelled as it carry that label already.
         """
+        if name in self.given:
+            return self._given(name, without)
         method = self.parse(name)
         if method.features and (without is None or method.same_class):
             return self._compared(method)["ranking"]
@@ -176,6 +182,14 @@ class Attribution:
     def _labels(self) -> tuple[np.ndarray, np.ndarray]:
         """Those of the targets (n_targets,) and of the training images (n_train,)."""
         return self.dataset.test_labels[self.targets], self.dataset.train_labels
+
+    def _given(self, name: str, without: np.ndarray | None) -> np.ndarray:
+        ranking, shape = np.asarray(self.given[name]), (len(self.targets), self.profile.k_max)
+        if ranking.shape != shape:
+            raise ValueError(f"the ranking of {name} has shape {ranking.shape}; expected (targets, k_max) = {shape}")
+        if without is not None and (self.dataset.train_labels[ranking] == without[:, None]).any():
+            raise ValueError(f"{name} ranks images that carry the wrong label already; rank the target's class alone")
+        return ranking
 
     def _settings(self, competitor: str) -> dict:
         return self.profile.trak if competitor == "trak" else {}

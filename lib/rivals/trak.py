@@ -7,9 +7,10 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from trak import TRAKer
 from trak.projectors import BasicProjector, ProjectionType
+from trak.score_computers import BasicScoreComputer
 
 from lib import nets
 from lib.data import Dataset
@@ -31,25 +32,42 @@ def trak(net: nn.Module, inputs: Inputs, projection_dim: int = PROJECTION_DIM, d
     Source: Paper §4.1 (there 20 480 dimensions). DEPARTURE: its authors do not damp; how much was chosen by LDS on test
     images that are no targets (benchmarks/trak_choice.py).
     """
-    products = torch.zeros(len(inputs.train[1]), len(inputs.targets[1]))
+    train, targets, weights = projected(net, inputs, projection_dim)
+    return inner_products(train, targets, damping), weights
+
+
+def projected(net: nn.Module, inputs: Inputs, projection_dim: int) -> tuple[Tensor, Tensor, np.ndarray]:
+    """Projected gradients of training images (n_train, d) and targets (n_targets, d), and weights 1 - p (n_train,).
+
+    The first columns are a projection to fewer dimensions.
+    """
     projector, state = random_projector(net, projection_dim, inputs.network), net.state_dict()
     # traker differentiates by torch.func: no_grad spares it a second graph.
     with tempfile.TemporaryDirectory() as folder, networks.quiet(), torch.no_grad():
         settings = {"device": projector.device, "use_half_precision": False, "logging_level": logging.ERROR}
-        tracker = TRAKer(net, "image_classification", len(products), folder, projector=projector, **settings)
+        tracker = TRAKer(net, "image_classification", len(inputs.train[1]), folder, projector=projector, **settings)
         tracker.load_checkpoint(state, inputs.network)
         for batch in batches(net, inputs.train):
             tracker.featurize(batch, num_samples=len(batch[1]))
-        mean_eigenvalue = np.square(tracker.saver.current_store["grads"]).sum() / projection_dim
-        tracker.score_computer.lambda_reg = damping * float(mean_eigenvalue)
-        tracker.finalize_features()
-        tracker.start_scoring_checkpoint("targets", state, inputs.network, num_targets=len(inputs.targets[1]))
-        for batch in batches(net, inputs.targets):
-            tracker.score(batch, num_samples=len(batch[1]))
+        gradients = map(tracker.gradient_computer.compute_per_sample_grad, batches(net, inputs.targets))
+        targets = torch.cat(
+            [projector.project(batch, inputs.network) / tracker.normalize_factor for batch in gradients]
+        )
         store = tracker.saver.current_store
-        pair = (torch.tensor(store[name], device=projector.device) for name in ("features", "targets_grads"))
-        tracker.score_computer.get_scores(*pair, accumulator=products)
-        return products.numpy().T, np.array(store["out_to_loss"])[:, 0]
+        return torch.tensor(store["grads"], device=projector.device), targets, np.array(store["out_to_loss"])[:, 0]
+
+
+def inner_products(train: Tensor, targets: Tensor, damping: float) -> np.ndarray:
+    """(n_targets, n_train), of projected gradients. damping: as in `trak`."""
+    with networks.quiet():
+        mean_eigenvalue = float(train.square().sum()) / train.shape[1]
+        computer = BasicScoreComputer(train.dtype, train.device, lambda_reg=damping * mean_eigenvalue)
+        features, products = (
+            computer.get_x_xtx_inv(train, computer.get_xtx(train)),
+            torch.zeros(len(train), len(targets)),
+        )
+        computer.get_scores(features, targets, accumulator=products)
+    return products.numpy().T
 
 
 def separate_means(results: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[np.ndarray]:

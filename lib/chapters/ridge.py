@@ -1,0 +1,137 @@
+"""What a ridge does to TRAK: its rankings and LDS over the dimensions of its projection and over damping.
+
+All settings look into the same networks and the same gradients: a projection to fewer dimensions is the first columns
+of the largest. What is good for the LDS is read from test images that are no targets, so that no setting is chosen by
+what it is then tested with.
+"""
+
+from dataclasses import replace
+from itertools import product
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+from lib import distances
+from lib.data import one_thread
+from lib.engine import cache
+from lib.lds import lds
+from lib.methods import OURS
+from lib.report import stats
+from lib.rivals import networks, trak
+from lib.study import Study
+
+PAPER_SHARE = 0.41  # dimensions per training image: Paper §4.1 has 20 480 of 50 000
+SHARES = (0.05, 0.1, 0.2, PAPER_SHARE, 0.6, 0.9)
+DAMPINGS = (0.01, 0.1, 1.0, 10.0)  # of the paper's share, in units of the mean eigenvalue
+SETTINGS = (*product(SHARES, (0.0,)), *product((PAPER_SHARE,), DAMPINGS))  # (share, damping)
+FREE = 5  # test images of each class, none of them a target
+
+
+def name(share: float, damping: float) -> str:
+    """Of a setting, in tables."""
+    return f"trak share {share:g} damping {damping:g}"
+
+
+def free_images(study: Study) -> np.ndarray:
+    """Test ids, ascending: FREE of each class at random, none of them a target."""
+    labels, rng = study.dataset.test_labels, np.random.default_rng(0)
+    free = np.setdiff1d(np.arange(len(labels)), study.targets)
+    of_class = [free[labels[free] == label] for label in range(len(study.dataset.class_names))]
+    return np.sort(np.concatenate([rng.permutation(ids)[:FREE] for ids in of_class]))
+
+
+def grid(study: Study, n_networks: int) -> dict[str, np.ndarray]:
+    """Of each of SETTINGS, kept among the study's scores: what TRAK with so many networks ranks and predicts.
+
+    ranking: (n_settings, n_targets, k_max) train ids of the target's class. lds: (n_settings, n_targets). lds_free:
+    (n_settings, n_free), of `free_images`.
+    """
+    identity = {
+        "dataset": study.dataset.checksum,
+        "recipe": study.profile.recipe.identity,
+        "settings": SETTINGS,
+        "n_networks": n_networks,
+        "targets": study.targets.tolist(),
+        "k_max": study.profile.k_max,
+        "lds_models": [study.attribution.held_out.start, study.attribution.held_out.stop],
+    }
+    return cache.arrays(study.folder / "scores", "trak_grid", identity, lambda: _grid(study, n_networks))
+
+
+def _grid(study: Study, n_networks: int) -> dict[str, np.ndarray]:
+    dataset, n_targets = study.dataset, len(study.targets)
+    images = np.concatenate([study.targets, free_images(study)])
+    masks, margins = study.attribution.subset_margins(study.attribution.held_out)
+    own_class = dataset.test_labels[study.targets][:, None] == dataset.train_labels
+    rows = []
+    for scores in _scores(study, images, n_networks):
+        of_each = lds(scores, masks, margins[:, images])
+        own = np.where(own_class, scores[:n_targets], -np.inf)
+        ranking = distances.ranking(own, study.profile.k_max)
+        rows.append({"ranking": ranking, "lds": of_each[:n_targets], "lds_free": of_each[n_targets:]})
+    return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
+
+
+def _scores(study: Study, images: np.ndarray, n_networks: int) -> list[np.ndarray]:
+    """Scores (n_images, n_train) of each of SETTINGS for test images by their ids."""
+    dataset, device = study.dataset, study.driver.device
+    dimensions = [round(share * len(dataset.train_labels)) for share, _ in SETTINGS]
+    inputs = networks.inputs(dataset, images, device)
+    products = np.zeros((len(SETTINGS), len(images), len(dataset.train_labels)), dtype=np.float32)
+    weights = np.zeros(len(dataset.train_labels), dtype=np.float32)
+    trainings = networks.trainings(dataset, study.profile.recipe, n_networks, halves=True)
+    with one_thread(device):
+        for i, training in enumerate(tqdm(trainings, desc="networks", unit="network", delay=5, mininterval=5)):
+            net = networks.trained(dataset, training, device)
+            train, targets, weight = trak.projected(net, replace(inputs, network=i), max(dimensions))
+            weights += weight
+            for total, d, (_, damping) in zip(products, dimensions, SETTINGS, strict=True):
+                total += trak.inner_products(train[:, :d], targets[:, :d], damping)
+    return list(products * weights)
+
+
+def table(lds_free: np.ndarray, supports: pd.DataFrame, k_max: int) -> pd.DataFrame:
+    """A row for each of SETTINGS: share, damping, lds (of `free_images`), and for each kind of support its AUC.
+
+    lds_free: of `grid`. supports: of `Study.supports`, of the settings by `name` and of OURS. Each value with _low and
+    _high; against_KIND is the AUC less that of ours, paired by target.
+    """
+    areas = stats.summary(supports, k_max).set_index(["kind", "method"])
+    rows = []
+    for (share, damping), of_free in zip(SETTINGS, lds_free, strict=True):
+        row = {"share": share, "damping": damping, "n_free": len(of_free)} | stats.mean("lds", of_free)
+        for kind in supports["kind"].unique():
+            this = areas.loc[kind, name(share, damping)]
+            row |= {f"{kind}{key}": this[f"auc{key}"] for key in ("", "_low", "_high")}
+            pair = stats.paired(supports, kind, name(share, damping), OURS, k_max)
+            row |= {f"against_{kind}": pair["difference"], f"against_{kind}_low": pair["low"]}
+            row |= {f"against_{kind}_high": pair["high"], "n": pair["n"]}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def figure(rows: pd.DataFrame, title: str) -> Figure:
+    """LDS, and AUC less that of ours, over the share of dimensions; damped settings beside their undamped one.
+
+    rows: of `table`. Bars are 95 % intervals over images.
+    """
+    panels = {"lds": "LDS", "against_removal": "AUC of removal, less ours"}
+    panels |= {"against_mislabel": "AUC of mislabelling, less ours"}
+    drawn, axes = plt.subplots(1, len(panels), figsize=(10, 3.4), layout="constrained")
+    for axis, (value, label) in zip(axes, panels.items(), strict=True):
+        for i, (damping, group) in enumerate(rows.groupby("damping")):
+            low, high = group[value] - group[f"{value}_low"], group[f"{value}_high"] - group[value]
+            x = group["share"] * 1.06**i  # beside each other
+            shown = f"damping {damping:g}" if damping else "undamped"
+            axis.errorbar(x, group[value], [low, high], marker="o", ls="-" if not damping else "", label=shown)
+        axis.axhline(0, color="0.5", lw=1)
+        axis.axvline(PAPER_SHARE, color="0.8", lw=1, ls=":")
+        axis.set(xscale="log", xlabel="dimensions per training image", ylabel=label)
+        axis.set_xticks(SHARES, [f"{share:g}" for share in SHARES])
+        axis.minorticks_off()
+    axes[0].legend(fontsize="small")
+    drawn.suptitle(title)
+    return drawn

@@ -1,0 +1,144 @@
+"""Scores of one's own: what does not fit is refused, what does comes out as any method; the ledger stays as it is."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib import profiles
+from lib.bisection import FOUND, LARGER
+from lib.chapters import judge
+from lib.chapters.judge import Judged, JudgedStudy
+from lib.features import FeatureRecipe
+from lib.methods import OURS, RANDOM
+from lib.report import stats
+from lib.study import MISLABEL, REMOVAL, Study
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory) -> Study:
+    smoke = profiles.load("smoke", k_max=8, lds_models=4, budget=1)
+    quick = replace(smoke, selfsupervised=FeatureRecipe("pixels"), ensembles=())
+    return JudgedStudy(quick, "cpu", n_jobs=1, results=tmp_path_factory.mktemp("results"), judged="mine")
+
+
+def test_scores_of_a_method_come_out_as_the_method_and_go_into_a_ledger_of_their_own(study, monkeypatch):
+    committed = Study(study.profile, "cpu", n_jobs=1, results=study.results)
+    scores = committed.attribution.scores("pixels_l2")
+    of_book = committed.supports([(kind, "pixels_l2") for kind in judge.KINDS], united=True)
+    before = (committed.folder / "ledger" / "0000.jsonl").read_bytes()
+    ranking, kept = judge.ranked(scores, study)
+    assert (ranking == committed.attribution.ranking("pixels_l2")).all() and np.isfinite(kept).all()
+    mine = replace(study, given={"mine": ranking, "turned": ranking[:, ::-1]})
+    own = mine.supports([(kind, "mine") for kind in judge.KINDS], united=True)
+    same = ["kind", "target", "size", "reason", "votes"]
+    pd.testing.assert_frame_equal(own[same], of_book[same])
+    assert not (study.own_folder / "ledger").exists(), "all of it was known"
+    mine.supports([(REMOVAL, "turned")], united=True)
+    assert (study.own_folder / "ledger" / "0000.jsonl").exists()
+    assert (committed.folder / "ledger" / "0000.jsonl").read_bytes() == before
+    assert study.outputs("score").parent == study.own_folder
+
+
+def test_a_ranking_will_do(study):
+    known = study.attribution.ranking("pixels_l2")
+    longer = np.hstack([known, known[:, :1]])  # beyond k_max nothing is looked at
+    ranking, scores = judge.ranked(longer, study)
+    assert (ranking == known).all() and scores is None
+    assert judge.lds_table(study, Judged("mine", ranking, None)).empty
+
+
+def scores_of(study: Study) -> np.ndarray:
+    return np.random.default_rng(0).random((len(study.targets), len(study.dataset.train_labels)))
+
+
+def spoilt(array: np.ndarray, where, values) -> np.ndarray:
+    array[where] = values
+    return array
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda s, r: s[:4], r"an array of shape \(4, 200\) does not fit: give a row for each of 5 targets"),
+        (lambda s, r: s[0], r"shape \(200,\)"),
+        (lambda s, r: s[:, :150], "scores of 150 training images: .* has 200"),
+        (lambda s, r: spoilt(s, 2, np.nan), "row 2: a score is not a number or infinite; give -inf"),
+        (lambda s, r: spoilt(s, 2, np.inf), "row 2: a score is not a number or infinite"),
+        (lambda s, r: spoilt(s, 1, 0.5), "row 1: all images of the target's class score the same"),
+        (lambda s, r: spoilt(s, 1, np.where(np.arange(200) % 40 < 5, s[1], -np.inf)), "k_max=8 exceeds the . eligible"),
+        (lambda s, r: r[:, :7], "a ranking of 7 images is too short; give at least k_max=8"),
+        (lambda s, r: spoilt(r.copy(), (0, 0), -1), "row 0: train id -1 does not exist; ids are 0 to 199"),
+        (lambda s, r: spoilt(r.copy(), (0, 3), 200), "row 0: train id 200 does not exist"),
+        (lambda s, r: np.repeat(r[:, :1], 8, axis=1), "row 0: a train id is ranked twice"),
+        (lambda s, r: np.tile(np.arange(8), (5, 1)) * 25, "row 0: an image is not of the target's class"),
+    ],
+)
+def test_what_does_not_fit_is_refused(study, make, message):
+    ranking = study.attribution.ranking("pixels_l2")
+    with pytest.raises(ValueError, match=message):
+        judge.ranked(make(scores_of(study), ranking), study)
+
+
+def test_files_that_hold_no_array_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no file .*none.npy; give scores as numpy.save writes them"):
+        judge.read(str(tmp_path / "none.npy"))
+    (tmp_path / "text.npy").write_text("1 2 3")
+    np.save(tmp_path / "objects.npy", np.array([{}, []], dtype=object), allow_pickle=True)
+    np.savez(tmp_path / "two.npz", a=np.ones(2), b=np.ones(2))
+    for name in ("text.npy", "objects.npy"):
+        with pytest.raises(ValueError, match=f"{name} holds no array"):
+            judge.read(str(tmp_path / name))
+    with pytest.raises(ValueError, match="two.npz holds several arrays; give one"):
+        judge.read(str(tmp_path / "two.npz"))
+    with pytest.raises(ValueError, match="'speed' is none of removal, mislabel, lds"):
+        judge.kinds("removal, speed")
+
+
+def supports(sizes: dict[str, np.ndarray]) -> pd.DataFrame:
+    """A table of supports by both kinds; a size above 40 is none."""
+    rows = [
+        {"kind": kind, "method": method, "target": i, "size": size if size <= 40 else pd.NA}
+        | {"reason": FOUND if size <= 40 else LARGER, "trainings": 1}
+        for kind in judge.KINDS
+        for method, of_method in sizes.items()
+        for i, size in enumerate(of_method)
+    ]
+    return pd.DataFrame(rows).astype({"size": "Int64"})
+
+
+def test_comparisons_doubts_and_shares(study):
+    rng = np.random.default_rng(1)
+    random = rng.integers(15, 45, 30)
+    sizes = {"mine": random + 12, OURS: random - 12, "pixels_l2": random + rng.integers(-3, 4, 30), RANDOM: random}
+    table = supports(sizes)
+    profile = replace(study.profile, k_max=40)
+    compared = judge.comparisons(table, "mine", profile)
+    verdicts = compared[compared["kind"] == REMOVAL].set_index("against")["verdict"].to_dict()
+    assert verdicts == dict.fromkeys((OURS, "pixels_l2", RANDOM), "larger supports")
+    assert compared["difference"].between(compared["low"], compared["high"]).all()
+    assert len(judge.doubts(compared)) == 2 and "is the sign turned round?" in judge.doubts(compared)[0]
+    again = judge.comparisons(table.replace({"method": {"mine": "pixels_l2", "pixels_l2": "mine"}}), "mine", profile)
+    level = again[(again["against"] == RANDOM) & (again["kind"] == MISLABEL)].iloc[0]
+    assert level["verdict"] == "undecided" and not judge.doubts(again)
+    flipped = judge.shares(table, class_size=80).set_index(["kind", "method"])
+    assert flipped.loc[(REMOVAL, OURS), "k"] == 20 and flipped.loc[(MISLABEL, OURS), "k"] == 1
+    assert flipped.loc[(REMOVAL, OURS), "flipped"] == np.mean(sizes[OURS] <= 20)
+    assert judge.instructive(table, "mine", 2)[2:] != judge.instructive(table, "mine", 2)[:2]
+
+
+def test_the_leaderboard_has_the_books_methods_and_the_judged_one_once(study):
+    folder = study.folder / "methods"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(2)
+    sizes = {name: rng.integers(4, 50, 30) for name in ("mine", OURS, RANDOM, "tracin:2")}
+    stored = supports({name: sizes[name] for name in (OURS, RANDOM, "tracin:2")})
+    stored.to_csv(folder / "supports.csv", index=False)
+    profile = replace(study.profile, k_max=40)
+    own = supports({name: sizes[name] for name in ("mine", OURS, RANDOM)})
+    board = judge.leaderboard(replace(study, profile=profile), "mine", own)
+    assert sorted(board["method"]) == sorted(sizes) and board["judged"].sum() == 1
+    assert board["removal_auc"].is_monotonic_decreasing
+    expected = stats.summary(own, 40).set_index(["kind", "method"]).loc[(REMOVAL, "mine"), "auc"]
+    assert board.loc[board["judged"], "removal_auc"].item() == expected
