@@ -18,6 +18,18 @@ def test_only_what_stands_between_the_markers_changes():
     assert updated.startswith("above\n") and updated.endswith("below\n") and "old" not in updated
 
 
+def test_refreshing_touches_only_a_readme_that_is_out_of_date(tmp_path, monkeypatch):
+    monkeypatch.setattr(overview, "ROOT", tmp_path)
+    readme = tmp_path / "README.md"
+    readme.write_text(f"{overview.BEGIN}old\n{overview.END}", encoding="utf-8")
+    overview.refresh()
+    assert readme.read_text(encoding="utf-8") == overview.BEGIN + overview.table() + overview.END
+    readme.chmod(0o400)
+    before = readme.stat().st_mtime_ns
+    overview.refresh()
+    assert readme.stat().st_mtime_ns == before
+
+
 def test_counts_of_verdicts():
     verdicts = ["agrees", "undecided", "agrees", "exceeds", "disagrees", "not tested"]
     assert overview.counted(pd.Series(verdicts)) == "2 agree, 1 exceed, 1 undecided, 1 disagree"

@@ -84,7 +84,7 @@ def value(tables: Path, stated: Stated, table: str, column: str, least: float, *
     low, high = (cells.get(bound, cells[column]) for bound in ("low", "high"))
     verdict = "agrees" if low > least else "disagrees" if high < least else "undecided"
     interval = {key: cells[key] for key in ("low", "high", "n") if key in cells}
-    measured, test = f"{column.replace('_', ' ')}, at least {least:g}", "interval" if interval else "as it is"
+    measured, test = f"{column.replace('_', ' ')} (over {least:g})", "interval" if interval else "as it is"
     return {"measured": measured, "ours": cells[column], "test": test, "otherwise": verdict} | interval
 
 

@@ -46,14 +46,16 @@ def _first(rows: pd.DataFrame) -> str:
     rows = rows[rows["verdict"].isin(COUNTED)].sort_values("confirmatory", ascending=False, kind="stable")
     for row in rows.head(1).to_dict("records"):
         interval = f" [{row['low']:z.2f}, {row['high']:z.2f}]" if pd.notna(row["low"]) else ""
-        return f"{row['claim']}: {row['verdict']}; {row['measured']} {row['ours']:z.2f}{interval}"
+        return f"{row['claim']}: {row['verdict']}; {row['measured']}: {row['ours']:z.2f}{interval}"
     return "–"
 
 
 def refresh() -> None:
-    """Put the present table into the README."""
+    """Put the present table into the README, which is untouched where it is there already."""
     readme = ROOT / "README.md"
-    readme.write_text(update(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    text = readme.read_text(encoding="utf-8")
+    if text != (updated := update(text)):
+        readme.write_text(updated, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-"""From supports to numbers with intervals: CDFs, areas under them, paired differences; and the rules of evidence.
+"""The rules of evidence, a function each; then from supports to numbers with intervals: CDFs, areas, differences.
 
 The unit of every interval and test is the target: they say how a result would vary with other targets of the same kind,
 not with other trainings of the features. Targets that are wrong before anything is changed have no support; they are
-counted and left out. Verdicts in the pages' tables go by an interval alone, those on the paper's claims by the rules
-from `CLAIMED` on, a function each.
+counted and left out. Verdicts on the paper's claims go by the rules, those in a page's tables by an interval alone.
 """
 
 from collections.abc import Callable
@@ -37,8 +36,9 @@ def sign_flips(differences: np.ndarray) -> float:
     """
     if len(differences) < 2:
         return 1.0
-    drawn = {"n_resamples": RESAMPLES, "rng": np.random.default_rng(0)}
-    return float(permutation_test((differences,), np.mean, permutation_type="samples", **drawn).pvalue)
+    return float(
+        permutation_test((differences,), np.mean, permutation_type="samples", n_resamples=RESAMPLES, rng=0).pvalue
+    )
 
 
 def located(differences: np.ndarray, claimed: str, margin: float) -> tuple[str, float]:
@@ -67,12 +67,9 @@ def shares_differ_by(first: tuple[int, int], second: tuple[int, int]) -> tuple[f
 
 def correlated(first: np.ndarray, second: np.ndarray) -> dict:
     """Spearman's correlation over methods, (n,): ours, with BCa low and high and a permutation test's p, two-sided."""
-    drawn = {"n_resamples": RESAMPLES, "vectorized": True}
-    test, interval = (
-        function((first, second), rank_correlation, rng=np.random.default_rng(0), **drawn, **pairs)
-        for function, pairs in ((permutation_test, {"permutation_type": "pairings"}), (bootstrap, {"paired": True}))
-    )
-    low, high = interval.confidence_interval
+    pairs, drawn = (first, second), {"n_resamples": RESAMPLES, "rng": 0}
+    test = permutation_test(pairs, rank_correlation, permutation_type="pairings", **drawn)
+    low, high = bootstrap(pairs, rank_correlation, paired=True, **drawn).confidence_interval
     row = {"ours": test.statistic, "low": low, "high": high, "n": len(first)}
     return row | {"test": "permutations of methods", "p": test.pvalue}
 
@@ -91,8 +88,7 @@ def mean_interval(values: np.ndarray, method: str = "percentile") -> tuple[np.nd
     values = np.asarray(values)
     if len(values) < 2 or not np.ptp(values, axis=0).any():
         return values.mean(axis=0), values.mean(axis=0)
-    drawn = {"n_resamples": RESAMPLES, "confidence_level": CONFIDENCE, "rng": np.random.default_rng(0)}
-    return tuple(bootstrap((values,), np.mean, method=method, **drawn).confidence_interval)
+    return tuple(bootstrap((values,), np.mean, n_resamples=RESAMPLES, method=method, rng=0).confidence_interval)
 
 
 def share_interval(yes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -114,10 +110,8 @@ def mean(name: str, values: np.ndarray | pd.Series, interval: Callable = mean_in
 
 def share(yes: pd.Series | np.ndarray) -> dict:
     """The share of `yes`, (n,) bool, with its interval: share, low, high, n."""
-    if not len(yes):
-        return {"share": np.nan, "low": np.nan, "high": np.nan, "n": 0}
     low, high = map(float, share_interval(yes))
-    return {"share": float(np.mean(yes)), "low": low, "high": high, "n": len(yes)}
+    return {"share": float(np.mean(yes)) if len(yes) else np.nan, "low": low, "high": high, "n": len(yes)}
 
 
 def flipped_by(supports: pd.DataFrame, k: np.ndarray) -> np.ndarray:
@@ -132,8 +126,8 @@ def usable(supports: pd.DataFrame) -> pd.DataFrame:
 
 def sizes(supports: pd.DataFrame) -> pd.DataFrame:
     """Supports of one kind, (usable targets, methods); infinite where larger than k_max."""
-    filled = usable(supports).assign(size=lambda table: table["size"].astype(float).fillna(np.inf))
-    return filled.pivot(index="target", columns="method", values="size")
+    filled = supports.assign(size=supports["size"].astype(float).fillna(np.inf))
+    return usable(filled).pivot(index="target", columns="method", values="size")
 
 
 def smaller_by(first: pd.DataFrame, second: pd.DataFrame, k_max: int) -> pd.DataFrame:
@@ -172,8 +166,7 @@ def summary(supports: pd.DataFrame, k_max: int) -> pd.DataFrame:
 def paired(supports: pd.DataFrame, kind: str, better: str, worse: str, k_max: int) -> dict:
     """Does `better` find smaller supports than `worse` on the same targets? The difference of AUC, paired by target.
 
-    Returns kind, better, worse, n, difference, low, high, smaller, equal, larger (targets on which `better` finds so
-    large a support), verdict.
+    Returns kind, better, worse, n, difference, low, high, smaller, equal, larger (counts of targets), verdict.
     """
     of_kind = sizes(supports[supports["kind"] == kind])
     first, second = of_kind[better], of_kind[worse]
