@@ -4,8 +4,10 @@ For every target, the sum of the scores of the training images that a model saw 
 output; the LDS is the rank correlation of predictions and outputs over many models. All at once: one matrix product.
 """
 
+import warnings
+
 import numpy as np
-from scipy.stats import rankdata
+from scipy.stats import ConstantInputWarning, pearsonr, rankdata
 
 from lib import distances
 
@@ -32,10 +34,13 @@ def lds(scores: np.ndarray, masks: np.ndarray, margins: np.ndarray) -> np.ndarra
         raise ValueError("some scores are not finite; give 0 to training images that are not compared")
     weights = scores.T.astype(np.float64)
     predicted = np.concatenate([chunk @ weights for chunk in np.array_split(masks, -(-n_models // CHUNK))])
-    ranks = [rankdata(values, axis=0) - (n_models + 1) / 2 for values in (predicted, margins)]
-    norms = [np.sqrt((rank**2).sum(axis=0)) for rank in ranks]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return (ranks[0] * ranks[1]).sum(axis=0) / (norms[0] * norms[1])
+    return rank_correlation(predicted, margins)
+
+
+def rank_correlation(first: np.ndarray, second: np.ndarray, axis: int = 0) -> np.ndarray:
+    """Spearman's correlation along an axis of two arrays of one shape; nan where either is constant."""
+    with warnings.catch_warnings(action="ignore", category=ConstantInputWarning):
+        return pearsonr(rankdata(first, axis=axis), rankdata(second, axis=axis), axis=axis).statistic
 
 
 def signed_inverse_l2(

@@ -1,7 +1,7 @@
 """Profiles: named sets of values for everything that is computed, from seconds on a laptop to the paper's own scale.
 
 A notebook's parameters name a profile and may override its values. Where a value was chosen by trial, the script that
-chose it is named, and the page of choices shows what it saw: accuracies and costs, never supports.
+chose it is named, and the page of choices shows what it saw: accuracies, costs, TRAK's own LDS; never supports.
 """
 
 import json
@@ -82,7 +82,7 @@ class Profile:
 
 
 # DEPARTURE: the laptop recipe trains a ResNet-9 of width 8 with a strided stem for 3 epochs of batches of 64, with
-# Nesterov momentum and without augmentation: the cheapest one measured that clears 84 % with a margin (page "Choices").
+# Nesterov momentum and without augmentation: one of the two cheapest that clear 84 % by half a point (page "Choices").
 SMALL = Recipe(stem="conv5s2", nesterov=True, cutout=0)  # what all recipes for a CPU have in common
 LAPTOP = replace(SMALL, width=8, epochs=3, warmup_epochs=0.625, batch_size=64, flip=False, translate=0)
 MOCO = FeatureRecipe("moco")

@@ -1,9 +1,13 @@
-"""CDF, area, intervals and verdicts on supports whose answer is known by hand."""
+"""CDF, area and intervals on supports whose answer is known by hand; the rules of evidence on tables of known truth.
+
+A rule's level is what it says wrongly of simulated tables on which nothing is to be said: at most 5 %, and as much more
+as so many simulations may come out at by chance, once in a thousand times. Its power is what it says rightly.
+"""
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest
 
 from lib.bisection import FOUND, LARGER, WRONG_AT_ZERO
 from lib.report import stats
@@ -84,11 +88,6 @@ def test_paired_sees_a_consistent_difference_that_single_bands_hide():
     assert a["auc_low"] < b["auc_high"]
 
 
-@pytest.mark.parametrize(("low", "high", "word"), [(0.1, 0.2, "agrees"), (-2, -1, "disagrees"), (-1, 1, "undecided")])
-def test_verdict(low, high, word):
-    assert stats.verdict(low, high) == word
-
-
 def at_fixed_k(margins: dict[str, list[list[float]]]) -> pd.DataFrame:
     """margins[method][target]: at k = 0, 1, 2."""
     rows = [
@@ -121,3 +120,136 @@ def test_shares_have_the_exact_interval():
     none = stats.share(yes[:, 0])
     assert none == {"share": 0, "low": 0, "high": pytest.approx(1 - 0.025 ** (1 / 10)), "n": 10}  # in closed form
     assert np.isnan(stats.share(np.array([], bool))["share"])
+
+
+SIMULATIONS = 200
+K_MAX = 256
+
+
+def at_most(level: float, simulations: int = SIMULATIONS) -> float:
+    """The largest share of simulations that a rule of this level reaches, but once in a thousand times."""
+    return binom.ppf(0.999, simulations, level) / simulations
+
+
+@pytest.fixture
+def fewer(monkeypatch):
+    """Rules with fewer resamples, for many simulations: p moves in steps of 1/100."""
+    monkeypatch.setattr(stats, "RESAMPLES", 199)
+
+
+def simulated(rng, n: int, ratio: float) -> np.ndarray:
+    """Differences of area of n targets by two methods; the second's supports are `ratio` times as large.
+
+    As in the figures: targets differ far more than methods do, supports are skewed, and many are larger than k_max.
+    """
+    target = rng.lognormal(4.5, 1.2, size=n)
+    first, second = (target * factor * rng.lognormal(0, 0.6, size=n) for factor in (1, ratio))
+    return (np.minimum(second, K_MAX) - np.minimum(first, K_MAX)) / K_MAX
+
+
+@pytest.mark.parametrize("n", [10, 49])
+def test_sign_flips_keep_their_level(fewer, n):
+    rng = np.random.default_rng(0)
+    p = np.array([stats.sign_flips(simulated(rng, n, 1)) for _ in range(SIMULATIONS)])
+    assert (p <= 0.05).mean() <= at_most(0.05) and (p <= 0.5).mean() <= at_most(0.5)
+
+
+@pytest.mark.parametrize(
+    ("n", "ratio", "difference", "power"), [(49, 1.22, 0.05, 0.3), (49, 1.5, 0.1, 0.75), (85, 1.5, 0.1, 0.95)]
+)
+def test_power_of_sign_flips(fewer, n, ratio, difference, power):
+    """A difference of AUC of the margin's size is found in 3 of 10 studies of 49 targets, twice that in most."""
+    rng = np.random.default_rng(1)
+    tables = [simulated(rng, n, ratio) for _ in range(SIMULATIONS)]
+    assert np.mean([table.mean() for table in tables]) == pytest.approx(difference, abs=0.01)
+    assert np.mean([stats.sign_flips(table) <= 0.05 for table in tables]) == pytest.approx(power, abs=0.1)
+
+
+def test_exact_sign_flips_by_hand():
+    assert stats.sign_flips(np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])) == 2 / 2**6
+    assert stats.sign_flips(np.array([3.0])) == 1 and stats.sign_flips(np.zeros(5)) == 1
+
+
+@pytest.mark.parametrize("claimed", ["alike", "not better", "much"])
+def test_means_at_a_bound_are_rarely_told_from_it(fewer, claimed):
+    """Two methods that differ by just the margin are called alike, or unlike, in at most one of twenty studies."""
+    rng = np.random.default_rng(2)
+    margin = np.mean(simulated(rng, 200_000, 1.5))
+    located = [stats.located(simulated(rng, 49, 1.5), claimed, margin) for _ in range(SIMULATIONS)]
+    words = [word for word, p in located if p <= stats.LEVEL]
+    assert max(words.count("agrees"), words.count("disagrees")) / SIMULATIONS <= at_most(0.05)
+
+
+def test_power_to_call_two_alike():
+    """Within 0.05 of AUC: two that are the same take some 200 targets of this spread; two of half of it, 49."""
+    rng = np.random.default_rng(3)
+    for n, spread, word in ((49, 1, "undecided"), (49, 0.4, "agrees"), (400, 1, "agrees")):
+        verdict, p = stats.located(simulated(rng, n, 1) * spread, "alike", 0.05)
+        assert (verdict if p <= stats.LEVEL else "undecided") == word
+
+
+PAPERS = 100  # the paper's targets
+
+
+def of_all_tables(n: int, share: float, paper: float, rule) -> float:
+    """How often a rule says yes of our count of n and the paper's of 100: exactly, over all that are not rare."""
+    ours, theirs = binom.pmf(np.arange(n + 1), n, share), binom.pmf(np.arange(PAPERS + 1), PAPERS, paper)
+    common = [(i, j) for i in np.flatnonzero(ours > 1e-3) for j in np.flatnonzero(theirs > 1e-3)]
+    return sum(ours[i] * theirs[j] for i, j in common if rule((i, n), (j, PAPERS)))
+
+
+def differ(ours, paper) -> bool:
+    return stats.same_share(ours, paper) <= stats.LEVEL
+
+
+def alike(ours, paper) -> bool:
+    low, high = stats.shares_differ_by(ours, paper)
+    return max(-low, high) < stats.MARGINS["share"]
+
+
+@pytest.mark.parametrize("share", [0.05, 0.23])
+def test_shares_that_are_one_are_rarely_told_apart(share):
+    assert of_all_tables(49, share, share, differ) <= 0.05
+
+
+def test_power_for_shares():
+    """41 % of 49 targets are told from the paper's 16 of 100; one share is alike with 1000 targets, not with 85."""
+    assert of_all_tables(49, 0.41, 0.16, differ) == pytest.approx(0.85, abs=0.05)
+    assert not alike((20, 85), (23, 100)) and not alike((43, 85), (50, 100)) and alike((230, 1000), (23, 100))
+
+
+@pytest.mark.parametrize("share", [0.33, 0.13])
+def test_shares_that_differ_by_the_margin_are_rarely_called_alike(share):
+    counts = np.random.default_rng(4).binomial([[1000, PAPERS]], [share, 0.23], size=(SIMULATIONS, 2)).tolist()
+    assert np.mean([alike((ours, 1000), (paper, PAPERS)) for ours, paper in counts]) <= at_most(0.05)
+
+
+def test_newcombe_by_his_example():
+    """Newcombe 1998, Table II, row (a), method 10: 56/70 less 48/80 is 0.2, from 0.0524 to 0.3339."""
+    assert stats.shares_differ_by((56, 70), (48, 80)) == pytest.approx((0.0524, 0.3339), abs=1e-4)
+
+
+def test_holm_by_hand_and_that_families_are_rarely_wrong():
+    corrected = stats.holm(pd.Series({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005}))
+    assert corrected.to_dict() == pytest.approx({"d": 0.02, "a": 0.03, "c": 0.06, "b": 0.06})
+    families = np.random.default_rng(0).random((400, 13))
+    wrong = [stats.holm(pd.Series(p)).min() <= 0.05 for p in families]
+    assert np.mean(wrong) <= at_most(0.05, 400) and np.mean(families.min(axis=1) <= 0.05) > 0.4
+
+
+def test_level_and_power_of_correlations(fewer):
+    """Over 19 methods: none is rarely found, one of .8 nearly always."""
+    rng = np.random.default_rng(0)
+    for truth, n, least, most in ((0, 60, 0, at_most(0.05, 60)), (0.8, 20, 0.9, 1)):
+        tables = [rng.normal(size=(2, 19)) for _ in range(n)]
+        ps = [stats.correlated(first, truth * first + np.sqrt(1 - truth**2) * noise)["p"] for first, noise in tables]
+        assert least <= np.mean(np.array(ps) <= 0.05) <= most
+
+
+def test_bca_covers_the_mean_of_skewed_values():
+    rng = np.random.default_rng(0)
+    covered = [
+        low <= 1 <= high for low, high in (stats.mean_interval(rng.exponential(size=49), "BCa") for _ in range(60))
+    ]
+    assert np.mean(covered) > 0.85
+    assert stats.mean_interval(np.full(5, 0.25), "BCa") == (0.25, 0.25)

@@ -1,123 +1,188 @@
 """The paper's claims (`paper.yaml`), each with what was measured here and a verdict by rule; from the figures' tables.
 
-The rules: a claim that one method beats another *agrees* where the 95 % interval of their difference, paired by target,
-lies above zero, *disagrees* where below, else it is *undecided*; that it does not, the other way round; that two are
-alike is undecided while the interval holds zero, and else disagrees. A share agrees where the paper's lies within the
-exact 95 % interval of ours (`lib.report.stats.share_interval`). A ratio of costs is compared with 1.
-
-Each function below that a claim can name as its measure takes the folder of a page's tables and the claim's arguments,
-and returns the columns `measured` to `verdict`.
+The rules are in `lib.report.stats`. Each function below that a claim can name as its measure takes the folder of a
+page's tables, what the paper states if it states a number, and the claim's arguments. It returns some of COLUMNS, the
+rival's number of models, and the verdict to which the data lean, which stands where p is small; else `otherwise` does.
 """
 
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
+from lib.methods import OURS, RANDOM, parse
+from lib.profiles import FASHION, PROFILES
 from lib.report import stats
-from lib.report.paper import CLAIMS, FIGURES, Claim
+from lib.report.paper import CLAIMS, FIGURES, Claim, Figure, Value
 
-COLUMNS = ("claim", "section", "paper", "measured", "ours", "low", "high", "n", "profile", "verdict")
-VERDICTS = {  # of a claim about two methods, where the difference is positive and where it is negative
-    "better": {"agrees": "agrees", "disagrees": "disagrees"},
-    "not better": {"agrees": "disagrees", "disagrees": "agrees"},
-    "alike": {"agrees": "disagrees", "disagrees": "disagrees"},
-}
+COLUMNS = ["claim", "section", "paper", "profile", "confirmatory", "measured", "ours", "low", "high", "n", "tests"]
+COLUMNS += ["test", "p", "p_holm", "uncorrected", "verdict", "note"]
+Stated = tuple[Value, Figure] | None
 
 
-def difference(tables: Path, table: str = "claims", value: str = "AUC", claimed: str = "better", **row: str) -> dict:
-    """The difference of two methods. claimed: of the first one; a key of VERDICTS."""
-    measured = _row(tables / f"{table}.csv", row)
-    verdict = VERDICTS[claimed].get(measured["verdict"], "undecided")
-    return _with_interval(f"difference of {value}", measured["difference"], measured, verdict)
+def difference(tables, stated: Stated, kind: str, better: str, worse: str, claimed="better", network="") -> dict:
+    """By how much the supports of one ranking are smaller than another's; network: that retrained, by how it begins."""
+    sizes, (first, second), row = _sizes(tables, kind, (better, worse), network)
+    paired = stats.smaller_by(sizes[first], sizes[second], PROFILES[tables.parent.name].k_max)
+    return _paired(paired, "AUC", claimed) | row
 
 
-def loss(tables: Path, method: str, value: str, claimed: str = "better") -> dict:
-    """What a ranking's AUC loses on another network: all of it ("loss"), or less a random ranking's ("beyond_random").
-
-    claimed: "better" that there is a loss, "not better" that there is none.
-    """
-    row = _row(tables / "losses.csv", {"network": "mobilenetv2", "method": method})
-    row |= {"low": row[f"{value}_low"], "high": row[f"{value}_high"]}
-    verdict = VERDICTS[claimed].get(stats.verdict(row["low"], row["high"]), "undecided")
-    return _with_interval(f"AUC, {value.replace('_', ' ')}", row[value], row, verdict)
+def loss(tables: Path, stated: Stated, method: str, network: str, claimed: str) -> dict:
+    """What a ranking's AUC loses on another network than the one under study, beyond what a random ranking's loses."""
+    on = [_sizes(tables, "removal", (method, RANDOM), name) for name in (FASHION.recipe.arch, network)]
+    (own, (name, _), row), (other, _, _) = on
+    lost = stats.smaller_by(own, other, PROFILES[tables.parent.name].k_max)
+    return _paired(lost[name] - lost[RANDOM], "AUC", claimed, "AUC lost beyond random") | {"tests": row["tests"]}
 
 
-def monotone(tables: Path) -> dict:
-    """The share of targets whose flip is monotone in k; it agrees while the interval holds 1."""
-    row = _row(tables / "shares.csv", {"what": "of these: monotone"})
-    return _share("share monotone", row["share"], row, claimed=1.0)
+def fall(tables: Path, stated: Stated, distance: str, claimed: str = "better") -> dict:
+    """By how much further margins fall by one distance than by L2, over all sets of features."""
+    margins = pd.read_csv(tables / "margins.csv")
+    distances = margins["method"].map(lambda method: parse(method).distance)
+    first, second = (stats.mean_falls(margins[distances == name]).mean(axis=1) for name in (distance, "l2"))
+    return _paired(first - second, "margins' fall", claimed) | {"tests": "united"}
 
 
-def share(tables: Path, paper: float, kind: str, share_of_class: float) -> dict:
-    """The share of targets that flip when so much of their class is changed. paper: the paper's."""
-    row = _row(tables / "paper.csv", {"kind": kind, "share_of_class": str(share_of_class)})
-    return _share(f"share flipped, k {row['k']}", row["here"], row, paper)
+def lds(tables: Path, stated: Stated, better: str, worse: str = "", claimed: str = "alike") -> dict:
+    """By how much the LDS of one method is higher than another's or, without another, than the paper's value."""
+    scores = pd.read_csv(tables / "lds.csv").pivot(index="target", columns="method", values="lds")
+    other = scores[worse] if worse else stated[0].value
+    return _paired(scores[better] - other, "LDS", claimed, "" if worse else "LDS less the paper's")
 
 
-def count(tables: Path, paper: float, outcome: str, kind: str, worse: str) -> dict:
-    """The share of targets on which our support is smaller than a rival's, or equal. paper: the paper's."""
-    row = _row(tables / "claims.csv", {"kind": kind, "worse": worse})
-    counted = stats.share(np.arange(row["n"]) < row[outcome])
-    return _share(f"share of targets {outcome}", counted["share"], counted, paper)
+def correlation(tables: Path, stated: Stated, kind: str) -> dict:
+    """The rank correlation, over methods, of the LDS and the AUC of supports."""
+    methods = pd.read_csv(tables.with_suffix(".csv"))
+    row = {"measured": f"rank correlation of LDS and {kind} AUC", "tests": "united", "leaning": "disagrees"}
+    return row | stats.correlated(methods["lds"].to_numpy(), methods[f"{kind}_auc"].to_numpy())
 
 
-def cost(tables: Path, rival: str, cost: str) -> dict:
-    """How many times ours a rival costs, with as many models as the paper gave it. cost: "seconds" or "bytes"."""
-    ratio = _row(tables / "scaled.csv", {"method": rival})[f"times_our_{cost}"]
-    return {"measured": f"its {cost} over ours", "ours": ratio, "verdict": "agrees" if ratio > 1 else "disagrees"}
+def share(tables: Path, stated: Stated, method: str) -> dict:
+    """The share of targets that flip when the paper's share of their class is changed."""
+    value, figure = stated
+    keys = {"kind": value.kind, "share_of_class": str(round(value.k / figure.class_size, 4))}
+    bound, k = _row(tables / "paper.csv", keys)["k"].split()
+    sizes, (name,), row = _sizes(tables, value.kind, (method,))
+    flips = sizes[name] <= int(k) - (bound == "<")
+    return (
+        _counted(flips, stated, f"share flipped, k {bound} {k}", above="exceeds" if name == OURS else "disagrees") | row
+    )
 
 
-MEASURES = {measure.__name__: measure for measure in (difference, loss, monotone, share, count, cost)}
+def count(tables: Path, stated: Stated, worse: str) -> dict:
+    """The share of targets on which our support is smaller than a rival's, or equal."""
+    outcome, (sizes, (ours, rival), row) = stated[0].outcome, _sizes(tables, stated[0].kind, (OURS, worse))
+    yes = {"smaller": sizes[ours] < sizes[rival], "equal": sizes[ours] == sizes[rival]}[outcome]
+    above = "exceeds" if outcome == "smaller" else "disagrees"
+    return _counted(yes, stated, f"share of targets {outcome}", above) | row
+
+
+def value(tables: Path, stated: Stated, table: str, column: str, least: float, **row: str) -> dict:
+    """A value of a table, in the row with these values: above the least, it and its interval where it has one?"""
+    cells = _row(tables / f"{table}.csv", row)
+    low, high = (cells.get(bound, cells[column]) for bound in ("low", "high"))
+    verdict = "agrees" if low > least else "disagrees" if high < least else "undecided"
+    interval = {key: cells[key] for key in ("low", "high", "n") if key in cells}
+    measured, test = f"{column.replace('_', ' ')} (over {least:g})", "interval" if interval else "as it is"
+    return {"measured": measured, "ours": cells[column], "test": test, "otherwise": verdict} | interval
+
+
+MEASURES = (difference, loss, fall, lds, correlation, share, count, value)
+MEASURES = {measure.__name__: measure for measure in MEASURES}
 
 
 def table(folder: Path, profile: str, claims: Sequence[Claim] = CLAIMS) -> pd.DataFrame:
-    """Every claim, a row each; see COLUMNS. folder: of the figures' tables, under results/.
+    """Every claim, a row for each of its profiles; see COLUMNS. folder: of the figures' tables, under results/.
 
-    Verdict "not measured": the profile lacks what a claim is about, or is another one that has not been run. Raises
-    FileNotFoundError where a figure of this one is missing, ValueError for a wrong measure or argument.
+    The confirmatory ones are corrected together. Verdict "not measured": the profile lacks what a claim is about, is
+    another one that has not been run, or has too weak a rival for ours to win against; "not tested": no measure.
+    Raises FileNotFoundError where a figure of this profile is missing, ValueError for a wrong measure or argument.
     """
-    rows = []
-    for claim in claims:
-        figure, row = FIGURES.get(claim.page), {"verdict": "not measured"}
-        values = [figure.select(keys).value for keys in claim.states]
-        # a share that the paper states is an argument of the measure
-        stated = {"paper": values[0] / figure.n} if values and figure.n else {}
-        tables = (folder.parent / claim.profile if claim.profile else folder) / claim.page
-        with suppress(IndexError, *([FileNotFoundError] if claim.profile else [])):
-            row = _measured(claim, tables, stated)
-        row |= {
+    rows = [_evidence(c, folder, profile if name == FASHION.name else name) for c in claims for name in c.profiles]
+    rows = pd.DataFrame(rows, columns=[*COLUMNS, "leaning", "otherwise", "weaker"]).astype({"p": float})
+    rows["p_holm"] = stats.holm(rows.loc[rows["confirmatory"], "p"].dropna())
+    for column, p in (("uncorrected", rows["p"]), ("verdict", rows["p_holm"].fillna(rows["p"]))):
+        verdicts = rows["leaning"].where(p <= stats.LEVEL, rows["otherwise"])
+        rows[column] = verdicts.mask(rows["weaker"] & verdicts.isin(["agrees", "exceeds"]), "not measured")
+    return rows[COLUMNS].astype({"n": "Int64"})
+
+
+def _evidence(claim: Claim, folder: Path, profile: str) -> dict:
+    figure, values = FIGURES.get(claim.page), [FIGURES[claim.page].select(keys) for keys in claim.states]
+    row, notes = {"otherwise": "not tested"}, [claim.not_tested]
+    if claim.measure:
+        row, notes = {"otherwise": "not measured"}, ["there are no such results of this profile"]
+        with suppress(IndexError, *([] if profile == folder.name else [FileNotFoundError])):
+            row = _measured(claim, folder.parent / profile / claim.page, (values[0], figure) if values else None)
+            notes = [claim.note]
+    weaker = bool(claim.models) and (row.get("models") or claim.models) < claim.models
+    if weaker:
+        notes.append(f"{row['models']} models here, {claim.models} in the paper's proportion")
+    return (
+        {"leaning": "undecided", "otherwise": "undecided"}
+        | row
+        | {
             "claim": claim.claim,
             "section": f"{claim.section}, {figure.label}" if figure else claim.section,
-            "paper": claim.paper or f"{' and '.join(map(str, values))} {figure.unit}".strip(),
-            "profile": claim.profile or profile,
+            "paper": claim.paper or f"{' and '.join(str(value.value) for value in values)} {figure.unit}".strip(),
+            "profile": profile,
+            "confirmatory": claim.confirmatory == profile,
+            "weaker": weaker,
+            "note": "; ".join(filter(None, notes)),
         }
-        rows.append(row)
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n": "Int64"})
+    )
 
 
-def _measured(claim: Claim, tables: Path, stated: dict) -> dict:
+def _measured(claim: Claim, tables: Path, stated: Stated) -> dict:
     try:
-        return MEASURES[claim.measure](tables, **claim.of | stated)
+        return MEASURES[claim.measure](tables, stated, **claim.of)
     except (KeyError, TypeError) as error:
         problem = f"{error} is unknown to measure {claim.measure!r}; the measures are {', '.join(MEASURES)}"
         raise ValueError(f"paper.yaml: {claim.claim!r}: {problem}") from error
 
 
+def _sizes(tables: Path, kind: str, methods: Sequence[str], network: str = "") -> tuple[pd.DataFrame, list[str], dict]:
+    """Supports of one kind by target and method; the methods' whole names; tests, models (of the last method).
+
+    United tests favour some rankings: two are compared by separate ones where both have them. A method is named whole,
+    or by how that begins. IndexError where there is none.
+    """
+    united = FIGURES[tables.name].tests or ("united" if PROFILES[tables.parent.name].united else "separate")
+    files = {"separate": "separate"} if len(methods) > 1 and (tables / "separate.csv").exists() else {}
+    for file, tests in (files | {"supports": united}).items():
+        supports = pd.read_csv(tables / f"{file}.csv").query("kind == @kind")
+        supports = supports[supports["network"].str.startswith(network)] if network else supports
+        alike = [[name for name in set(supports["method"]) if f"{name}:".startswith(f"{m}:")] for m in methods]
+        if all(alike):
+            names = [min(names, key=len) for names in alike]
+            return stats.sizes(supports), names, {"tests": tests, "models": parse(names[-1]).models}
+    raise IndexError(f"{tables} has no {kind} supports of {' and '.join(methods)}")
+
+
 def _row(path: Path, values: dict[str, str]) -> dict:
-    """The first row whose columns are the values or, if none is, begin with them. IndexError where there is none."""
+    """The first row whose columns are the values. IndexError where there is none."""
     rows = pd.read_csv(path)
     for column, value in values.items():
-        names = rows[column].astype(str)
-        rows = rows[names == value if value in set(names) else names.str.startswith(value)]
+        rows = rows[rows[column].astype(str) == value]
     return rows.iloc[0].to_dict()
 
 
-def _share(measured: str, ours: float, row: dict, claimed: float) -> dict:
-    return _with_interval(measured, ours, row, "agrees" if row["low"] <= claimed <= row["high"] else "disagrees")
+def _paired(differences: pd.Series, of: str, claimed: str, measured: str = "") -> dict:
+    values = differences.dropna().to_numpy()
+    leaning, p = stats.located(values, claimed, stats.MARGINS.get(of, 0.0))
+    low, high = map(float, stats.mean_interval(values, "BCa"))
+    row = {"measured": measured or f"difference of {of}", "ours": values.mean(), "low": low, "high": high}
+    return row | {"n": len(values), "test": "sign flips", "p": p, "leaning": leaning}
 
 
-def _with_interval(measured: str, ours: float, row: dict, verdict: str) -> dict:
-    return {"measured": measured, "ours": ours} | {key: row[key] for key in ("low", "high", "n")} | {"verdict": verdict}
+def _counted(yes: pd.Series, stated: Stated, measured: str, above: str) -> dict:
+    """above: the verdict where our share is the larger one, and p is small."""
+    ours, paper = (int(yes.sum()), len(yes)), (stated[0].value, stated[1].n)
+    low, high = stats.shares_differ_by(ours, paper)
+    row = {"measured": measured, "test": "Fisher's exact", "p": stats.same_share(ours, paper)}
+    row |= {"leaning": above if ours[0] * paper[1] > paper[0] * ours[1] else "disagrees"}
+    if max(-low, high) < stats.MARGINS["share"]:
+        row |= {"leaning": "agrees", "otherwise": "agrees"}
+    counted = stats.share(yes.to_numpy())
+    return {"ours": counted.pop("share")} | counted | row

@@ -3,53 +3,35 @@
 It replaces what stands between the two markers in README.md; a test fails while it is out of date.
 """
 
-from pathlib import Path
-
 import pandas as pd
 
 from lib.data import RESULTS, ROOT
-from lib.methods import OURS, label
 from lib.report.paper import FIGURES
 
 BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->\n"
-HEADER = "| Figure | Claims of the paper | One finding | Command |\n|---|---|---|---|\n"
-TIMES = ("scaled", "{method} {times_our_seconds:,.1f}", "core-seconds, as multiples of ours: ")
-AUC = ("claims", "AUC {difference:+.2f} [{low:+.2f}, {high:+.2f}]: {better} against {worse}", "")
-FLIPPED = ("paper", "{here:.0%} [{low:.0%}, {high:.0%}] flip by removal, k {k}; the paper's {paper:.0%}", "")
-COUNTS = ("claims", "{smaller}, {equal}, {larger} targets", "removal support smaller, equal, larger than TRAK (20)'s: ")
-LDS = ("summary", "{method} {lds:.2f} [{lds_low:.2f}, {lds_high:.2f}]", "LDS: ")
-FINDINGS = {  # of a figure: its table, a row of it in words, what stands before; and the rows, each by a query
-    "fig01": (TIMES, "method == 'trak:20'", "method == 'trak:100'", "method == 'datamodels:300000'"),
-    "fig02": (AUC, "kind == 'removal' and better == 'moco_l2'"),
-    "fig03": (FLIPPED, "kind == 'removal' and share_of_class == 0.256"),
-    "fig04": (COUNTS, "kind == 'removal' and worse == 'trak:20'"),
-    "fig05": (AUC, "worse == 'trak:4'"),
-    "fig06": (AUC, "network == 'mobilenetv2_shallow' and worse == 'trak:20'"),
-    "fig10": (AUC, "kind == 'removal'"),
-    "table1": (LDS, "method == 'moco'", "method == 'trak:5'"),
-}
-PROFILES = {"fig02": ("fashion", "cifar10"), "fig03": ("fashion", "cifar10"), "fig05": ("imagenet",)}  # else fashion
+HEADER = "| Figure | Claims of the paper | One of them | Command |\n|---|---|---|---|\n"
+COUNTED = {"agrees": "agree", "exceeds": "exceed", "undecided": "undecided", "disagrees": "disagree"}
 
 
 def table() -> str:
-    """The table as Markdown, a row for each figure and profile, from the tables under results/."""
-    verdicts, rows = pd.read_csv(RESULTS / "claims.csv"), ""
+    """The table as Markdown, a row for each figure and profile, from results/claims.csv."""
+    verdicts, text = pd.read_csv(RESULTS / "claims.csv"), HEADER
     for name, figure in FIGURES.items():
-        for profile in PROFILES.get(name, ("fashion",)):
+        of_figure = verdicts[verdicts["section"].str.endswith(f", {figure.label}")]
+        for profile, rows in of_figure.groupby("profile", sort=False):
             title, command = f"{figure.label}: {figure.title}", f"make {name}"
             if profile == "cifar10":
                 title, command = f"{title}, CIFAR-10", f"{command} PROFILE=cifar10"
-            of_figure = verdicts["section"].str.endswith(f", {figure.label}") & (verdicts["profile"] == profile)
-            counts = counted(verdicts.loc[of_figure, "verdict"])
-            rows += f"| {title} | {counts} | {_finding(name, RESULTS / profile / name)} | `{command}` |\n"
-    return HEADER + rows
+            text += f"| {title} | {counted(rows['verdict'])} | {_first(rows)} | `{command}` |\n"
+    tested = counted(verdicts.loc[verdicts["confirmatory"], "verdict"])
+    whole = f"the few that are confirmatory, tested together: {tested}"
+    return f"{text}| All pages | {counted(verdicts['verdict'])} | {whole} | `make verdicts` |\n"
 
 
 def counted(verdicts: pd.Series) -> str:
-    """How many claims agree, disagree and are undecided, those that occur."""
+    """How many claims agree, exceed, are undecided and disagree, those that occur."""
     counts = verdicts.value_counts()
-    words = {"agrees": "agree", "disagrees": "disagree", "undecided": "undecided"}
-    return ", ".join(f"{counts[verdict]} {word}" for verdict, word in words.items() if verdict in counts) or "–"
+    return ", ".join(f"{counts[verdict]} {word}" for verdict, word in COUNTED.items() if verdict in counts) or "–"
 
 
 def update(text: str) -> str:
@@ -59,22 +41,22 @@ def update(text: str) -> str:
     return before + BEGIN + table() + END + after
 
 
-def _finding(figure: str, folder: Path) -> str:
-    if not folder.exists():
-        return "no results yet"
-    if figure == "fig07":
-        shared = pd.read_csv(folder / "overlap.csv").set_index("method").loc[label(OURS), label("trak:20")]
-        return f"ours and {label('trak:20')} share {shared:.1f} of their first ten images"
-    if figure in ("fig08", "fig09"):
-        rows = pd.read_csv(folder / "claims.csv").query("better.str.replace('_esvm', '_l2') == worse")
-        agree = rows.loc[rows["verdict"] == "agrees", "better"].map(lambda name: label(name).split(",")[0])
-        return f"exemplar SVM beats L2 with {len(agree)} of {len(rows)} features: {', '.join(agree) or 'none'}"
-    (name, words, before), *queries = FINDINGS[figure]
-    rows = [pd.read_csv(folder / f"{name}.csv").query(query).iloc[0].to_dict() for query in queries]
-    labels = [{key: label(row[key]) for key in ("method", "better", "worse") if key in row} for row in rows]
-    return before + ", ".join(words.format(**row | names) for row, names in zip(rows, labels, strict=True))
+def _first(rows: pd.DataFrame) -> str:
+    """The first claim that was measured, a confirmatory one if there is one."""
+    rows = rows[rows["verdict"].isin(COUNTED)].sort_values("confirmatory", ascending=False, kind="stable")
+    for row in rows.head(1).to_dict("records"):
+        interval = f" [{row['low']:z.2f}, {row['high']:z.2f}]" if pd.notna(row["low"]) else ""
+        return f"{row['claim']}: {row['verdict']}; {row['measured']}: {row['ours']:z.2f}{interval}"
+    return "–"
+
+
+def refresh() -> None:
+    """Put the present table into the README, which is untouched where it is there already."""
+    readme = ROOT / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    if text != (updated := update(text)):
+        readme.write_text(updated, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    readme.write_text(update(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    refresh()

@@ -39,6 +39,7 @@ class Figure:
     unit: str = ""
     n: int | None = None
     class_size: int | None = None
+    tests: str = ""
     values: list[Value] = field(default_factory=list)
     models: dict[str, list[int]] = field(default_factory=dict)
 
@@ -56,12 +57,16 @@ class Claim:
 
     claim: str
     section: str
-    page: str
-    measure: str
+    page: str = ""
+    measure: str = ""
     of: dict = field(default_factory=dict)
     paper: str = ""
     states: list[dict] = field(default_factory=list)
-    profile: str | None = None
+    profiles: list[str] = field(default_factory=lambda: ["fashion"])
+    confirmatory: str = ""
+    models: int | None = None
+    note: str = ""
+    not_tested: str = ""
 
 
 def load(path: Path = FILE) -> tuple[dict[str, tuple[str, str]], dict[str, Figure], list[Claim]]:
@@ -93,6 +98,8 @@ def _claim(entry: dict, where: str, figures: dict[str, Figure]) -> Claim:
             raise ValueError(f"{figure.label} is discussed in {sections}, not {claim.section}")
         if bool(claim.paper) == bool(claim.states) or (claim.states and not figure):
             raise ValueError("give either paper, or states of a figure's page")
+        if bool(claim.measure and claim.page) == bool(claim.not_tested):
+            raise ValueError("give either a page and a measure, or why it is not_tested")
         for keys in claim.states:
             figure.select(keys)
     except ValueError as error:

@@ -1,40 +1,94 @@
-"""From supports to numbers with intervals: CDFs, areas under them, paired differences, verdicts.
+"""The rules of evidence, a function each; then from supports to numbers with intervals: CDFs, areas, differences.
 
-The unit of every interval is the target: it says how the result would vary with other targets of the same kind.
-Targets that are wrong before anything is changed have no support; they are counted and left out.
+The unit of every interval and test is the target: they say how a result would vary with other targets of the same kind,
+not with other trainings of the features. Targets that are wrong before anything is changed have no support; they are
+counted and left out. Verdicts on the paper's claims go by the rules, those in a page's tables by an interval alone.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from scipy.stats import beta, bootstrap
+from scipy.stats import beta, binomtest, bootstrap, fisher_exact, permutation_test
 
 from lib.bisection import WRONG_AT_ZERO
+from lib.lds import rank_correlation
 
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
+LEVEL = 0.05
+MARGINS = {"AUC": 0.05, "LDS": 0.03, "share": 0.10}  # within which two are alike
+CLAIMED = {  # of a mean difference: bounds, in margins, and the verdict where it lies below, between and above them
+    "better": ([0], ["disagrees", "agrees"]),
+    "worse": ([0], ["agrees", "disagrees"]),
+    "much": ([1], ["disagrees", "agrees"]),  # better, by more than the margin
+    "not better": ([1], ["agrees", "disagrees"]),
+    "alike": ([-1, 1], ["disagrees", "agrees", "disagrees"]),
+    "as good": ([-1, 1], ["disagrees", "agrees", "exceeds"]),
+}
 
 
-def flipped_by(supports: pd.DataFrame, k: np.ndarray) -> np.ndarray:
-    """Whether each target's support is at most each k. supports: n rows. k: (m,). Returns (n, m) bool."""
-    sizes = supports["size"].astype(float).fillna(np.inf).to_numpy()
-    return sizes[:, None] <= k
+def sign_flips(differences: np.ndarray) -> float:
+    """Is the mean zero? p, two-sided: how often is it as far off when the sign of each difference is tossed?
+
+    differences: (n,), paired by target. Under the null both methods are exchangeable on every target. Exact where there
+    are fewer patterns of signs than RESAMPLES, else of random ones. Source: Fisher 1935, §21; Phipson & Smyth 2010.
+    """
+    if len(differences) < 2:
+        return 1.0
+    return float(
+        permutation_test((differences,), np.mean, permutation_type="samples", n_resamples=RESAMPLES, rng=0).pvalue
+    )
 
 
-def mean_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def located(differences: np.ndarray, claimed: str, margin: float) -> tuple[str, float]:
+    """Where does the mean lie among the bounds of a claim? The verdict there, and p of its being at a bound instead.
+
+    claimed: a key of CLAIMED. That two are alike takes a test against either end of the margin. Source: `sign_flips` of
+    what is left beyond a bound; Schuirmann 1987.
+    """
+    bounds, verdicts = np.multiply(CLAIMED[claimed][0], margin), CLAIMED[claimed][1]
+    place = np.searchsorted(bounds, differences.mean())
+    return verdicts[place], max(sign_flips(differences - bound) for bound in bounds[max(place - 1, 0) : place + 1])
+
+
+def same_share(first: tuple[int, int], second: tuple[int, int]) -> float:
+    """Are two shares one? p, two-sided, that knows both n. first, second: count and n. Source: Fisher's exact test."""
+    return float(fisher_exact([[count, n - count] for count, n in (first, second)]).pvalue)
+
+
+def shares_differ_by(first: tuple[int, int], second: tuple[int, int]) -> tuple[float, float]:
+    """95 % interval of the first share less the second; first, second: count and n. Source: Newcombe 1998, no. 10."""
+    one, other = (binomtest(*counted) for counted in (first, second))
+    (low, high), (other_low, other_high) = (test.proportion_ci(CONFIDENCE, "wilson") for test in (one, other))
+    p, q = one.statistic, other.statistic
+    return p - q - np.hypot(p - low, other_high - q), p - q + np.hypot(high - p, q - other_low)
+
+
+def correlated(first: np.ndarray, second: np.ndarray) -> dict:
+    """Spearman's correlation over methods, (n,): ours, with BCa low and high and a permutation test's p, two-sided."""
+    pairs, drawn = (first, second), {"n_resamples": RESAMPLES, "rng": 0}
+    test = permutation_test(pairs, rank_correlation, permutation_type="pairings", **drawn)
+    low, high = bootstrap(pairs, rank_correlation, paired=True, **drawn).confidence_interval
+    row = {"ours": test.statistic, "low": low, "high": high, "n": len(first)}
+    return row | {"test": "permutations of methods", "p": test.pvalue}
+
+
+def holm(p: pd.Series) -> pd.Series:
+    """p of tests that are made together, such that one family in twenty has any false one. Source: Holm 1979."""
+    return (p.sort_values() * np.arange(len(p), 0, -1)).cummax().clip(upper=1)
+
+
+def mean_interval(values: np.ndarray, method: str = "percentile") -> tuple[np.ndarray, np.ndarray]:
     """95 % interval of the mean over the first axis. values: (n, ...). Returns low and high, (...).
 
-    Percentiles of 10 000 bootstrap resamples; one value has no spread and gives itself.
+    Percentiles of bootstrap resamples, or "BCa", corrected for bias and skewness (Efron 1987). Values without a spread
+    give themselves.
     """
     values = np.asarray(values)
-    if len(values) < 2:
+    if len(values) < 2 or not np.ptp(values, axis=0).any():
         return values.mean(axis=0), values.mean(axis=0)
-    rng = np.random.default_rng(0)
-    result = bootstrap(
-        (values,), np.mean, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method="percentile", rng=rng
-    )
-    return result.confidence_interval.low, result.confidence_interval.high
+    return tuple(bootstrap((values,), np.mean, n_resamples=RESAMPLES, method=method, rng=0).confidence_interval)
 
 
 def share_interval(yes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -48,9 +102,37 @@ def share_interval(yes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return low, high
 
 
+def mean(name: str, values: np.ndarray | pd.Series, interval: Callable = mean_interval) -> dict:
+    """The mean of a value over targets, and its interval, by this or by `share_interval`: NAME, NAME_low, NAME_high."""
+    low, high = map(float, interval(values))
+    return {name: float(values.mean()), f"{name}_low": low, f"{name}_high": high}
+
+
+def share(yes: pd.Series | np.ndarray) -> dict:
+    """The share of `yes`, (n,) bool, with its interval: share, low, high, n."""
+    low, high = map(float, share_interval(yes))
+    return {"share": float(np.mean(yes)) if len(yes) else np.nan, "low": low, "high": high, "n": len(yes)}
+
+
+def flipped_by(supports: pd.DataFrame, k: np.ndarray) -> np.ndarray:
+    """Whether each target's support is at most each k. supports: n rows. k: (m,). Returns (n, m) bool."""
+    return supports["size"].astype(float).fillna(np.inf).to_numpy()[:, None] <= k
+
+
 def usable(supports: pd.DataFrame) -> pd.DataFrame:
     """The targets that are right before anything is changed."""
     return supports[supports["reason"] != WRONG_AT_ZERO]
+
+
+def sizes(supports: pd.DataFrame) -> pd.DataFrame:
+    """Supports of one kind, (usable targets, methods); infinite where larger than k_max."""
+    filled = supports.assign(size=supports["size"].astype(float).fillna(np.inf))
+    return usable(filled).pivot(index="target", columns="method", values="size")
+
+
+def smaller_by(first: pd.DataFrame, second: pd.DataFrame, k_max: int) -> pd.DataFrame:
+    """By how much the `area` of the first sizes is larger than of the second; both from `sizes`, or columns of it."""
+    return (second.clip(upper=k_max) - first.clip(upper=k_max)) / k_max
 
 
 def area(supports: pd.DataFrame, k_max: int) -> np.ndarray:
@@ -84,15 +166,14 @@ def summary(supports: pd.DataFrame, k_max: int) -> pd.DataFrame:
 def paired(supports: pd.DataFrame, kind: str, better: str, worse: str, k_max: int) -> dict:
     """Does `better` find smaller supports than `worse` on the same targets? The difference of AUC, paired by target.
 
-    Returns kind, better, worse, n, difference, low, high, smaller, equal, larger (targets on which `better` finds so
-    large a support), verdict.
+    Returns kind, better, worse, n, difference, low, high, smaller, equal, larger (counts of targets), verdict.
     """
-    sizes = usable(supports[supports["kind"] == kind]).pivot(index="target", columns="method", values="size")
-    first, second = (sizes[method].astype(float).fillna(np.inf) for method in (better, worse))
+    of_kind = sizes(supports[supports["kind"] == kind])
+    first, second = of_kind[better], of_kind[worse]
     counts = {"smaller": (first < second).sum(), "equal": (first == second).sum(), "larger": (first > second).sum()}
-    judged = _judged((second.clip(upper=k_max) - first.clip(upper=k_max)) / k_max)
+    judged = _judged(smaller_by(first, second, k_max))
     last = {"verdict": judged.pop("verdict")}
-    return {"kind": kind, "better": better, "worse": worse, "n": len(sizes)} | judged | counts | last
+    return {"kind": kind, "better": better, "worse": worse, "n": len(of_kind)} | judged | counts | last
 
 
 def fixed_k(margins: pd.DataFrame) -> pd.DataFrame:
@@ -113,35 +194,15 @@ def fixed_k(margins: pd.DataFrame) -> pd.DataFrame:
 
 
 def mean_falls(margins: pd.DataFrame) -> pd.DataFrame:
-    """The height of each target's removal curve: its fall of the margin, averaged over k. (targets, methods).
-
-    margins: as for `fixed_k`, of one kind.
-    """
-    falls = {}
-    for method, group in margins.groupby("method", sort=False):
-        means = by_k(group)["margin"]
-        falls[method] = means[0] - means.drop(columns=0).mean(axis=1)
-    return pd.DataFrame(falls)
+    """Each target's fall of the margin, averaged over k: (targets, methods). margins: as for `fixed_k`, of one kind."""
+    means = {method: by_k(group)["margin"] for method, group in margins.groupby("method", sort=False)}
+    return pd.DataFrame({method: table[0] - table.drop(columns=0).mean(axis=1) for method, table in means.items()})
 
 
 def by_k(margins: pd.DataFrame) -> pd.DataFrame:
     """Mean margin and share of wrong answers, (targets right at k = 0, k): columns ("margin", k) and ("wrong", k)."""
     means = margins.assign(wrong=margins["margin"] <= 0).groupby(["target", "k"])[["margin", "wrong"]].mean().unstack()
     return means[means["wrong", 0] < 0.5]
-
-
-def mean(name: str, values: np.ndarray | pd.Series, interval: Callable = mean_interval) -> dict:
-    """The mean of a value over targets, and its interval, by this or by `share_interval`: NAME, NAME_low, NAME_high."""
-    low, high = map(float, interval(values))
-    return {name: float(values.mean()), f"{name}_low": low, f"{name}_high": high}
-
-
-def share(yes: pd.Series | np.ndarray) -> dict:
-    """The share of `yes`, (n,) bool, with its interval: share, low, high, n."""
-    if not len(yes):
-        return {"share": np.nan, "low": np.nan, "high": np.nan, "n": 0}
-    low, high = map(float, share_interval(yes))
-    return {"share": float(np.mean(yes)), "low": low, "high": high, "n": len(yes)}
 
 
 def differences(values: pd.DataFrame, reference: str) -> pd.DataFrame:
@@ -158,9 +219,10 @@ def differences(values: pd.DataFrame, reference: str) -> pd.DataFrame:
 
 
 def _judged(paired: pd.Series) -> dict:
-    """The mean of paired differences, (n,), its interval, and whether it is positive: all for a row."""
+    """The mean of paired differences, (n,), its interval, and whether that says that it is positive: all for a row."""
     low, high = map(float, mean_interval(paired))
-    return {"difference": paired.mean(), "low": low, "high": high, "verdict": verdict(low, high)}
+    verdict = "agrees" if low > 0 else "disagrees" if high < 0 else "undecided"
+    return {"difference": paired.mean(), "low": low, "high": high, "verdict": verdict}
 
 
 def lds_summary(scores: pd.DataFrame) -> pd.DataFrame:
@@ -193,8 +255,3 @@ def agreement(first: pd.Series, second: pd.Series) -> dict:
     low, high = map(float, mean_interval((second - first).groupby("target").mean()))
     row = {"n": len(first), "correlation": first.corr(second), "same_sign": ((first > 0) == (second > 0)).mean()}
     return row | {"difference": (second - first).mean(), "low": low, "high": high}
-
-
-def verdict(low: float, high: float) -> str:
-    """What an interval of a difference says of the claim that it is positive: agrees, disagrees, or undecided."""
-    return "agrees" if low > 0 else "disagrees" if high < 0 else "undecided"
