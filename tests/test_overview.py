@@ -46,4 +46,4 @@ def test_every_figure_has_its_row_and_the_whole_the_last():
 
 def test_no_cell_is_long():
     cells = [cell.split() for line in overview.table().splitlines() for cell in line.split("|")]
-    assert len(cells) > 40 and max(map(len, cells)) <= 25
+    assert len(cells) > 40 and max(map(len, cells)) <= 20

@@ -46,7 +46,7 @@ def _first(rows: pd.DataFrame) -> str:
     rows = rows[rows["verdict"].isin(COUNTED)].sort_values("confirmatory", ascending=False, kind="stable")
     for row in rows.head(1).to_dict("records"):
         interval = f" [{row['low']:z.2f}, {row['high']:z.2f}]" if pd.notna(row["low"]) else ""
-        return f"{row['claim']}: {row['verdict']}; {row['measured']}: {row['ours']:z.2f}{interval}"
+        return f"{row['verdict']}: {row['claim']}, {row['ours']:z.2f}{interval}"
     return "–"
 
 
