@@ -250,3 +250,12 @@ def test_the_committed_table_is_that_of_the_committed_results(tmp_path):
     # nothing is left out without a reason: what is not tested or not measured says why, or has no results there
     silent = table[table["verdict"].isin(["not tested", "not measured"]) & (table["note"] == "")]
     assert silent.empty
+
+
+def test_a_sentence_has_value_interval_n_and_verdict():
+    row = {"claim": "it holds", "profile": "fashion", "ours": 0.456, "low": 0.1, "high": 0.8, "n": 49}
+    table = pd.DataFrame([row | {"verdict": "agrees"}, row | {"profile": "smoke", "low": None, "verdict": "undecided"}])
+    assert claims.said(table, "it holds", "fashion") == "0.46 [0.10, 0.80], n = 49: agrees"
+    assert claims.said(table, "it holds", "smoke") == "0.46, n = 49: undecided"
+    with pytest.raises(ValueError, match="there is no claim 'it fails' on fashion; see results/claims.csv"):
+        claims.said(table, "it fails", "fashion")

@@ -108,6 +108,16 @@ def table(folder: Path, profile: str, claims: Sequence[Claim] = CLAIMS) -> pd.Da
     return rows[COLUMNS].astype({"n": "Int64"})
 
 
+def said(table: pd.DataFrame, claim: str, profile: str) -> str:
+    """What was measured of a claim on a profile, for a sentence: value, interval, n and verdict. table: of `table`."""
+    rows = table[(table["claim"] == claim) & (table["profile"] == profile)]
+    if rows.empty:
+        raise ValueError(f"there is no claim {claim!r} on {profile}; see results/claims.csv")
+    row = rows.iloc[0]
+    interval = f" [{row['low']:z.2f}, {row['high']:z.2f}]" if pd.notna(row["low"]) else ""
+    return f"{row['ours']:z.2f}{interval}, n = {row['n']}: {row['verdict']}"
+
+
 def _evidence(claim: Claim, folder: Path, profile: str) -> dict:
     figure, values = FIGURES.get(claim.page), [FIGURES[claim.page].select(keys) for keys in claim.states]
     row, notes = {"otherwise": "not tested"}, [claim.not_tested]
