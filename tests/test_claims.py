@@ -99,7 +99,7 @@ def test_what_a_profile_lacks_is_not_measured_and_what_was_not_run_is_an_error(t
         "profile": "smoke",
         "verdict": "not measured",
     }
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="there are no results of fig01 in profile nowhere: make fig01"):
         claims.table(tmp_path / "nowhere", "smoke", [CHEAP])
 
 

@@ -108,6 +108,11 @@ def _measured(claim: Claim, tables: Path, stated: dict) -> dict:
 
 def _row(path: Path, values: dict[str, str]) -> dict:
     """The first row whose columns are the values or, if none is, begin with them. IndexError where there is none."""
+    if not path.exists():
+        figure, profile = path.parent.name, path.parents[1].name
+        raise FileNotFoundError(
+            f"there are no results of {figure} in profile {profile}: make {figure} PROFILE={profile}"
+        )
     rows = pd.read_csv(path)
     for column, value in values.items():
         names = rows[column].astype(str)
