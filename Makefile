@@ -3,6 +3,7 @@
 # make fig03 PROFILE=smoke       one notebook into its page
 # make figures PROFILE=smoke     every notebook whose page is out of date, on all cores
 # make bench                     benchmarks, as ratios measured side by side
+# make fig03 REPLACE=1           as above; results that came with the repository are replaced where they differ
 # make clean                     remove what is generated; results/ and .venv stay
 #
 # PYTHON chooses the interpreter that .venv is made with, PROFILE the set of values (default: the notebooks' own).
@@ -26,7 +27,7 @@ figures: $(INSTALLED)
 	$(BIN)/python -m lib.run --all $(if $(PROFILE),--profile $(PROFILE))
 
 $(NOTEBOOKS): $(INSTALLED)
-	$(BIN)/python -m lib.run $@ $(if $(PROFILE),-p profile $(PROFILE))
+	$(BIN)/python -m lib.run $@ $(if $(PROFILE),--profile $(PROFILE))
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.run

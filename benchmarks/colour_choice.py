@@ -10,7 +10,7 @@ and between equals the one with a quarter of the paper's pixels a side. The 60 %
 rest with these tables in view and before any attribution. Needs the archives of the page on data.
 """
 
-import sys
+from argparse import ArgumentParser
 from dataclasses import replace
 
 import pandas as pd
@@ -64,4 +64,6 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("profile", choices=RECIPES)
+    main(parser.parse_args().profile)

@@ -7,8 +7,8 @@ those that no other beats by more than chance, with more width and epochs. Its o
 which chose nothing, is on the page of Figure 2. About 10 minutes on one core; `cifar10` needs its archive.
 """
 
-import sys
 import time
+from argparse import ArgumentParser
 from dataclasses import replace
 
 import numpy as np
@@ -86,4 +86,6 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("profile", choices=CANDIDATES)
+    main(parser.parse_args().profile)

@@ -5,6 +5,7 @@ results/scale.csv; the page "Speed" shows both.
 """
 
 import json
+from argparse import ArgumentParser
 
 import pandas as pd
 from tqdm import tqdm
@@ -13,7 +14,8 @@ from benchmarks import campaigns, esvm, loop, scale
 from lib.data import RESULTS, replacing
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
+    ArgumentParser("python -m benchmarks.run", description=__doc__).parse_args(argv)
     rows = [row for part in tqdm((loop, esvm, campaigns), unit="part") for row in part.rows()]
     print(pd.DataFrame(rows).drop(columns="machine").to_string(index=False, float_format="%.3g"))
     print(f"machine: {rows[0]['machine']}")

@@ -4,6 +4,8 @@ Each row of `results/fashion/trak_choice.csv` is TRAK with one network and one d
 5 of each class, none of them a target of the study, against the held-out models on random halves. About a minute.
 """
 
+from argparse import ArgumentParser
+
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
@@ -39,4 +41,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    ArgumentParser(description=__doc__).parse_args()
     main()

@@ -6,6 +6,7 @@ network, `lib.profiles` has the cheapest size whose best learning rate comes wit
 inside the limit. About 3 minutes on one core.
 """
 
+from argparse import ArgumentParser
 from dataclasses import replace
 
 import pandas as pd
@@ -35,4 +36,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    ArgumentParser(description=__doc__).parse_args()
     main()

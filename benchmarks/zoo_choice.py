@@ -6,6 +6,7 @@ is about 1.3 points. A quarter of the chosen recipe's width; everything else is 
 best accuracy at the end is the one in `lib.profiles`. About 10 minutes on one core.
 """
 
+from argparse import ArgumentParser
 from dataclasses import replace
 
 import pandas as pd
@@ -44,4 +45,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    ArgumentParser(description=__doc__).parse_args()
     main()

@@ -1,5 +1,6 @@
 """Data attribution by self-supervised features, checked by retraining: the map, in the order in which data flows.
 
+limits     what a parameter can be, whoever sets it
 data       images: what the manifest declares, fetched, read, put on a device, augmented
 nets       the networks: ResNet-9, ResNet-18, MobileNetV2, ViT; backbones with published weights
 retrain    one retraining, a pure function of dataset, recipe, changed images and seed

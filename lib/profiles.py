@@ -11,6 +11,7 @@ import numpy as np
 
 from lib.data import Entry, find
 from lib.features import FeatureRecipe
+from lib.limits import check
 from lib.retrain import Recipe, short_hash
 
 PEAK_LRS = {"byol": 0.1, "simsiam": 0.1, "barlow_twins": 0.3, "swav": 0.3}  # others: MoCo's (benchmarks/zoo_choice.py)
@@ -231,8 +232,8 @@ PAPER_IMAGENET = replace(
 )
 PROFILES = {profile.name: profile for profile in (SMOKE, FASHION, CIFAR10, IMAGENET, PAPER, PAPER_IMAGENET)}
 NAMES = tuple(PROFILES)
-COUNTS = ("n_targets", "n_base", "k_max", "budget", "n_votes", "lds_models")
-SCALARS = {"dataset", "n_classes", "train_per_class", "test_per_class", "seed", *COUNTS}
+SCALARS = {"dataset", "n_classes", "train_per_class", "test_per_class", "seed", "n_targets", "n_base", "k_max"}
+SCALARS |= {"budget", "n_votes", "lds_models"}
 
 
 def load(name: str, **overrides) -> Profile:
@@ -245,6 +246,7 @@ def load(name: str, **overrides) -> Profile:
         raise ValueError(f"unknown profile {name!r}; choose one of {', '.join(NAMES)}")
     profile = PROFILES[name]
     for key, value in overrides.items():
+        check(key, value)
         if value is not None:
             profile = _override(profile, key, value)
     _check(profile)
@@ -263,12 +265,6 @@ def _override(profile: Profile, key: str, value) -> Profile:
 
 
 def _check(profile: Profile) -> None:
-    for key in COUNTS:
-        value = getattr(profile, key)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{key}={value!r} must be a whole number of at least 1")
-    if profile.selfsupervised.epochs < 1:
-        raise ValueError(f"moco_epochs={profile.selfsupervised.epochs} must be at least 1")
     if not 0 < profile.recipe.warmup_epochs < profile.recipe.epochs:
         epochs, warmup = profile.recipe.epochs, profile.recipe.warmup_epochs
         raise ValueError(f"epochs={epochs} must exceed warmup_epochs={warmup}, which must exceed 0; set both")

@@ -5,6 +5,7 @@ What it does stands in `lib.report.execution`. Nothing in lib imports this.
 
 import argparse
 import sys
+from collections import Counter
 from pathlib import Path
 
 from lib.data import ROOT
@@ -13,7 +14,7 @@ from lib.report import execution
 
 
 def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
-    """The command line. Returns 0, 1 when a run failed, 2 for wrong input, 130 when stopped by the keyboard."""
+    """The command line. Returns 0, 1 when a run failed, 2 for wrong input, 130 when stopped by keyboard or signal."""
     parser = argparse.ArgumentParser("python -m lib.run", description="Run source notebooks into pages of the book.")
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("name", nargs="?", help="a notebook: fig03")
@@ -21,18 +22,21 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
     parser.add_argument("--profile", choices=NAMES, help="short for -p profile NAME, where a notebook has profiles")
     parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="set a parameter")
     args = parser.parse_args(argv)
-    given = ({"profile": args.profile} if args.profile else {}) | dict(args.p)
+    given = Counter([name for name, _ in args.p] + ["profile"] * bool(args.profile))
     if args.all and args.p:
         parser.error("-p goes with one notebook; --all takes --profile")
+    if twice := [name for name, times in given.items() if times > 1]:
+        parser.error(f"parameter {twice[0]} is given {given[twice[0]]} times; give it once")
+    execution.begin()
     try:
         if args.all:
             return 1 if execution.run_all(args.profile, root) else 0
-        execution.run(args.name, given, root=root)
-    except (FileNotFoundError, ValueError) as error:
+        execution.run(args.name, dict(args.p), root, args.profile)
+    except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except RuntimeError as error:
-        print(f"{args.name}: failed: {error}", file=sys.stderr)
+    except (RuntimeError, OSError) as error:
+        print(f"{args.name or 'run'}: failed: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nstopped; the page that was being made is as it was", file=sys.stderr)

@@ -18,6 +18,7 @@ from lib import data, features, nets
 from lib.bisection import UnitedProbe
 from lib.data import RESULTS, pick_device
 from lib.engine import FIELDS, Driver, Group, Ledger, Question, check_loader, retrainings
+from lib.limits import check
 from lib.profiles import Profile, check_k_max, check_n_targets
 from lib.retrain import Recipe, Retraining, margins
 from lib.rivals import Attribution
@@ -51,8 +52,8 @@ class Study:
         profile, dataset = self.profile, self.dataset
         check_k_max(profile, np.bincount(dataset.train_labels))
         self.check_targets()
-        if self.n_jobs == 0:
-            raise ValueError("n_jobs=0 is no number of processes; give 1 or more, or -1 for one a core")
+        check("n_jobs", self.n_jobs)
+        check("scheduler", self.scheduler)
         pick_device(self.device)
         check_loader(self.loader, self.scheduler)
         nets.check(profile.recipe)

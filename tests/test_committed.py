@@ -33,13 +33,10 @@ def test_what_is_missing(results):
     assert not committed.missing(profiles.load("smoke")) and committed.missing(profiles.load("imagenet"))
 
 
-def test_without_results_there_is_no_row_and_one_sentence_says_so(results):
+def test_without_results_there_is_no_row(results):
     imagenet = profiles.load("imagenet")
     supports = committed.supports(imagenet, "fig05")
-    assert len(supports) == 0 and stats.summary(supports, 10).empty
-    said = committed.status(imagenet, "fig05")
-    assert said.startswith("**Nothing to show yet**: the dataset `tiny_imagenet_40` of profile `imagenet` is not on")
-    assert "Put it into the mirror folder" in said
+    assert len(supports) == 0 and stats.summary(supports, 10).empty and not committed.exist(imagenet, "fig05")
 
 
 def test_results_are_shown_as_they_were_computed(results):
@@ -52,6 +49,7 @@ def test_results_are_shown_as_they_were_computed(results):
     pd.DataFrame(rows, columns=list(committed.COLUMNS)).to_csv(folder / "supports.csv", index=False)
     (folder / "record.json").write_text(json.dumps(RECORD))
     supports = committed.supports(PROFILES["imagenet"], "fig05")
+    assert committed.exist(PROFILES["imagenet"], "fig05")
     assert supports["size"].tolist() == [7, pd.NA] and str(supports["size"].dtype) == "Int64"
     said = committed.status(PROFILES["imagenet"], "fig05")
     assert "12 distinct retrainings, 2.00 core-hours (a core, cpu)" in said and "Put it into the mirror" in said
@@ -80,6 +78,12 @@ def test_a_page_shows_its_own_figure_first_and_those_of_other_profiles_in_tabs(r
     assert "mean test accuracy 62.5%, 2.00 core-hours." in shown
     assert "make fig02 PROFILE=cifar10" in shown and manifest.find("cifar10_jpeg").manual[:40] in shown
     assert "0.250 [0.125,\N{NO-BREAK SPACE}0.375]" in shown
+
+
+def test_where_the_images_are_missing_the_tab_shows_the_figure_that_came_with_the_repository(results):
+    figures(results, "cifar10")
+    shown = committed.tabs(profiles.load("cifar10"), "fig02", None).data
+    assert shown.count("sd-tab-label") == 1 and "make fig02 PROFILE=cifar10" in shown
 
 
 def test_without_other_results_there_is_one_tab(results):

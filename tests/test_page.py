@@ -2,6 +2,7 @@
 
 import ast
 import json
+import subprocess
 from dataclasses import replace
 
 import nbformat
@@ -10,9 +11,12 @@ import pytest
 from matplotlib.figure import Figure
 
 from lib import profiles
-from lib.data import NOTEBOOKS
+from lib.data import NOTEBOOKS, manifest
+from lib.engine import Tally
 from lib.features import FeatureRecipe
-from lib.report import Page, committed, page, write
+from lib.limits import LIMITS, check
+from lib.report import Page, committed, page, stats
+from lib.report.plan import DryStudy
 from lib.study import REMOVAL, Study
 
 QUICK = {"profile": "smoke", "k_max": 8, "budget": 1, "seed": None, "device": "cpu", "n_jobs": 1, "n_seeds": 2}
@@ -42,11 +46,52 @@ def test_parameters_are_taken_by_name_and_nothing_else_is():
         Page("fig99", QUICK | {"k_max": 0})
 
 
-def test_the_study_is_opened_once_and_by_one_function(opened, monkeypatch):
-    calls, really = [], page.open_study
-    monkeypatch.setattr(page, "open_study", lambda *given, **options: calls.append(given) or really(*given, **options))
-    assert not calls and isinstance(opened.study, Study) and opened.study is opened.study
-    assert calls == [(opened.values, Study)] and (opened.study.device, opened.study.n_jobs) == ("cpu", 1)
+def test_the_study_is_opened_once(opened):
+    study = opened.study
+    assert type(study) is Study and opened.study is study and (study.device, study.n_jobs) == ("cpu", 1)
+
+
+def test_a_dry_run_opens_a_study_that_trains_nothing_and_writes_nothing(tmp_path):
+    mine = Page("fig99", QUICK | {"dry_run": Tally()}, results=tmp_path)
+    supports = mine.supports([(REMOVAL, "pixels_l2")])
+    assert isinstance(mine.study, DryStudy) and len(supports) == 5
+    assert mine.status([supports]) is mine.tabs(Figure()) is mine.save(Figure(), {"supports": supports}) is None
+    mine.write(tmp_path / "claims.csv", supports)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ValueError, match="dry_run=True is for `python -m lib.run fig99 -p dry_run true` alone"):
+        Page("fig99", QUICK | {"dry_run": True})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"seed": -1}, "seed=-1 must be a whole number of at least 0"),
+        ({"epochs": 2.5}, "epochs=2.5 must be a whole number of at least 1"),
+        ({"moco_epochs": 0}, "moco_epochs=0 must be a whole number of at least 1"),
+        ({"n_votes": True}, "n_votes=True must be a whole number"),
+        ({"n_points": 0}, "n_points=0 must be a whole number of at least 1"),
+        ({"n_jobs": 0}, "n_jobs=0 must be 1 or more processes, or -1 for one a core"),
+        ({"device": "gpu"}, "device='gpu' must be auto, cpu, cuda"),
+        ({"loader": "disk"}, "loader='disk' must be memory, ffcv"),
+        ({"scheduler": "foo"}, "scheduler='foo' must be an address like"),
+        ({"images": 2024}, "images=2024 must be text"),
+        ({"dataset": "birds"}, "'birds' is not in data_manifest.yaml"),
+        ({"profile": "big"}, "unknown profile 'big'"),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_refused_before_anything_runs(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        Page("fig99", QUICK | wrong)
+
+
+@pytest.mark.parametrize("profile", profiles.PROFILES.values(), ids=lambda profile: profile.name)
+def test_the_table_of_limits_knows_every_parameter_and_fits_every_profile(profile):
+    recipes = [profile.recipe, profile.selfsupervised, profile.classifier, *profile.transfer]
+    values = {"profile": profile.name, **{key: getattr(profile, key) for key in profiles.SCALARS}}
+    for given in [values, *map(vars, recipes)]:
+        for key in given.keys() - {"sizes", "classifier"}:
+            assert key in LIMITS
+            check(key, given[key])
 
 
 def test_tables_are_written_with_where_they_came_from_and_left_alone_when_the_same(opened, tmp_path):
@@ -71,19 +116,65 @@ def test_tables_are_written_with_where_they_came_from_and_left_alone_when_the_sa
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
 
 
+def test_results_that_came_with_the_repository_are_kept_where_they_differ(opened, tmp_path, monkeypatch, capsys):
+    """Where there is no git to ask, all that lie there came with it; what git does not know may be written over."""
+    folder, table = opened.study.outputs("fig99"), [{"n": 5}, {"n": 6}]
+    opened.save(Figure(), {"claims": table})
+    record, figure = (folder / "record.json").read_bytes(), (folder / "figure.png").read_bytes()
+    other = Figure()
+    other.suptitle("another")
+    said = opened.save(other, {"claims": [{"n": 5}, {"n": 7}], "new": table}).data
+    assert "are kept, though this run differs in claims.csv (1 rows)" in said and "REPLACE=1" in capsys.readouterr().err
+    assert pd.read_csv(folder / "claims.csv")["n"].tolist() == [5, 6] and not (folder / "new.csv").exists()
+    assert (record, figure) == ((folder / "record.json").read_bytes(), (folder / "figure.png").read_bytes())
+    opened.write(folder / "claims.csv", [{"n": 8}])
+    assert pd.read_csv(folder / "claims.csv")["n"].tolist() == [5, 6]
+    monkeypatch.setenv("REPLACE", "1")
+    opened.save(other, {"claims": [{"n": 7}]})
+    assert pd.read_csv(folder / "claims.csv")["n"].tolist() == [7]
+    monkeypatch.delenv("REPLACE")
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    opened.write(folder / "claims.csv", [{"n": 8}])
+    assert pd.read_csv(folder / "claims.csv")["n"].tolist() == [8]
+
+
+def test_names_of_files_that_are_not_utf8_are_written(opened, tmp_path):
+    opened.write(tmp_path / "names.csv", pd.DataFrame({"target": ["test/cat/\udcff.png"]}))
+    assert (tmp_path / "names.csv").read_text(encoding="utf-8") == "target\ntest/cat/\\udcff.png\n"
+
+
 def test_a_page_whose_dataset_is_not_here_shows_what_came_with_the_repository(tmp_path, monkeypatch):
     monkeypatch.setattr(committed, "RESULTS", tmp_path / "results")
     monkeypatch.setenv("COMPANION_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("DATA_MIRROR", raising=False)
-    mine = Page("fig05", {"profile": "imagenet"})
-    assert mine.missing and mine.supports([(REMOVAL, "pixels_l2")]).empty
-    assert mine.status([]).data.startswith("**Nothing to show yet**")
-    assert "came with the repository" in mine.save(None, {}).data and not (tmp_path / "results").exists()
+    with pytest.raises(FileNotFoundError, match="tiny_imagenet_40.zip could not be downloaded"):
+        Page("fig05", {"profile": "imagenet"}).supports([(REMOVAL, "pixels_l2")])
+    folder = tmp_path / "results" / "imagenet" / "fig05"
+    folder.mkdir(parents=True)
     row = ["removal", "random", 3, 0, 1, 7, "found", 6, 7, "0:1-0", 4]
-    write(
-        tmp_path / "results" / "imagenet" / "fig05" / "supports.csv", [dict(zip(committed.COLUMNS, row, strict=True))]
-    )
-    assert mine.supports([(REMOVAL, "pixels_l2")])["size"].tolist() == [7]
+    pd.DataFrame([row], columns=list(committed.COLUMNS)).to_csv(folder / "supports.csv", index=False)
+    (folder / "record.json").write_text(json.dumps({"retrainings": 4, "core_seconds": 60.0, "machines": ["a core"]}))
+    (folder / "figure.png").write_bytes(b"png")
+    mine = Page("fig05", {"profile": "imagenet"})
+    assert mine.missing and mine.supports([(REMOVAL, "pixels_l2")])["size"].tolist() == [7]
+    assert mine.table("supports", None)["low"].tolist() == [6] and mine.status([]).data.startswith("**Profile**")
+    assert "came with the repository" in mine.save(None, {}).data
+
+
+@pytest.mark.parametrize("name", ["fig02", "fig03", "fig07"])
+def test_pages_of_cifar10_are_shown_without_its_images(tmp_path, monkeypatch, name):
+    """The cells are run here, with the dataset absent: nothing is asked of it."""
+    monkeypatch.setenv("COMPANION_CACHE", str(tmp_path))
+    monkeypatch.delenv("DATA_MIRROR", raising=False)
+    monkeypatch.setattr(manifest, "download", lambda entry: (_ for _ in ()).throw(FileNotFoundError(entry.file)))
+    monkeypatch.setattr(stats, "RESAMPLES", 10)
+    namespace = {}
+    for cell in nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells:
+        if cell.cell_type == "code":
+            exec(cell.source, namespace)
+            if "parameters" in cell.metadata.get("tags", []):
+                namespace["profile"] = "cifar10"
+    assert namespace["page"].missing
 
 
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)

@@ -1,6 +1,25 @@
-"""Tables and the verdicts at the head of a page."""
+"""Tables and the verdicts at the head of a page; names from folders."""
+
+import io
+
+import numpy as np
 
 from lib.report import plots
+
+
+def test_names_that_are_markup_are_shown_as_they_are():
+    name = "<img src=x onerror=alert(1)>"
+    shown = plots.table([{"class": name, name: name}]).to_html()
+    assert "<img" not in shown and shown.count("&lt;img src=x onerror=alert(1)&gt;") == 3
+
+
+def test_titles_are_no_mathematics_and_those_that_no_font_has_are_numbered(monkeypatch):
+    monkeypatch.setattr(plots, "ASIAN", ())
+    images, ids = np.zeros((10, 1, 8, 8), np.uint8), {"moco_l2": np.arange(10)}
+    titles = ["test/a$b$_{^/x$.png", "test/\N{CJK UNIFIED IDEOGRAPH-732B}/1.png", "test/\udcff.png"]
+    figure = plots.most_similar(images, {title: (images[0], ids) for title in titles})
+    figure.savefig(io.BytesIO())
+    assert [part.get_suptitle() for part in figure.subfigs] == [titles[0], "target 2", "target 3"]
 
 
 def test_intervals_stand_beside_their_value():

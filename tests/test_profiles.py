@@ -36,7 +36,7 @@ def test_overrides_reach_every_level_and_none_keeps_the_value():
         ({"name": "smoke", "k_max": 0}, "k_max=0 must be a whole number of at least 1"),
         ({"name": "smoke", "n_votes": 2.5}, "n_votes=2.5 must be a whole number"),
         ({"name": "smoke", "budget": True}, "budget=True must be a whole number"),
-        ({"name": "smoke", "moco_epochs": 0}, "moco_epochs=0 must be at least 1"),
+        ({"name": "smoke", "moco_epochs": 0}, "moco_epochs=0 must be a whole number of at least 1"),
         ({"name": "smoke", "epochs": 1}, "epochs=1 must exceed warmup_epochs=1.0"),
     ],
 )

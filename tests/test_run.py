@@ -1,6 +1,7 @@
 """The strict runner: wrong input is an error before anything runs, and only a whole run replaces a page."""
 
 import ast
+import io
 import json
 import os
 import re
@@ -13,7 +14,9 @@ from pathlib import Path
 
 import nbformat
 import papermill
+import psutil
 import pytest
+from papermill.exceptions import PapermillExecutionError
 
 from lib import profiles, run
 from lib.data import NOTEBOOKS, ROOT
@@ -55,7 +58,7 @@ def page_text(root: Path, name: str = "fig") -> str:
 
 
 def drafts(root: Path) -> list[Path]:
-    return list((root / "book" / "notebooks").glob(".*"))
+    return [*(root / "book" / "notebooks").glob(".*"), *(root / "_failed").glob("*")]
 
 
 def test_unknown_notebook_is_met_with_those_there_are(root, capsys):
@@ -193,7 +196,6 @@ def test_a_failed_run_keeps_the_old_page_and_says_why_in_one_line(root, capsys):
     )
     assert execution.page("fig", root).read_text() == "old page"
     assert "k is 3" in (root / "_failed" / "fig.ipynb").read_text()
-    assert drafts(root) == []
 
 
 def test_a_kernel_that_dies_is_a_failed_run(root, capfd):
@@ -232,24 +234,38 @@ Path("{0}-ended").touch()"""
     assert page_text(root, execution.LAST) == "['one-ended', 'two-ended']\n"
 
 
-def test_an_interrupt_stops_all_that_run_and_leaves_the_pages_as_they_are(root):
+WORKING = """import joblib, time
+def work(i):
+    open(f"{i}-works", "w").close()
+    time.sleep(600)
+joblib.Parallel(2)(joblib.delayed(work)(i) for i in range(2))
+"""
+
+
+@pytest.mark.parametrize(("arguments", "number"), [(["one"], "SIGTERM"), (["--all"], "SIGINT"), (["--all"], "SIGHUP")])
+def test_a_signal_stops_all_that_run_and_leaves_the_pages_as_they_are(root, arguments, number):
     (root / "notebooks" / "fig.ipynb").unlink()
-    for name in ("one", "two", "three"):
-        write(root, name, f"import time; open('{name}-began', 'w').close(); time.sleep(600)", parameters=None)
-    code = (
-        f"import sys; from pathlib import Path; from lib import run; sys.exit(run.main(['--all'], Path({str(root)!r})))"
-    )
+    for name in ("one", "two"):
+        write(root, name, WORKING, parameters=None)
+    code = f"""import sys
+from pathlib import Path
+from lib import run
+if __name__ == "__main__":
+    sys.exit(run.main({arguments}, Path({str(root)!r})))"""
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
     program = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, **options)
     deadline = time.monotonic() + 120
-    while not any(root.glob("*-began")):
+    while not (root / "1-works").exists():
         assert program.poll() is None and time.monotonic() < deadline
         time.sleep(0.1)
-    os.killpg(program.pid, signal.SIGINT)  # as a terminal does
+    started = psutil.Process(program.pid).children(recursive=True)
+    assert len(started) > 3
+    os.killpg(program.pid, getattr(signal, number))  # as a terminal does
     _, error = program.communicate(timeout=60)
-    assert program.returncode == 130 and error.splitlines()[-1].startswith("stopped; the page"), error
-    assert "ForkPoolWorker" not in error, "no worker dies of it with a traceback"
-    assert list((root / "book" / "notebooks").iterdir()) == [] and not (root / "_failed").exists()
+    assert program.returncode == 130
+    assert error.strip() == "stopped; the page that was being made is as it was"
+    assert psutil.wait_procs(started, timeout=20)[1] == []
+    assert not list(root.glob("book/notebooks/*")) and not list(root.glob("_failed/*"))
 
 
 def test_a_profile_that_covers_some_figures_runs_these_alone(root, monkeypatch):
@@ -259,15 +275,103 @@ def test_a_profile_that_covers_some_figures_runs_these_alone(root, monkeypatch):
     assert execution.page("fig", root).exists() and not execution.page("other", root).exists()
 
 
-def test_the_kernel_is_this_interpreter_in_the_root_whatever_the_user_has_installed(root, monkeypatch):
-    elsewhere = root / "home" / ".local" / "share" / "jupyter" / "kernels" / "python3"
-    elsewhere.mkdir(parents=True)
-    spec = {"argv": ["/nowhere/python", "-m", "ipykernel_launcher", "-f", "{connection_file}"], "display_name": "other"}
-    (elsewhere / "kernel.json").write_text(json.dumps(spec))
+def test_the_kernel_is_this_interpreter_in_the_root_whatever_is_installed(root, monkeypatch):
+    """As modules on clusters do, JUPYTER_PATH has a kernel of that name; so has the user's folder."""
+    for path in ("module", "home/.local/share/jupyter"):
+        elsewhere = root / path / "kernels" / "python3"
+        elsewhere.mkdir(parents=True)
+        spec = {"argv": ["/nowhere/python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]}
+        (elsewhere / "kernel.json").write_text(json.dumps(spec | {"display_name": "other", "language": "python"}))
     monkeypatch.setenv("HOME", str(root / "home"))
+    monkeypatch.setenv("JUPYTER_PATH", str(root / "module"))
     write(root, "where", "import os, sys; print(sys.executable, os.getcwd())", parameters=None)
     assert run.main(["where"], root) == 0
     assert page_text(root, "where").split() == [sys.executable, os.path.realpath(root)]
+
+
+@pytest.mark.parametrize("text", ["", '{"cells": [', "<<<<<<< ours\n{}\n=======\n{}\n>>>>>>> theirs\n", "{}", "\udcff"])
+def test_a_page_that_cannot_be_read_is_stale(root, text):
+    execution.page("fig", root).parent.mkdir(parents=True)
+    execution.page("fig", root).write_bytes(text.encode("utf-8", "surrogateescape"))
+    assert not execution.is_current("fig", {}, root)
+
+
+def test_a_disk_that_refuses_is_one_line_and_the_others_go_on(root, monkeypatch, capsys):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device", "fig.ipynb")
+
+    monkeypatch.setattr(execution, "execute", full)
+    assert execution._attempt(("fig", {}, root)) == "fig"
+    assert run.main(["fig"], root) == 1
+    line = "fig: failed: [Errno 28] No space left on device: 'fig.ipynb'\n"
+    assert capsys.readouterr().err == 2 * line
+
+
+def test_a_terminal_without_an_ellipsis_will_do(root, monkeypatch):
+    latin = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr(sys, "stdout", latin)
+    monkeypatch.setattr(execution, "execute", lambda *_: None)
+    assert run.main(["fig"], root) == 0
+    latin.flush()
+    assert latin.buffer.getvalue().startswith(b"fig: profile fashion ?\n")
+
+
+def test_a_name_that_is_not_utf8_is_refused(root, capsys):
+    write(root, "mine", "print(target)", parameters="target: str = None  # a file")
+    assert run.main(["mine", "-p", "target", "test/cat/\udcff.png"], root) == 2
+    assert capsys.readouterr().err == "error: mine: target='test/cat/\\udcff.png' is not UTF-8; rename the file\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "twice"),
+    [
+        (["-p", "n_targets", "5", "-p", "n_targets", "10"], "n_targets"),
+        (["--profile", "smoke", "-p", "profile", "smoke"], "profile"),
+    ],
+)
+def test_a_parameter_given_twice_is_an_error(root, capsys, arguments, twice):
+    with pytest.raises(SystemExit):
+        run.main(["fig", *arguments], root)
+    assert f"parameter {twice} is given 2 times; give it once" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("dry_run", ["false", "true"])
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("seed", "-1", "seed=-1 must be a whole number of at least 0"),
+        ("device", "gpu", "device='gpu' must be auto, cpu, cuda"),
+        ("n_jobs", "0", "n_jobs=0 must be 1 or more processes"),
+        ("scheduler", "foo", "scheduler='foo' must be an address"),
+        ("dataset", "birds", "'birds' is not in data_manifest.yaml"),
+        ("epochs", "2", "epochs=2 must exceed warmup_epochs"),
+    ],
+)
+def test_a_dry_run_refuses_what_a_run_refuses_before_anything_runs(monkeypatch, capsys, name, text, message, dry_run):
+    monkeypatch.setattr(execution, "make", None)
+    values = ["-p", "profile", "paper", "-p", name, text]
+    assert run.main(["fig03", *values, "-p", "dry_run", dry_run]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_short_form_of_the_profile_goes_with_every_notebook(root):
+    write(root, "bare", "print(1)", parameters=None)
+    assert execution.asked("bare", {}, root, "smoke") == {}
+    assert execution.asked("fig", {}, root, "smoke")["profile"] == "smoke"
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ("\n$a^$\nExpected end of text", "$a^$"),
+        ("", "it says no more"),
+        ("\n \n", "it says no more"),
+        ("k is 3", "k is 3"),
+    ],
+)
+def test_the_first_line_of_a_message_is_one_that_says_something(said, line):
+    error = PapermillExecutionError(0, 7, "", "ValueError", said, [])
+    assert execution._cause(error) == f"cell 7 raised ValueError: {line}"
 
 
 SOURCES = sorted(NOTEBOOKS.glob("*.ipynb"))
@@ -288,7 +392,7 @@ def test_source_notebooks_are_clean(path):
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_a_page_that_shows_results_keeps_them(path):
     code = "".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
-    assert any(call in code for call in ("page.save(", "write(")) == ("Page(" in code or "open_page(" in code)
+    assert any(call in code for call in ("page.save(", "page.write(")) == ("Page(" in code or "open_page(" in code)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
@@ -337,6 +441,11 @@ def test_a_dry_run_counts_and_touches_nothing(planned, capsys, text):
 def test_a_dry_run_of_values_that_do_not_fit_is_an_error(planned, capsys):
     assert run.main(["fig", "-p", "profile", "smoke", "-p", "n_targets", "12", "-p", "dry_run", "true"], planned) == 2
     assert "n_targets=12 must be a multiple of the 5 classes" in capsys.readouterr().err
+
+
+def test_a_dry_run_computes_nothing_of_a_notebook_without_a_page(root, capsys):
+    assert run.main(["fig", "-p", "dry_run", "true"], root) == 2
+    assert "a dry run reads no images; let the notebook open its study by lib.report.Page" in capsys.readouterr().err
 
 
 def test_a_dry_run_needs_a_profile(root, capsys):

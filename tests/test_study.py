@@ -125,7 +125,7 @@ def test_unknown_methods_devices_and_too_many_targets(opened, small):
         Study(small, device="tpu")
     with pytest.raises(ValueError, match="unknown loader 'disk'; choose one of memory, ffcv"):
         Study(small, loader="disk")
-    with pytest.raises(ValueError, match="n_jobs=0 is no number of processes"):
+    with pytest.raises(ValueError, match="n_jobs=0 must be 1 or more processes"):
         Study(small, n_jobs=0)
     with pytest.raises(ValueError, match="n_targets=100 is too many: of one class the base models get only"):
         _ = replace(opened, profile=replace(small, n_targets=100)).targets

@@ -1,18 +1,19 @@
 """Many retrainings and searches at once: it runs what it is given, and knows no figure, no paper and no profile."""
 
-from lib.engine.counting import RECORD, Count, CountingDriver, Tally
+from lib.engine.counting import AT_MOST, EXPECTED, PAPER, CountingDriver, Tally
 from lib.engine.driver import Driver, Group, Question, check_loader, machine_name, retrainings
 from lib.engine.ledger import FIELDS, Ledger, seal
 from lib.engine.subsets import Subsets
 
 __all__ = [
+    "AT_MOST",
     "FIELDS",
-    "Count",
     "CountingDriver",
     "Driver",
+    "EXPECTED",
     "Group",
     "Ledger",
-    "RECORD",
+    "PAPER",
     "Question",
     "Subsets",
     "Tally",

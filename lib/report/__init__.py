@@ -1,6 +1,6 @@
 """From tables of supports to pages: statistics, figures, the paper's numbers, claims and verdicts, records."""
 
-from lib.report.page import Page, write
+from lib.report.page import Page
 
 __all__ = [
     "Page",
@@ -15,5 +15,4 @@ __all__ = [
     "plan",
     "plots",
     "stats",
-    "write",
 ]

@@ -38,7 +38,7 @@ def loss(tables: Path, stated: Stated, method: str, network: str, claimed: str) 
 
 def fall(tables: Path, stated: Stated, distance: str, claimed: str = "better") -> dict:
     """By how much further margins fall by one distance than by L2, over all sets of features."""
-    margins = pd.read_csv(tables / "margins.csv")
+    margins = _read(tables / "margins.csv")
     distances = margins["method"].map(lambda method: parse(method).distance)
     first, second = (stats.mean_falls(margins[distances == name]).mean(axis=1) for name in (distance, "l2"))
     return _paired(first - second, "margins' fall", claimed) | {"tests": "united"}
@@ -46,14 +46,14 @@ def fall(tables: Path, stated: Stated, distance: str, claimed: str = "better") -
 
 def lds(tables: Path, stated: Stated, better: str, worse: str = "", claimed: str = "alike") -> dict:
     """By how much the LDS of one method is higher than another's or, without another, than the paper's value."""
-    scores = pd.read_csv(tables / "lds.csv").pivot(index="target", columns="method", values="lds")
+    scores = _read(tables / "lds.csv").pivot(index="target", columns="method", values="lds")
     other = scores[worse] if worse else stated[0].value
     return _paired(scores[better] - other, "LDS", claimed, "" if worse else "LDS less the paper's")
 
 
 def correlation(tables: Path, stated: Stated, kind: str) -> dict:
     """The rank correlation, over methods, of the LDS and the AUC of supports."""
-    methods = pd.read_csv(tables.with_suffix(".csv"))
+    methods = _read(tables.with_suffix(".csv"))
     row = {"measured": f"rank correlation of LDS and {kind} AUC", "tests": "united", "leaning": "disagrees"}
     return row | stats.correlated(methods["lds"].to_numpy(), methods[f"{kind}_auc"].to_numpy())
 
@@ -161,7 +161,7 @@ def _sizes(tables: Path, kind: str, methods: Sequence[str], network: str = "") -
     united = FIGURES[tables.name].tests or ("united" if PROFILES[tables.parent.name].united else "separate")
     files = {"separate": "separate"} if len(methods) > 1 and (tables / "separate.csv").exists() else {}
     for file, tests in (files | {"supports": united}).items():
-        supports = pd.read_csv(tables / f"{file}.csv").query("kind == @kind")
+        supports = _read(tables / f"{file}.csv").query("kind == @kind")
         supports = supports[supports["network"].str.startswith(network)] if network else supports
         alike = [[name for name in set(supports["method"]) if f"{name}:".startswith(f"{m}:")] for m in methods]
         if all(alike):
@@ -170,9 +170,18 @@ def _sizes(tables: Path, kind: str, methods: Sequence[str], network: str = "") -
     raise IndexError(f"{tables} has no {kind} supports of {' and '.join(methods)}")
 
 
+def _read(path: Path) -> pd.DataFrame:
+    if not path.exists():
+        figure, profile = path.parent.name, path.parents[1].name
+        raise FileNotFoundError(
+            f"there are no results of {figure} in profile {profile}: make {figure} PROFILE={profile}"
+        )
+    return pd.read_csv(path)
+
+
 def _row(path: Path, values: dict[str, str]) -> dict:
     """The first row whose columns are the values. IndexError where there is none."""
-    rows = pd.read_csv(path)
+    rows = _read(path)
     for column, value in values.items():
         rows = rows[rows[column].astype(str) == value]
     return rows.iloc[0].to_dict()

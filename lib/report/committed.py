@@ -3,7 +3,11 @@
 import base64
 import io
 import json
+import os
+import subprocess
+import sys
 from html import escape
+from itertools import zip_longest
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -27,22 +31,57 @@ def missing(profile: Profile) -> bool:
     return False
 
 
+def exist(profile: Profile, figure: str) -> bool:
+    """Whether there are results of a figure."""
+    return (_folder(profile, figure) / "record.json").exists()
+
+
+def table(profile: Profile, figure: str, name: str) -> pd.DataFrame:
+    """A table of a figure as it is under results/, of supports without the ledger's keys."""
+    rows = pd.read_csv(_folder(profile, figure) / f"{name}.csv")
+    return rows.astype(dict.fromkeys(("size", "low", "high"), "Int64")) if "votes" in rows else rows
+
+
 def supports(profile: Profile, figure: str) -> pd.DataFrame:
-    """The supports of a figure as they are under results/, without the ledger's keys; no row where there are none."""
-    path = _folder(profile, figure) / "supports.csv"
-    table = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=list(COLUMNS))
-    return table.astype({"size": "Int64", "low": "Int64", "high": "Int64"})
+    """The supports of a figure; no row where there are none."""
+    present = (_folder(profile, figure) / "supports.csv").exists()
+    return table(profile, figure, "supports") if present else pd.DataFrame(columns=list(COLUMNS))
+
+
+def kept(texts: dict[Path, str]) -> str:
+    """Why what came with the repository stays as it is, in Markdown; "" where it may be written, and nothing is lost.
+
+    texts: of the files that would be written. They stay where one of them would change, unless REPLACE is set in the
+    environment.
+    """
+    changed = {path.name: _n_changed(path, text) for path, text in texts.items() if _is_committed(path)}
+    rows = ", ".join(f"{name} ({n} rows)" for name, n in changed.items() if n)
+    if not rows or os.environ.get("REPLACE"):
+        return ""
+    where = next(iter(texts)).parent.name
+    said = f"{where}: the results that came with the repository are kept, though this run differs in {rows}"
+    print(f"{said}; to replace them, run again with REPLACE=1", file=sys.stderr)
+    return f"**Not written.** {said}; `REPLACE=1 make …` replaces them."
+
+
+def _n_changed(path: Path, text: str) -> int:
+    """How many lines of a file would be others."""
+    before, after = path.read_text(encoding="utf-8", errors="replace").splitlines(), text.splitlines()
+    return sum(old != new for old, new in zip_longest(before, after))
+
+
+def _is_committed(path: Path) -> bool:
+    """Whether git keeps the file; where there is no git to ask, whether it is there."""
+    try:
+        command = ["git", "ls-files", "--error-unmatch", path.name]
+        return path.exists() and subprocess.run(command, cwd=path.parent, capture_output=True).returncode != 1
+    except FileNotFoundError:
+        return True
 
 
 def status(profile: Profile, figure: str) -> str:
     """One paragraph of Markdown for the head of a page: what is shown, and how to compute it here."""
-    how = escape(find(profile.dataset).manual)  # it may name <folders>
-    if not (_folder(profile, figure) / "record.json").exists():
-        return (
-            f"**Nothing to show yet**: the dataset `{profile.dataset}` of profile `{profile.name}` is not on this "
-            f"machine, and no results of this figure came with the repository. {how}"
-        )
-    record = _record(_folder(profile, figure))
+    how, record = escape(find(profile.dataset).manual), _record(_folder(profile, figure))  # it may name <folders>
     return (
         f"**Profile** `{profile.name}`, as computed before: its dataset `{profile.dataset}` is not on this machine, so "
         f"that this page shows the results that came with the repository, of {record['retrainings']} distinct "
@@ -51,18 +90,22 @@ def status(profile: Profile, figure: str) -> str:
     )
 
 
-def tabs(profile: Profile, name: str, figure: Figure) -> HTML:
+def tabs(profile: Profile, name: str, figure: Figure | None) -> HTML:
     """The page's own figure in a tab, and one for every other profile whose results came with the repository.
+
+    figure: None where the page shows the one that came with the repository, too.
 
     The markup is that of the book's own tabs; where its style is missing, they stand one below the other.
     """
-    image = io.BytesIO()
-    figure.savefig(image)
-    plt.close(figure)  # else it is shown a second time, below
-    contents = {profile.name: _picture(image.getvalue(), f"this page's run, profile {profile.name}")}
+    if figure is None:
+        contents = {profile.name: _result(profile, name)}
+    else:
+        image = io.BytesIO()
+        figure.savefig(image)
+        plt.close(figure)  # else it is shown a second time, below
+        contents = {profile.name: _picture(image.getvalue(), f"this page's run, profile {profile.name}")}
     others = [other for other in PROFILES.values() if other.name not in (profile.name, "smoke")]
-    others = [other for other in others if (_folder(other, name) / "record.json").exists()]
-    contents |= {other.name: _result(other, name) for other in others}
+    contents |= {other.name: _result(other, name) for other in others if exist(other, name)}
     parts = []
     for i, (title, content) in enumerate(contents.items()):
         key = f"{name}-{title}"

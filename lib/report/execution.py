@@ -1,39 +1,58 @@
 """Source notebooks into pages of the book, strictly: what `python -m lib.run` does.
 
 Plain papermill runs every notebook too, but it only logs an unknown parameter, and leaves a half-run notebook where the
-page should be. Here a wrong name or type is an error before anything runs, and only a whole run replaces a page. Each
+page should be. Here a wrong name or value is an error before anything runs, and only a whole run replaces a page. Each
 page carries a stamp of what it was made from, so that `run_all` runs the stale ones alone.
 """
 
 import ast
 import hashlib
 import json
+import logging
 import math
 import os
 import signal
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import joblib
-import matplotlib
+import matplotlib.pyplot as plt
 import nbformat
 import papermill
+from ipykernel.kernelspec import get_kernel_dict
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from lib.data import ROOT, pick_device
-from lib.profiles import NAMES, PROFILES
+from lib.data import ROOT, pick_device, replacing
+from lib.engine import Tally
+from lib.limits import check
+from lib.profiles import PROFILES
+from lib.report import plan
+from lib.report.page import Page
 
 FIRST = ("own", "method")  # of all notebooks: they train, whatever is stored
 LAST = "verdicts"  # it reads the tables of the others
+
+
+class ThisPython(AsyncKernelManager):
+    """Its kernels are of the interpreter that runs this, whatever is installed under their name."""
+
+    kernel_spec = KernelSpec(**get_kernel_dict())
+
+
 KERNEL = {
     "kernel_name": "python3",
-    "extra_arguments": ["--log-level=ERROR"],  # else every run opens with a warning that loopback is not encrypted
+    "kernel_manager_class": ThisPython,
+    "extra_arguments": ["--log-level=CRITICAL"],  # else it warns of loopback, and of the interrupt that ends it
     "progress_bar": False,
     "stderr_file": sys.stderr,  # progress bars and warnings of the notebook reach the terminal
 }
@@ -61,9 +80,9 @@ def names(root: Path = ROOT) -> list[str]:
 
 
 def source(name: str, root: Path = ROOT) -> Path:
-    """The source notebook of that name. FileNotFoundError, with the names there are, when there is none."""
+    """The source notebook of that name. ValueError, with the names there are, when there is none."""
     if name not in names(root):
-        raise FileNotFoundError(f"there is no notebook {name!r}; there are: {', '.join(names(root))}")
+        raise ValueError(f"there is no notebook {name!r}; there are: {', '.join(names(root))}")
     return root / "notebooks" / f"{name}.ipynb"
 
 
@@ -92,7 +111,7 @@ def declared(name: str, root: Path = ROOT) -> dict[str, dict]:
 def parse(name: str, given: dict[str, str], known: dict[str, dict]) -> dict:
     """Typed values of the parameters given as text. `None` is a value only where it is the default.
 
-    ValueError for an unknown parameter, for text that is not of the declared type, and for an unknown profile.
+    ValueError for an unknown parameter, and for text that is not of the declared type or beyond `lib.limits`.
     """
     values = {}
     for key, text in given.items():
@@ -101,19 +120,28 @@ def parse(name: str, given: dict[str, str], known: dict[str, dict]) -> dict:
             raise ValueError(f"{name} has no parameter {key!r}; it has:\n" + "\n".join(lines or ["  none"]))
         kind = known[key]["type"]
         try:
+            text.encode()
             values[key] = None if text == str(known[key]["default"]) == "None" else TYPES[kind](text)
+        except UnicodeEncodeError as error:
+            raise ValueError(f"{name}: {key}={text!r} is not UTF-8; rename the file") from error
         except (KeyError, ValueError) as error:
             raise ValueError(f"{name}: {key}={text!r} is not of type {kind} ({known[key]['help']})") from error
-    if values.get("profile", NAMES[0]) not in NAMES:
-        raise ValueError(f"{name}: there is no profile {values['profile']!r}; there are: {', '.join(NAMES)}")
+        check(key, values[key])
     return values
 
 
-def asked(name: str, given: dict[str, str], root: Path = ROOT) -> dict:
-    """The values of all parameters of a notebook. given: as text. Errors: those of `declared` and `parse`."""
+def asked(name: str, given: dict[str, str], root: Path = ROOT, profile: str | None = None) -> dict:
+    """The values of all parameters of a notebook. given: as text. profile: where it has profiles.
+
+    Errors: those of `declared`, `parse` and `lib.report.page.Page`.
+    """
     known = declared(name, root)
     defaults = {key: parameter["default"] for key, parameter in known.items()}
-    return defaults | parse(name, given, known | (DRY_RUN if "profile" in known else {}))
+    if "profile" not in known:
+        return defaults | parse(name, given, known)
+    values = defaults | parse(name, given | ({"profile": profile} if profile else {}), known | DRY_RUN)
+    Page(name, values | {"dry_run": None})  # checks them together
+    return values
 
 
 def stamp(name: str, values: dict, root: Path = ROOT) -> str:
@@ -126,45 +154,47 @@ def stamp(name: str, values: dict, root: Path = ROOT) -> str:
 
 
 def is_current(name: str, values: dict, root: Path = ROOT) -> bool:
-    """Whether the page was made from the present sources with these values, and its results are still there."""
-    ledger = root / "results" / values.get("profile", "") / "ledger"
-    if not page(name, root).exists() or ("profile" in values and not ledger.exists()):
+    """Whether the page was made from the present sources with these values, and its results are still there.
+
+    One that cannot be read is not: it is empty, half of one, or of a merge.
+    """
+    try:
+        made_from = json.loads(page(name, root).read_text(encoding="utf-8"))["metadata"]["companion"]["stamp"]
+    except (OSError, ValueError, KeyError, TypeError):
         return False
-    made_from = nbformat.read(page(name, root), as_version=4).metadata.get("companion", {})
-    return made_from.get("stamp") == stamp(name, values, root)
+    ledger = root / "results" / values.get("profile", "") / "ledger"
+    return made_from == stamp(name, values, root) and ("profile" not in values or ledger.exists())
 
 
 def execute(name: str, values: dict, changed: dict, root: Path = ROOT) -> None:
     """Run the notebook with the `changed` parameters; replace its page when the run is whole.
 
-    values: those of all its parameters, for the stamp. RuntimeError with the cause in one line when a cell fails or the
-    kernel dies: the half-run notebook is then kept in _failed/, and the page stays as it was.
+    values: those of all its parameters, for the stamp. It runs in _failed/. RuntimeError with the cause in one line
+    when a cell fails or the kernel dies: the half-run notebook is then kept there, and the page stays as it was.
     """
-    target = page(name, root)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{name}-{os.getpid()}.ipynb")
+    draft = root / "_failed" / f"{name}.ipynb"
+    draft.parent.mkdir(exist_ok=True)
     made_from = stamp(name, values, root)  # before the run: a source edited meanwhile leaves the page stale
     try:
-        papermill.execute_notebook(str(source(name, root)), str(draft), changed, cwd=root, **KERNEL)
-        notebook = nbformat.read(draft, as_version=4)
-        relative = {"input_path": f"notebooks/{name}.ipynb", "output_path": f"book/notebooks/{name}.ipynb"}
-        notebook.metadata.papermill.update(relative)  # papermill writes the machine's paths; the book shows none
-        notebook.metadata["companion"] = {"stamp": made_from, "parameters": values}
-        nbformat.write(notebook, draft)
-        draft.replace(target)
+        notebook = papermill.execute_notebook(str(source(name, root)), str(draft), changed, cwd=root, **KERNEL)
     except (PapermillExecutionError, DeadKernelError) as error:
-        kept = root / "_failed" / f"{name}.ipynb"
-        kept.parent.mkdir(exist_ok=True)
-        draft.replace(kept)
         raise RuntimeError(f"{_cause(error)}; kept in _failed/{name}.ipynb, the page is as it was") from error
-    finally:
+    except BaseException:
         draft.unlink(missing_ok=True)
+        raise
+    relative = {"input_path": f"notebooks/{name}.ipynb", "output_path": f"book/notebooks/{name}.ipynb"}
+    notebook.metadata.papermill.update(relative)  # papermill writes the machine's paths; the book shows none
+    notebook.metadata["companion"] = {"stamp": made_from, "parameters": values}
+    with replacing(page(name, root)) as path:
+        nbformat.write(notebook, path)
+    draft.unlink()
 
 
 def _cause(error: Exception) -> str:
     if isinstance(error, DeadKernelError):
         return "the kernel died, most often for want of memory"
-    return f"cell {error.exec_count} raised {error.ename}: {error.evalue.splitlines()[0] if error.evalue else ''}"
+    lines = [line.strip() for line in error.evalue.splitlines() if line.strip()]
+    return f"cell {error.exec_count} raised {error.ename}: {lines[0] if lines else 'it says no more'}"
 
 
 def make(name: str, values: dict, root: Path = ROOT) -> None:
@@ -185,26 +215,27 @@ def dry_run(name: str, values: dict, root: Path = ROOT) -> str:
     Where it needs results that are not there, what it has asked for before is the plan. Raises ValueError where a value
     does not fit.
     """
-    from lib.report import Page, plan  # here, since a run that computes does not need it
-
-    matplotlib.use("Agg")
     cells = [cell for cell in nbformat.read(source(name, root), as_version=4).cells if cell.cell_type == "code"]
-    namespace, ended = {"__name__": "__main__"}, ""
-    with plan.counting() as studies, redirect_stdout(None), warnings.catch_warnings():
+    if not any("Page(" in cell.source for cell in cells):
+        raise ValueError(f"{name}: a dry run reads no images; let the notebook open its study by lib.report.Page")
+    namespace, tally, ended = {"__name__": "__main__"}, Tally(), ""
+    plt.switch_backend("Agg")
+    with redirect_stdout(None), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # made-up numbers do not vary as real ones
         try:
             for cell in cells:
                 exec(compile(cell.source, f"{name}, cell {cell.id}", "exec"), namespace)
                 if "parameters" in cell.metadata.get("tags", []):
-                    namespace |= values
+                    namespace |= values | {"dry_run": tally}
         except FileNotFoundError as error:
-            ended = f"\n\nCounted until {error.filename or error} was needed, which is not there."
-    return plan.text(Page(name, values).values, studies) + ended
+            ended = f"\n\nCounted as far as what is here: {error}"
+    plt.close("all")
+    return plan.text(Page(name, values).values, tally) + ended
 
 
-def run(name: str, given: dict[str, str], root: Path = ROOT) -> None:
+def run(name: str, given: dict[str, str], root: Path = ROOT, profile: str | None = None) -> None:
     """Make a page; or print what that would compute, for a dry run. Errors: of `asked`, `execute` and `dry_run`."""
-    values = asked(name, given, root)
+    values = asked(name, given, root, profile)
     if values.pop("dry_run", False):
         print(dry_run(name, values, root))
     else:
@@ -219,7 +250,7 @@ def run_all(profile: str | None, root: Path = ROOT, n_at_once: int | None = None
     """
     stale, covered = {}, PROFILES[profile].figures if profile else None
     for name in names(root) if covered is None else covered:
-        values = asked(name, {"profile": profile} if profile and "profile" in declared(name, root) else {}, root)
+        values = asked(name, {}, root, profile)
         if is_current(name, values, root):
             print(f"{name} is up to date", flush=True)
         else:
@@ -237,17 +268,35 @@ def run_all(profile: str | None, root: Path = ROOT, n_at_once: int | None = None
     return failed
 
 
+def begin() -> None:
+    """Of a process that runs notebooks: SIGTERM and SIGHUP stop it as the keyboard does, and every terminal will do."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # not where nohup has them ignored
+            signal.signal(number, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # not all have an ellipsis
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # it tells of the cell that was stopped at length
+
+
 def _begin(n_jobs: int) -> None:
     """In a worker, which heeds its parent and not the keyboard: how many processes each notebook takes at most."""
+    begin()
     os.environ["LOKY_MAX_CPU_COUNT"] = str(n_jobs)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    threading.Thread(target=_end_with, args=[parent_process()], daemon=True).start()
+
+
+def _end_with(parent: BaseProcess) -> None:
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _attempt(task: tuple[str, dict, Path]) -> str | None:
     """`make`, in a worker; the name of the notebook where it fails."""
     try:
         make(*task)
-    except RuntimeError as error:
+    except (RuntimeError, OSError) as error:
         print(f"{task[0]}: failed: {error}", file=sys.stderr, flush=True)
         return task[0]

@@ -5,15 +5,16 @@
     page.status([supports])
     page.save(figure, {"supports": supports})
 
-Here alone a page's study is opened (`open_study`) and its results are written (`write`, `Page.save`). Where the dataset
-is not on this machine, what came with the repository stands in their place (`lib.report.committed`).
+Here alone a page's study is opened and its results are written. Where the dataset is not on this machine, what came
+with the repository stands in their place (`lib.report.committed`); a dry run counts instead (`lib.report.plan`).
 """
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import cached_property
+from html import escape
 from importlib.metadata import version
 from pathlib import Path
 from types import NoneType
@@ -22,13 +23,16 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML, Markdown
 from matplotlib.figure import Figure
+from pandas.io.formats.style import Styler
 
 from lib import profiles
-from lib.data import replacing
+from lib.data import find, replacing
 from lib.features import FeatureRecipe
+from lib.limits import LIMITS, check
 from lib.profiles import PROFILES, Profile, class_sizes
-from lib.report import committed
+from lib.report import committed, plots
 from lib.report.paper import SETUPS
+from lib.report.plan import DryStudy
 from lib.retrain import Recipe
 from lib.study import Study
 
@@ -46,23 +50,13 @@ def chosen(parameters: Mapping, names: set[str]) -> dict:
     return {key: value for key, value in parameters.items() if key in names and isinstance(value, PLAIN)}
 
 
-def open_study(profile: Profile, kind: type[Study] = Study, **options) -> Study:
-    """The study of a page. options: arguments of `Study`, or of the `kind` of it."""
-    return kind(profile, **options)
-
-
-def write(path: Path, table: pd.DataFrame | list[dict]) -> None:
-    """A table as CSV, without the ledger's keys. Untouched where it is the same already."""
-    with replacing(path) as temporary:
-        pd.DataFrame(table).drop(columns="keys", errors="ignore").to_csv(temporary, index=False, float_format="%.6g")
-
-
 class Page:
     """One run of a notebook. values: its Profile. name: of the folder of its results.
 
-    parameters: the notebook's variables, `locals()`; None leaves a value as the profile has it. values, kind, options:
-    a profile that was made otherwise, and another kind of study with further arguments. Raises ValueError for a value
-    that cannot be meant.
+    parameters: the notebook's variables, `locals()`; None leaves a value as the profile has it, and a Tally by the name
+    of `dry_run` counts what would be computed, instead of computing and writing. values, kind, options: a profile that
+    was made otherwise, and another kind of study with further arguments. Raises ValueError for a value that cannot be
+    meant.
     """
 
     def __init__(
@@ -73,56 +67,90 @@ class Page:
         kind: type[Study] = Study,
         **options,
     ):
-        self.started, self.name, self.kind = time.perf_counter(), name, kind
+        self.started, self.name, self.kind, self.tally = time.perf_counter(), name, kind, parameters.get("dry_run")
+        if isinstance(self.tally, bool):
+            raise ValueError(
+                f"dry_run={self.tally} is for `python -m lib.run {name} -p dry_run true` alone; leave it out"
+            )
+        for key, value in chosen(parameters, set(LIMITS)).items():
+            check(key, value)
         self.values = values or profiles.load(parameters["profile"], **chosen(parameters, OVERRIDES))
         self.options = chosen(parameters, OPTIONS) | options
+        find(self.values.dataset)
 
     @cached_property
     def missing(self) -> bool:
-        """Whether the dataset is not on this machine and cannot be downloaded."""
-        return committed.missing(self.values)
+        """Whether the dataset can not be had here, and results that came with the repository are shown instead."""
+        return self.tally is None and committed.exist(self.values, self.name) and committed.missing(self.values)
 
     @cached_property
     def study(self) -> Study:
         """Opened when first asked for."""
-        return open_study(self.values, self.kind, **self.options)
+        if self.tally is not None:
+            return DryStudy(self.values, **self.options, tally=self.tally)
+        return self.kind(self.values, **self.options)
 
     def supports(self, curves: list[tuple[str, str]], **options) -> pd.DataFrame:
         """Of `Study.supports`; those that came with the repository where the dataset is missing."""
-        return committed.supports(self.values, self.name) if self.missing else self.study.supports(curves, **options)
+        return self.table("supports", lambda: self.study.supports(curves, **options))
 
-    def status(self, tables: list[pd.DataFrame]) -> Markdown:
+    def table(self, name: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        """What `make` computes; where the dataset is missing, the table of that name that came with the repository."""
+        return committed.table(self.values, self.name, name) if self.missing else make()
+
+    def status(self, tables: list[pd.DataFrame]) -> Markdown | None:
         """Head of the page: profile, device, cost, distance to the paper. tables: of supports or margins."""
         if self.missing:
             return Markdown(committed.status(self.values, self.name))
-        return Markdown(_status(self.study, tables, time.perf_counter() - self.started))
+        if self.tally is None:
+            return Markdown(_status(self.study, tables, time.perf_counter() - self.started))
 
-    def tabs(self, figure: Figure) -> HTML:
-        """The figure in a tab, beside those of other profiles."""
-        return committed.tabs(self.values, self.name, figure)
+    def tabs(self, figure: Figure | None) -> HTML | None:
+        """The figure in a tab, beside those of other profiles; None: the one that came with the repository."""
+        return committed.tabs(self.values, self.name, figure) if self.tally is None else None
 
-    def save(self, figure: Figure, tables: dict[str, pd.DataFrame | list[dict]]):
+    def save(self, figure: Figure, tables: dict[str, pd.DataFrame | list[dict]]) -> Markdown | Styler | None:
         """Write a figure and its tidy tables under results/, with their provenance; returns a table of it to show.
 
-        Only what can be computed again to the same bytes is written, so that running a page anew changes no file.
+        Only what can be computed again to the same bytes is written, so that running a page anew changes no file; and
+        nothing where that would change tables that came with the repository, see `committed.kept`.
         """
         if self.missing:
             return Markdown("The tables shown are those that came with the repository, where there are any.")
+        if self.tally is not None:
+            return None
         folder = self.study.outputs(self.name)
+        texts = {folder / f"{key}.csv": _csv(table) for key, table in tables.items()}
+        if said := committed.kept(texts):
+            return Markdown(said)
+        record = _record(self.study, self.name, pd.concat([t for t in tables.values() if "keys" in t] or [NO_KEYS]))
         with replacing(folder / "figure.png") as path:
             figure.savefig(path, metadata={"Software": None})
-        for key, table in tables.items():
-            write(folder / f"{key}.csv", table)
-        record = _record(self.study, self.name, pd.concat([t for t in tables.values() if "keys" in t] or [NO_KEYS]))
-        with replacing(folder / "record.json") as path:
-            path.write_text(json.dumps(record, indent=1) + "\n")
+        for path, text in (texts | {folder / "record.json": json.dumps(record, indent=1) + "\n"}).items():
+            _write(path, text)
         shown = {
             "tables and figure": f"results/{folder.relative_to(self.study.folder.parent)}/",
             "dataset": f"{record['dataset']['name']}, sha256 {record['dataset']['checksum'][:16]}…",
             "recipe of the retrainings": record["recipe"],
             "versions": ", ".join(f"{package} {v}" for package, v in record["versions"].items()),
         }
-        return pd.DataFrame(shown.items()).style.hide(axis="index").hide(axis="columns")
+        return plots.table(pd.DataFrame(shown.items())).hide(axis="columns")
+
+    def write(self, path: Path, table: pd.DataFrame) -> None:
+        """A single table, as `save` writes it."""
+        text = _csv(table)
+        if self.tally is None and not committed.kept({path: text}):
+            _write(path, text)
+
+
+def _csv(table: pd.DataFrame | list[dict]) -> str:
+    """Without the ledger's keys."""
+    return pd.DataFrame(table).drop(columns="keys", errors="ignore").to_csv(index=False, float_format="%.6g")
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing(path) as temporary:
+        temporary.write_bytes(text.encode("utf-8", "backslashreplace"))  # names of files can be any bytes
 
 
 def _record(study: Study, name: str, tables: pd.DataFrame) -> dict:
@@ -149,7 +177,8 @@ def _status(study: Study, tables: list[pd.DataFrame], wall_seconds: float) -> st
     recipe = profile.recipe
     overridden = "" if study.outputs("x").name == "x" else ", with values overridden"
     return (
-        f"**Profile** `{profile.name}`{overridden}: {dataset.name}, {len(dataset.train_labels)} training images. "
+        f"**Profile** `{profile.name}`{overridden}: {escape(dataset.name)}, {len(dataset.train_labels)} training "
+        "images. "
         f"{'**At the size** of' if profile == paper else '**Scaled down** from'} the paper's {title} setup: "
         f"{profile.n_targets} targets (paper {paper.n_targets}), k up to {profile.k_max} of {class_size} in a class "
         f"({paper.k_max} of {class_sizes(paper)[1]}), {profile.budget} bisection steps ({paper.budget}), "

@@ -7,37 +7,45 @@ The notebook runs as it always does, on a study that trains nothing: its images 
 """
 
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from torchvision.models import resnet50
 
-from lib import data, features, profiles, report, retrain
+from lib import features, nets, profiles, retrain, ssl
 from lib.data import MANIFEST, RESULTS, Dataset, Entry, find, places
-from lib.engine import RECORD, Count, CountingDriver, Tally
+from lib.engine import AT_MOST, EXPECTED, PAPER, CountingDriver, Tally
+from lib.features import FeatureRecipe
 from lib.methods import FEATURES, RANDOM, Method
-from lib.profiles import LAPTOP, PAPER, PAPER_IMAGENET, PROFILES, Profile
-from lib.report import operations, page, plots, stats
+from lib.nets import published
+from lib.profiles import LAPTOP, PROFILES, Profile
 from lib.retrain import Recipe, Retraining
-from lib.rivals import HALF, Attribution, on_subsets, sizes
+from lib.rivals import HALF, Attribution, on_subsets, sizes, trak
 from lib.study import Study
 
-# Published trainings on one NVIDIA A100, from which its speed follows: seconds, profile of that training, source.
-A100 = (
-    (36, PAPER, "docs.ffcv.io/ffcv_examples/cifar10.html"),
-    (35.0 * 60, PAPER_IMAGENET, "github.com/libffcv/ffcv-imagenet, ResNet-18 of 16 epochs"),
-)
-CHOICE = RESULTS / "fashion" / "recipe_choice.csv"  # of our own trainings on one core: benchmarks/recipe_choice.py
-EXPLAINED = (
-    "expected: votes agree, so that n_votes // 2 + 1 decide a probe, and every target is searched to the end; "
-    "at most: the last vote decides. Both have the probe at k_max, and that at k = 0 once for all."
-)
+FLOPS, BACKWARD = "flops", 2  # floating-point operations; a backward pass in units of a forward pass
+A100 = 58e12  # FLOP/s of the first published training below; the tests do its arithmetic
+CORE = RESULTS / "fashion" / "recipe_choice.csv"  # our own trainings on one core: benchmarks/recipe_choice.py
+EXPLAINED = f"""\
+expected: votes agree, so that n_votes // 2 + 1 decide a probe, and every target is searched to the end; at most: the \
+last vote decides. Both have the probe at k_max, and that at k = 0 once for all.
+
+Speeds, of which the first and the last are used:
+  NVIDIA A100: 1.75 GFLOP an image and step x 50000 images x 24 epochs / 36 s = 58 TFLOP/s \
+(docs.ffcv.io/ffcv_examples/cifar10.html)
+  NVIDIA A100: 6.32 GFLOP an image and step x 1281167 images x 16 epochs / 2100 s = 62 TFLOP/s \
+(github.com/libffcv/ffcv-imagenet, ResNet-18 of 16 epochs)
+  one core: {{core:.0f}} GFLOP/s (results/fashion/{CORE.name}, on {{machine}})
+  (lightly's MoCo of 800 epochs took 788 min on an NVIDIA RTX A6000, by the authors' train_ssl.py: there, reading and \
+augmenting images on CPUs decides, which is not counted here)
+A step costs {1 + BACKWARD} forward passes. A small network reaches less of a GPU, and a wider one more of a \
+core. Of scoring, TRAK's gradients and projections alone are counted."""
 
 
 def stand_in(profile: Profile) -> Dataset:
@@ -50,39 +58,28 @@ def stand_in(profile: Profile) -> Dataset:
     return dataset
 
 
-@dataclass(frozen=True)
 class DryAttribution(Attribution):
-    """Made-up features, rankings and scores, the same every time. items: what would be trained for them, by its name.
-
-    reads: the manifest's entries that would be read.
-    """
-
-    items: dict[str, Count] = field(default_factory=dict)
-    reads: dict[str, None] = field(default_factory=dict)
+    """Made-up features, rankings and scores, the same every time; what would be trained for them is tallied."""
 
     def ranking(self, name: str, without: np.ndarray | None = None) -> np.ndarray:
-        method, train_labels, rows = self._noted(name), self.dataset.train_labels, []
-        for i, target in enumerate(self.targets):
-            allowed = train_labels != (-1 if without is None else without[i])
-            if method.same_class:
-                allowed = train_labels == self.dataset.test_labels[target]
-            shared = method.stem == RANDOM and not method.same_class  # one order for all targets
-            rng = _random(name, 0 if shared else target)
-            rows.append(rng.choice(np.flatnonzero(allowed), self.profile.k_max, replace=False))
+        method, rows = self._noted(name), []
+        for i, (target, own) in enumerate(zip(self.targets, self.dataset.test_labels[self.targets], strict=True)):
+            classes = np.arange(len(self.dataset.class_names))
+            classes = classes == own if method.same_class else classes != (-1 if without is None else without[i])
+            rng = _random(name, 0 if name == f"{RANDOM}:all" else target)  # which has one order for all targets
+            allowed = np.flatnonzero(classes[self.dataset.train_labels])
+            rows.append(rng.choice(allowed, self.profile.k_max, replace=False))
         return np.array(rows)
 
     def lds(self, names: list[str], alpha: float = HALF) -> pd.DataFrame:
         if self.profile.published_lds and alpha == HALF:
-            self.reads.update(dict.fromkeys(self.profile.published_lds))
+            self._read(*self.profile.published_lds)
         else:
             self.subset_margins(self.held_out, alpha)
         for name in names:
             self._features(name) if name in FEATURES else self._noted(name)
-        scores = [_random(name, len(self.targets)).random(len(self.targets)) for name in names]
-        tables = [
-            pd.DataFrame({"method": n, "target": self.targets, "lds": s}) for n, s in zip(names, scores, strict=True)
-        ]
-        return pd.concat(tables, ignore_index=True)
+        scores = [(name, target, _random(name, target).random()) for name in names for target in self.targets]
+        return pd.DataFrame(scores, columns=["method", "target", "lds"])
 
     def knn_accuracies(self, names: list[str]) -> pd.DataFrame:
         rows = [(name, self.features(name).train.shape[1], 0.5, len(self.dataset.test_labels)) for name in names]
@@ -94,47 +91,38 @@ class DryAttribution(Attribution):
 
     @property
     def subset_seconds(self) -> float:
-        n, recipe = len(self.held_out[:10]), self.profile.recipe
-        flops = HALF * operations.of_training(recipe, self.dataset)
-        self._note("models on a random half, timed", n, flops, n * RECORD)
+        flops = HALF * of_training(self.profile.recipe, self.dataset)
+        self._note("models on a random half, timed", len(self.held_out[:10]), flops)
         return 1.0
 
     def subset_margins(self, models: range, alpha: float = HALF) -> tuple[np.ndarray, np.ndarray]:
         n_train, n_test = len(self.dataset.train_labels), len(self.dataset.test_labels)
-        flops = alpha * operations.of_training(self.profile.recipe, self.dataset)
         purpose = f"models on subsets of {alpha:g}, {'LDS' if models == self.held_out else 'Datamodels'}"
-        self._note(purpose, len(models), flops, len(models) * (2 * n_test + 8))
+        self._note(purpose, len(models), alpha * of_training(self.profile.recipe, self.dataset))
         return np.broadcast_to(True, (len(models), n_train)), np.broadcast_to(np.float32(0), (len(models), n_test))
 
     def _features(self, name: str) -> dict[str, np.ndarray]:
-        recipe, dataset, width = self.profile.features(name), self.dataset, 1
+        recipe, dataset = self.profile.features(name), self.dataset
         features.check(dataset, recipe)
-        if recipe.method not in features.TRAINED:
-            self.reads[recipe.method] = None
+        is_trained = recipe.method in features.TRAINED
+        if not is_trained:
+            self._read(recipe.method)
         if recipe.method != "pixels":
-            width = operations.n_features(recipe, dataset)
-            kept = 4 * width * (len(dataset.train_labels) + len(dataset.test_labels))
-            trained = int(recipe.method in features.TRAINED)
-            self._note(f"features, {name}", trained, operations.of_features(recipe, dataset), kept)
+            self._note(f"features, {name}", int(is_trained), of_features(recipe, dataset))
         splits = {"train": dataset.train_labels, "test": dataset.test_labels}
-        zeros = {key: np.broadcast_to(np.float32(0), (len(labels), width)) for key, labels in splits.items()}
+        zeros = {split: np.broadcast_to(np.float32(0), (len(labels), 1)) for split, labels in splits.items()}
         return zeros | {"seconds": np.array(1.0)}
 
     def _competing(self, method: Method) -> dict[str, np.ndarray]:
         profile, stem = self.profile.on(method.network), method.stem
-        numbers = sizes(profile, stem)
-        n = max(numbers)
-        shape = len(self.targets), len(self.dataset.train_labels)
+        numbers, shape = sizes(profile, stem), (len(self.targets), len(self.dataset.train_labels))
         if on_subsets(stem) and profile.published_subsets:
-            self.reads.update(
-                dict.fromkeys([*profile.published_subsets, *filter(None, [profile.published_datamodels])])
-            )
+            self._read(*filter(None, [*profile.published_subsets, profile.published_datamodels]))
         elif on_subsets(stem):
-            self.subset_margins(range(n))
+            self.subset_margins(range(max(numbers)))
         else:
-            each = operations.of_trak if stem == "trak" else operations.of_network
-            kept = 4 * shape[0] * shape[1] * len(numbers)
-            self._note(f"networks, {stem}{_on(self.profile, profile.recipe)}", n, each(profile, self.dataset), kept)
+            flops = of_trak(profile, self.dataset) if stem == "trak" else of_training(profile.recipe, self.dataset)
+            self._note(f"networks, {stem}", max(numbers), flops, profile.recipe)
         scores = {str(size): np.broadcast_to(np.float32(0), shape) for size in numbers}
         return scores | {f"{size}_seconds": np.array(1.0) for size in numbers}
 
@@ -147,19 +135,25 @@ class DryAttribution(Attribution):
             self._competing(method)
         return method
 
-    def _note(self, purpose: str, n: int, flops: float, kept: float) -> None:
-        self.items[purpose] = Count(n, n, bytes=kept, flops=flops)
+    def _note(self, purpose: str, n: int, flops: float, recipe: Recipe | None = None) -> None:
+        self.driver.ledger.counts[purpose, recipe] = Counter({AT_MOST: n, EXPECTED: n, FLOPS: flops})
+
+    def _read(self, *entries: str) -> None:
+        self.driver.ledger.reads |= dict.fromkeys(entries)
 
 
 @dataclass(frozen=True)
 class DryStudy(Study):
     """A study that trains nothing and reads no data. Raises ValueError where a value does not fit, as a real one."""
 
+    tally: Tally = field(default_factory=Tally)
+
     def __post_init__(self):
         super().__post_init__()
-        profile = self.profile
-        retrain.check(self.dataset, Retraining(profile.recipe, 0, removed=tuple(range(profile.k_max))))
-        operations.of_training(profile.recipe, self.dataset)  # runs the network on every size of image
+        recipe, k_max = self.profile.recipe, self.profile.k_max
+        retrain.check(self.dataset, Retraining(recipe, 0, removed=tuple(range(k_max))))
+        of_training(recipe, self.dataset)  # runs the network on every size of image
+        self.tally.reads[self.profile.dataset] = None
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -167,70 +161,37 @@ class DryStudy(Study):
 
     @cached_property
     def driver(self) -> CountingDriver:
-        return CountingDriver(self.dataset, self.profile.recipe, Tally())
+        return CountingDriver(self.dataset, self.profile.recipe, self.tally, k_max=self.profile.k_max)
 
     @cached_property
     def attribution(self) -> DryAttribution:
         return DryAttribution(self.profile, self.dataset, self.targets, self.folder, self.driver)
 
-    def items(self) -> dict[str, Count]:
-        """Everything that was asked for, by its name."""
-        asked = {
-            purpose + _on(self.profile, recipe): replace(count, flops=operations.of_training(recipe, self.dataset))
-            for (purpose, recipe), count in self.driver.ledger.counts.items()
-        }
-        return self.attribution.items | asked
 
-    def reads(self) -> list[str]:
-        """The manifest's entries that would be read."""
-        return [self.profile.dataset, *self.attribution.reads]
+def trained(profile: Profile, tally: Tally) -> dict[str, Counter]:
+    """Everything that would be trained, by its name: what the methods are made from first."""
+    named = {}
+    for (purpose, recipe), count in sorted(tally.counts.items(), key=lambda item: FLOPS not in item[1]):
+        if recipe not in (None, profile.recipe):
+            purpose += f", {recipe.arch}" if recipe.arch != profile.recipe.arch else ", balanced loss"
+        named[purpose] = Counter({FLOPS: of_training(recipe, stand_in(profile))} | count) if recipe else count
+    return named
 
 
-@contextmanager
-def counting() -> Iterator[list[DryStudy]]:
-    """While it is open, pages open a DryStudy, and draw and write nothing; yields the studies that they have opened."""
-    studies = []
-
-    def opened(profile: Profile, *_, **__) -> DryStudy:
-        studies.append(DryStudy(profile, device="cpu"))
-        return studies[-1]
-
-    def nothing(*_, **__) -> None:
-        pass
-
-    def refused(*_, **__) -> None:
-        raise ValueError("a dry run reads no images; let the notebook open its study by lib.report.Page")
-
-    drawing = [name for name, of in vars(plots).items() if getattr(of, "__annotations__", {}).get("return") is Figure]
-    stand_ins = [(page, "open_study", opened), (page, "write", nothing), (report, "write", nothing)]
-    stand_ins += [(page.Page, "missing", ""), *((page.Page, name, nothing) for name in ("status", "tabs", "save"))]
-    stand_ins += [(data, "load", refused), (stats, "RESAMPLES", 10), *((plots, name, nothing) for name in drawing)]
-    with ExitStack() as stack:
-        for owner, name, value in stand_ins:
-            stack.enter_context(patch.object(owner, name, value))
-        yield studies
-
-
-def text(profile: Profile, studies: Sequence[DryStudy]) -> str:
-    """The plan of a page that has opened these studies."""
-    items = {purpose: item for study in studies for purpose, item in study.items().items()}
-    reads = dict.fromkeys(name for study in studies for name in study.reads())
-    needed = [whereabouts(find(name)) for name in reads] or ["  the tables of the figures under results/"]
-    parts = [checked(profile), "\n".join(["Needed:", *needed]), table(items) if items else "Nothing is trained."]
-    return "\n\n".join([*parts, *([references()] if items else [])])
-
-
-def checked(profile: Profile) -> str:
-    """What was checked, and how large the data are in memory."""
+def text(profile: Profile, tally: Tally) -> str:
+    """The plan of a page: what was checked, what is needed, and what would be trained."""
     dataset, (n_classes, train, test) = stand_in(profile), profiles.class_sizes(profile)
     overridden = "" if profile == PROFILES[profile.name] else ", with values overridden"
-    return (
+    checked = (
         f"Profile {profile.name}{overridden}: {n_classes} classes of {train} training and {test} test images, "
         f"{dataset.train_images.nbytes / 1e6 + dataset.test_images.nbytes / 1e6:,.1f} MB in memory; "
         f"{profile.n_targets} targets, k up to {profile.k_max}, {profile.budget} steps, {profile.n_votes} votes, "
         f"{profile.recipe.arch} of width {profile.recipe.width} for {profile.recipe.epochs} epochs.\n"
         f"Checked: these values fit each other and the manifest, every method is known, every network takes the images."
     )
+    needed = [whereabouts(find(name)) for name in tally.reads] or ["  the tables of the figures under results/"]
+    counted = table(trained(profile, tally)) if tally.counts else "Nothing is trained."
+    return "\n\n".join([checked, "\n".join(["Needed:", *needed]), counted])
 
 
 def whereabouts(entry: Entry) -> str:
@@ -248,70 +209,66 @@ def whereabouts(entry: Entry) -> str:
     return f"  {entry.name} ({size}, {pinned}) {where}"
 
 
-def table(items: dict[str, Count]) -> str:
-    """The items, a row each, and their sums."""
-    gpu, core = speed_of_a100(PAPER), speed_of_core()[0]
-    rows = pd.DataFrame(
-        {
-            "what": purpose,
-            "paper's protocol": item.paper or None,
-            "at most": item.at_most,
-            "expected": item.expected,
-            "A100 hours": item.expected * item.flops / gpu / 3600,
-            "core-hours": item.expected * item.flops / core / 3600,
-            "MB on disk": item.bytes / 1e6,
-        }
-        for purpose, item in items.items()
-    )
-    sums = rows.drop(columns="what").sum().to_dict() | {"what": "sum"}
-    rows = pd.concat([rows, pd.DataFrame([sums])], ignore_index=True)
-    for name in ("paper's protocol", "at most", "expected"):
-        rows[name] = ["–" if pd.isna(n) else f"{n:.0f}" for n in rows[name]]
-    shown = rows.to_string(index=False, float_format="{:.3g}".format)
-    return f"Trainings, and hours of those expected:\n{shown}\n{EXPLAINED}"
+def table(counts: dict[str, Counter]) -> str:
+    """What would be trained, a row each, and their sums; then where the speeds come from."""
+    measured = pd.read_csv(CORE).set_index("recipe").filter(like="(chosen)", axis="index").iloc[0]
+    core = of_training(LAPTOP, stand_in(PROFILES["fashion"])) / measured["core_seconds"]
+    rows = pd.DataFrame(counts.values(), counts.keys(), columns=[PAPER, AT_MOST, EXPECTED, FLOPS])
+    for name, speed in (("A100 hours", A100), ("core-hours", core)):
+        rows[name] = rows[EXPECTED] * rows[FLOPS] / speed / 3600
+    rows = pd.concat([rows, rows.sum().to_frame("sum").T]).rename_axis("what").reset_index()
+    for name in (PAPER, AT_MOST, EXPECTED):
+        rows[name] = [f"{n:.0f}" if n else "–" for n in rows[name].fillna(0)]
+    shown = rows.drop(columns=FLOPS).to_string(index=False, float_format="{:.3g}".format)
+    explained = EXPLAINED.format(core=core / 1e9, machine=measured["machine"])
+    return f"Trainings, and hours of those expected:\n{shown}\n{explained}"
 
 
-def references() -> str:
-    """Where the speeds come from, with the arithmetic."""
-    lines = []
-    for seconds, profile, source in A100:
-        recipe, n_train = profile.recipe, find(profile.dataset).images[0]
-        total = operations.of_training(recipe, stand_in(profile))
-        lines.append(
-            f"  NVIDIA A100: {total / n_train / recipe.epochs / 1e9:.2f} GFLOP an image and step x {n_train} images x "
-            f"{recipe.epochs} epochs / {seconds:g} s = {speed_of_a100(profile) / 1e12:.0f} TFLOP/s ({source})"
-        )
-    speed, machine = speed_of_core()
-    lines.append(f"  one core: {speed / 1e9:.0f} GFLOP/s (results/fashion/{CHOICE.name}, on {machine})")
-    return "\n".join(
-        [
-            "Speeds, of which the first and the last are used:",
-            *lines,
-            "  (lightly's MoCo of 800 epochs took 788 min on an NVIDIA RTX A6000, by the authors' train_ssl.py: there, "
-            "reading and augmenting images on CPUs decides, which is not counted here)",
-            f"A step costs {1 + operations.BACKWARD} forward passes. A small network reaches less of a GPU, and a "
-            "wider one more of a core. Of scoring, TRAK's gradients and projections alone are counted.",
-        ]
-    )
+def of_training(recipe: Recipe, dataset: Dataset) -> float:
+    """Of one training on the whole training set. Resized images are those of each epoch's size."""
+    n_train, channels, *native = dataset.train_images.shape
+    sizes = [(recipe.size(epoch),) * 2 for epoch in range(recipe.epochs)] if recipe.sizes else [native]
+    passes = [of_forward_pass(network(recipe, dataset), (channels, *size)) for size in sizes]
+    return (1 + BACKWARD) * n_train * recipe.epochs * float(np.mean(passes))
 
 
-def speed_of_a100(profile: Profile) -> float:
-    """FLOP/s of the published training that the profile repeats."""
-    seconds = next(seconds for seconds, published, _ in A100 if published is profile)
-    return operations.of_training(profile.recipe, stand_in(profile)) / seconds
+def of_features(recipe: FeatureRecipe, dataset: Dataset) -> float:
+    """Of learning features and computing those of all images."""
+    n_images = len(dataset.train_labels) + len(dataset.test_labels)
+    if recipe.method not in features.TRAINED:
+        with torch.device("meta"):
+            return n_images * of_forward_pass(resnet50(), (3, published.SIDE, published.SIDE))
+    if recipe.classifier:
+        return of_training(recipe.classifier, dataset)
+    n_train, *shape = dataset.train_images.shape
+    views = 2 * (1 + BACKWARD + issubclass(ssl.METHODS[recipe.method], ssl.Momentum))
+    return (views * n_train * recipe.epochs + n_images) * of_forward_pass(network(recipe, dataset), tuple(shape))
 
 
-def speed_of_core() -> tuple[float, str]:
-    """FLOP/s of our training on one core, and which core."""
-    row = pd.read_csv(CHOICE).set_index("recipe").filter(like="(chosen)", axis="index").iloc[0]
-    return operations.of_training(LAPTOP, stand_in(PROFILES["fashion"])) / row["core_seconds"], row["machine"]
+def of_trak(profile: Profile, dataset: Dataset) -> float:
+    """Of one network: half a training, the gradient of every training image, and its projection."""
+    recipe, projection_dim = profile.recipe, profile.trak.get("projection_dim", trak.PROJECTION_DIM)
+    projection = 2.0 * len(dataset.train_labels) * nets.size(network(recipe, dataset)) * projection_dim
+    return of_training(recipe, dataset) * (1 / 2 + 1 / recipe.epochs) + projection
 
 
-def _on(profile: Profile, recipe: Recipe) -> str:
-    """What tells a recipe from the profile's, behind a comma."""
-    if recipe.arch != profile.recipe.arch:
-        return f", {recipe.arch}"
-    return "" if recipe == profile.recipe else ", balanced loss"
+def network(recipe: Recipe | FeatureRecipe, dataset: Dataset) -> torch.nn.Module:
+    """The network of a recipe, without its numbers."""
+    return _built(recipe, dataset.train_images.shape[1], len(dataset.class_names))
+
+
+_built = cache(lambda recipe, channels, n_classes: nets.build(recipe, channels, n_classes, seed=0).to("meta"))
+
+
+@cache
+def of_forward_pass(net: torch.nn.Module, shape: tuple[int, int, int]) -> int:
+    """Of one image (c, h, w): two for a multiplication with its addition. Raises ValueError where it does not fit."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        try:
+            net.eval()(torch.empty(1, *shape, device="meta"))
+        except RuntimeError as problem:
+            raise ValueError(f"images of {shape} do not fit the network: {problem}; choose another stem") from problem
+    return counter.get_total_flops()
 
 
 def _random(name: str, number: int) -> np.random.Generator:

@@ -1,9 +1,12 @@
 """Figures: one style, one colour a method everywhere."""
 
+from html import escape
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -13,6 +16,7 @@ from lib.report import stats
 
 TITLES = {"removal": "Removal", "mislabel": "Mislabelling"}
 CHANGED = {"removal": "removed", "mislabel": "mislabelled"}
+ASIAN = ("Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "Hiragino Sans", "PingFang SC", "Malgun Gothic")
 CHANGES = {kind: title.lower() for kind, title in TITLES.items()}
 
 
@@ -155,11 +159,12 @@ def most_similar(images: np.ndarray, targets: dict[str, tuple[np.ndarray, dict[s
     images: (n_train, c, h, w) uint8. targets: by title, the target (c, h, w) and, by method, its ranking (k,) of train
     ids, k at least 10.
     """
-    n_rows = [len(rankings) for _, rankings in targets.values()]
+    n_rows, fonts = [len(rankings) for _, rankings in targets.values()], _fonts()
     figure = plt.figure(figsize=(11, 0.5 * len(targets) + 1.05 * sum(n_rows)), layout="constrained")
     parts = figure.subfigures(len(targets), squeeze=False, height_ratios=n_rows)[:, 0]
-    for part, (title, (target, rankings)) in zip(parts, targets.items(), strict=True):
-        part.suptitle(title, fontsize=12)
+    for i, (part, (title, (target, rankings))) in enumerate(zip(parts, targets.items(), strict=True), start=1):
+        title = title if _is_legible(title, fonts) else f"target {i}"
+        part.suptitle(title, fontsize=12, fontfamily=fonts, parse_math=False)
         axes = part.subplots(len(rankings), 11, squeeze=False)
         for row, (method, ids) in zip(axes, rankings.items(), strict=True):
             for axis, image in zip(row, [target, *images[ids[:10]]], strict=True):
@@ -169,6 +174,18 @@ def most_similar(images: np.ndarray, targets: dict[str, tuple[np.ndarray, dict[s
                 spine.set(color="tab:red", linewidth=3)
             row[0].set_ylabel(label(method), rotation=0, ha="right", va="center", fontsize=9)
     return figure
+
+
+def _fonts() -> list[str]:
+    """The figures' own font and, for what that lacks, those of ASIAN that are installed."""
+    installed = font_manager.get_font_names()
+    return ["DejaVu Sans", *(name for name in ASIAN if name in installed)]
+
+
+def _is_legible(text: str, fonts: list[str]) -> bool:
+    """Whether one of the fonts has each character of it."""
+    maps = [font_manager.get_font(font_manager.findfont(name)).get_charmap() for name in fonts]
+    return all(any(ord(character) in known for known in maps) for character in text)
 
 
 def lds_strips(scores: pd.DataFrame, title: str) -> Figure:
@@ -303,7 +320,10 @@ def _with_interval(value: float, low: float, high: float) -> str:
 
 
 def table(rows: pd.DataFrame | list[dict]):
-    """A table to show on a page: methods in words, intervals beside their value, three decimals, no index."""
+    """A table to show on a page: methods in words, intervals beside their value, three decimals, no index.
+
+    Names of classes and files can be anything, and are shown as they are.
+    """
     shown = pd.DataFrame(rows)
     for column in shown.columns.intersection(["method", "better", "worse"]):
         shown[column] = shown[column].map(label)
@@ -314,6 +334,6 @@ def table(rows: pd.DataFrame | list[dict]):
         if set(bounds) <= set(shown):
             shown[column] = [_with_interval(*triple) for triple in shown[[column, *bounds]].itertuples(index=False)]
             shown = shown.drop(columns=bounds)
-    shown.columns = [column.replace("_", " ") for column in shown]
     apart = {"selector": "td, th", "props": "padding: 0.15rem 0.6rem"}
-    return shown.style.hide(axis="index").format(precision=3, na_rep="–").set_table_styles([apart])
+    shown.columns = [escape(str(column).replace("_", " ")) for column in shown]
+    return shown.style.hide(axis="index").format(precision=3, na_rep="–", escape="html").set_table_styles([apart])
