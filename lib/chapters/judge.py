@@ -70,8 +70,11 @@ def open_page(parameters: Mapping) -> tuple[Page, Judged]:
     name = parameters["name"] or (Path(parameters["scores"]).stem if parameters["scores"] else "TRAK, as a file")
     page = Page("score", parameters, kind=JudgedStudy, judged=name)
     study = page.study
-    values = read(parameters["scores"]) if parameters["scores"] else example(study)
-    judged = Judged(name, *ranked(values, study))
+    if page.tally is not None:  # a dry run has no scores
+        judged = Judged(name, study.attribution.ranking(RANDOM), None)
+    else:
+        values = read(parameters["scores"]) if parameters["scores"] else example(study)
+        judged = Judged(name, *ranked(values, study))
     return Page("score", parameters, kind=JudgedStudy, judged=name, given={name: judged.ranking}), judged
 
 

@@ -16,9 +16,8 @@ from tqdm import tqdm
 
 from lib import distances
 from lib.data import one_thread
-from lib.engine import cache
 from lib.lds import lds
-from lib.methods import OURS
+from lib.methods import OURS, RANDOM
 from lib.report import stats
 from lib.rivals import networks, trak
 from lib.study import Study
@@ -49,16 +48,20 @@ def grid(study: Study, n_networks: int) -> dict[str, np.ndarray]:
     ranking: (n_settings, n_targets, k_max) train ids of the target's class. lds: (n_settings, n_targets). lds_free:
     (n_settings, n_free), of `free_images`.
     """
+    attribution, held_out = study.attribution, study.attribution.held_out
     identity = {
-        "dataset": study.dataset.checksum,
-        "recipe": study.profile.recipe.identity,
         "settings": SETTINGS,
-        "n_networks": n_networks,
-        "targets": study.targets.tolist(),
         "k_max": study.profile.k_max,
-        "lds_models": [study.attribution.held_out.start, study.attribution.held_out.stop],
+        "lds_models": [held_out.start, held_out.stop],
     }
-    return cache.arrays(study.folder / "scores", "trak_grid", identity, lambda: _grid(study, n_networks))
+
+    def stand_in() -> dict[str, np.ndarray]:
+        random, shuffled = attribution.ranking(RANDOM), map(np.random.default_rng, range(len(SETTINGS)))
+        rankings = [random[:, rng.permutation(study.profile.k_max)] for rng in shuffled]
+        zeros = {key: np.zeros((len(SETTINGS), len(study.targets))) for key in ("lds", "lds_free")}
+        return {"ranking": np.stack(rankings)} | zeros
+
+    return attribution.kept("trak_grid", identity, n_networks, lambda: _grid(study, n_networks), stand_in)
 
 
 def _grid(study: Study, n_networks: int) -> dict[str, np.ndarray]:

@@ -87,7 +87,8 @@ class Page:
     def study(self) -> Study:
         """Opened when first asked for."""
         if self.tally is not None:
-            return DryStudy(self.values, **self.options, tally=self.tally)
+            known = {key: value for key, value in self.options.items() if key in OPTIONS}
+            return DryStudy(self.values, **known, tally=self.tally)
         return self.kind(self.values, **self.options)
 
     def supports(self, curves: list[tuple[str, str]], **options) -> pd.DataFrame:

@@ -8,6 +8,7 @@ The notebook runs as it always does, on a study that trains nothing: its images 
 
 import zlib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -61,7 +62,11 @@ def stand_in(profile: Profile) -> Dataset:
 class DryAttribution(Attribution):
     """Made-up features, rankings and scores, the same every time; what would be trained for them is tallied."""
 
-    def ranking(self, name: str, without: np.ndarray | None = None) -> np.ndarray:
+    def kept(self, name: str, identity: dict, n_models: int, make: Callable, stand_in: Callable) -> dict:
+        self._note(f"networks, {name}", n_models, of_trak(self.profile, self.dataset), self.profile.recipe)
+        return stand_in()
+
+    def _ranking(self, name: str, without: np.ndarray | None) -> np.ndarray:
         method, rows = self._noted(name), []
         for i, (target, own) in enumerate(zip(self.targets, self.dataset.test_labels[self.targets], strict=True)):
             classes = np.arange(len(self.dataset.class_names))
@@ -165,7 +170,7 @@ class DryStudy(Study):
 
     @cached_property
     def attribution(self) -> DryAttribution:
-        return DryAttribution(self.profile, self.dataset, self.targets, self.folder, self.driver)
+        return DryAttribution(self.profile, self.dataset, self.targets, self.folder, self.driver, self.given)
 
 
 def trained(profile: Profile, tally: Tally) -> dict[str, Counter]:

@@ -81,8 +81,19 @@ class Attribution:
 
         without: for each target a class whose images are left out: those mislabelled as it carry that label already.
         """
-        if name in self.given:
-            return self._given(name, without)
+        return self._given(name, without) if name in self.given else self._ranking(name, without)
+
+    def kept(self, name: str, identity: dict, n_models: int, make: Callable, stand_in: Callable) -> dict:
+        """Arrays that a chapter makes from so many networks, kept among the scores; see `lib.engine.cache`.
+
+        identity: what they depend on beside the dataset, the targets and the recipe. stand_in: makes arrays of the same
+        shapes, which a dry run takes instead.
+        """
+        profile, targets = self.profile, self.targets.tolist()
+        identity |= {"dataset": self.dataset.checksum, "recipe": profile.recipe.identity, "targets": targets}
+        return cache.arrays(self.folder / "scores", name, identity | {"n_networks": n_models}, make)
+
+    def _ranking(self, name: str, without: np.ndarray | None) -> np.ndarray:
         method = self.parse(name)
         if method.features and (without is None or method.same_class):
             return self._compared(method)["ranking"]
