@@ -19,7 +19,6 @@ import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from multiprocessing import get_context, parent_process
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import joblib
@@ -43,9 +42,7 @@ FIRST = ("own", "method")  # of all notebooks: they train, whatever is stored
 LAST = "verdicts"  # it reads the tables of the others
 
 
-class ThisPython(AsyncKernelManager):
-    """Its kernels are of the interpreter that runs this, whatever is installed under their name."""
-
+class ThisPython(AsyncKernelManager):  # whatever is installed under the kernel's name
     kernel_spec = KernelSpec(**get_kernel_dict())
 
 
@@ -65,11 +62,8 @@ def _finite(text: str) -> float:
     return value
 
 
-def _truth(text: str) -> bool:
-    return {"true": True, "false": False}[text.lower()]
-
-
-TYPES: dict[str, Callable] = {"int": int, "float": _finite, "bool": _truth, "str": str}
+TRUTHS = {"true": True, "false": False}
+TYPES: dict[str, Callable] = {"int": int, "float": _finite, "bool": lambda text: TRUTHS[text.lower()], "str": str}
 # Of every notebook that has a profile, beside its own parameters: it says what would be computed, and computes nothing.
 DRY_RUN = {"dry_run": {"type": "bool", "default": False, "help": "whether to count what would be computed instead"}}
 
@@ -131,10 +125,7 @@ def parse(name: str, given: dict[str, str], known: dict[str, dict]) -> dict:
 
 
 def asked(name: str, given: dict[str, str], root: Path = ROOT, profile: str | None = None) -> dict:
-    """The values of all parameters of a notebook. given: as text. profile: where it has profiles.
-
-    Errors: those of `declared`, `parse` and `lib.report.page.Page`.
-    """
+    """The values of all parameters. given: as text. profile: where it has one. Errors: of `parse` and `Page`."""
     known = declared(name, root)
     defaults = {key: parameter["default"] for key, parameter in known.items()}
     if "profile" not in known:
@@ -154,10 +145,7 @@ def stamp(name: str, values: dict, root: Path = ROOT) -> str:
 
 
 def is_current(name: str, values: dict, root: Path = ROOT) -> bool:
-    """Whether the page was made from the present sources with these values, and its results are still there.
-
-    One that cannot be read is not: it is empty, half of one, or of a merge.
-    """
+    """Whether the page can be read, was made from the present sources with these values, and has its results still."""
     try:
         made_from = json.loads(page(name, root).read_text(encoding="utf-8"))["metadata"]["companion"]["stamp"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -285,12 +273,12 @@ def _begin(n_jobs: int) -> None:
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    threading.Thread(target=_end_with, args=[parent_process()], daemon=True).start()
 
+    def end_with_the_parent() -> None:
+        parent_process().join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
-def _end_with(parent: BaseProcess) -> None:
-    parent.join()
-    os.kill(os.getpid(), signal.SIGTERM)
+    threading.Thread(target=end_with_the_parent, daemon=True).start()
 
 
 def _attempt(task: tuple[str, dict, Path]) -> str | None:
