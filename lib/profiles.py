@@ -249,7 +249,9 @@ def load(name: str, **overrides) -> Profile:
         check(key, value)
         if value is not None:
             profile = _override(profile, key, value)
-    _check(profile)
+    epochs, warmup = profile.recipe.epochs, profile.recipe.warmup_epochs
+    if warmup >= epochs:
+        raise ValueError(f"epochs={epochs} must exceed warmup_epochs={warmup}, which must exceed 0; set both")
     return profile
 
 
@@ -262,12 +264,6 @@ def _override(profile: Profile, key: str, value) -> Profile:
     if prefix == "moco" and rest in {known.name for known in fields(FeatureRecipe)}:
         return replace(profile, selfsupervised=replace(profile.selfsupervised, **{rest: value}))
     raise ValueError(f"unknown value {key!r} of a profile; see the fields of Profile, Recipe and FeatureRecipe")
-
-
-def _check(profile: Profile) -> None:
-    if not 0 < profile.recipe.warmup_epochs < profile.recipe.epochs:
-        epochs, warmup = profile.recipe.epochs, profile.recipe.warmup_epochs
-        raise ValueError(f"epochs={epochs} must exceed warmup_epochs={warmup}, which must exceed 0; set both")
 
 
 def class_sizes(profile: Profile) -> tuple[int, int, int]:

@@ -5,7 +5,6 @@ What it does stands in `lib.report.execution`. Nothing in lib imports this.
 
 import argparse
 import sys
-from collections import Counter
 from pathlib import Path
 
 from lib.data import ROOT
@@ -22,11 +21,11 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
     parser.add_argument("--profile", choices=NAMES, help="short for -p profile NAME, where a notebook has profiles")
     parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="set a parameter")
     args = parser.parse_args(argv)
-    given = Counter([name for name, _ in args.p] + ["profile"] * bool(args.profile))
+    given = [name for name, _ in args.p] + ["profile"] * bool(args.profile)
     if args.all and args.p:
         parser.error("-p goes with one notebook; --all takes --profile")
-    if twice := [name for name, times in given.items() if times > 1]:
-        parser.error(f"parameter {twice[0]} is given {given[twice[0]]} times; give it once")
+    if twice := [name for name in given if given.count(name) > 1]:
+        parser.error(f"parameter {twice[0]} is given {len(twice)} times; give it once")
     execution.begin()
     try:
         if args.all:

@@ -124,7 +124,7 @@ def test_results_that_came_with_the_repository_are_kept_where_they_differ(opened
     other = Figure()
     other.suptitle("another")
     said = opened.save(other, {"claims": [{"n": 5}, {"n": 7}], "new": table}).data
-    assert "are kept, though this run differs in claims.csv (1 rows)" in said and "REPLACE=1" in capsys.readouterr().err
+    assert "are kept, though this run differs in claims.csv;" in said and "REPLACE=1" in capsys.readouterr().err
     assert pd.read_csv(folder / "claims.csv")["n"].tolist() == [5, 6] and not (folder / "new.csv").exists()
     assert (record, figure) == ((folder / "record.json").read_bytes(), (folder / "figure.png").read_bytes())
     opened.write(folder / "claims.csv", [{"n": 8}])

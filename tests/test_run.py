@@ -236,17 +236,17 @@ Path("{0}-ended").touch()"""
 
 WORKING = """import joblib, time
 def work(i):
-    open(f"{i}-works", "w").close()
+    open(f"{name}-{i}-works", "w").close()
     time.sleep(600)
 joblib.Parallel(2)(joblib.delayed(work)(i) for i in range(2))
 """
 
 
-@pytest.mark.parametrize(("arguments", "number"), [(["one"], "SIGTERM"), (["--all"], "SIGINT"), (["--all"], "SIGHUP")])
+@pytest.mark.parametrize(("arguments", "number"), [(["one"], "SIGTERM"), (["--all"], "SIGHUP")])
 def test_a_signal_stops_all_that_run_and_leaves_the_pages_as_they_are(root, arguments, number):
     (root / "notebooks" / "fig.ipynb").unlink()
     for name in ("one", "two"):
-        write(root, name, WORKING, parameters=None)
+        write(root, name, f"name = {name!r}\n{WORKING}", parameters=None)
     code = f"""import sys
 from pathlib import Path
 from lib import run
@@ -255,7 +255,7 @@ if __name__ == "__main__":
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
     program = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, **options)
     deadline = time.monotonic() + 120
-    while not (root / "1-works").exists():
+    while len(list(root.glob("*-works"))) < (4 if arguments == ["--all"] else 2):
         assert program.poll() is None and time.monotonic() < deadline
         time.sleep(0.1)
     started = psutil.Process(program.pid).children(recursive=True)
@@ -263,7 +263,7 @@ if __name__ == "__main__":
     os.killpg(program.pid, getattr(signal, number))  # as a terminal does
     _, error = program.communicate(timeout=60)
     assert program.returncode == 130
-    assert error.strip() == "stopped; the page that was being made is as it was"
+    assert error.splitlines()[-1] == "stopped; the page that was being made is as it was"
     assert psutil.wait_procs(started, timeout=20)[1] == []
     assert not list(root.glob("book/notebooks/*")) and not list(root.glob("_failed/*"))
 
@@ -352,6 +352,17 @@ def test_a_dry_run_refuses_what_a_run_refuses_before_anything_runs(monkeypatch, 
     values = ["-p", "profile", "paper", "-p", name, text]
     assert run.main(["fig03", *values, "-p", "dry_run", dry_run]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.stem)
+def test_a_benchmark_that_is_asked_for_help_does_not_start(path):
+    source = path.read_text(encoding="utf-8")
+    assert ("__main__" in source) == ("ArgumentParser(" in source)
+
+
+def test_make_hands_the_profile_on_to_notebooks_without_one():
+    said = subprocess.run(["make", "-n", "departures", "PROFILE=smoke"], cwd=ROOT, capture_output=True, text=True)
+    assert "-m lib.run departures --profile smoke" in said.stdout
 
 
 def test_the_short_form_of_the_profile_goes_with_every_notebook(root):

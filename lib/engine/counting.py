@@ -74,7 +74,6 @@ class CountingDriver(Driver):
         return [self._ended(inquiry) for inquiry in inquiries]
 
     def _ended(self, inquiry: Generator):
-        """What an inquiry returns at its end."""
         while True:
             try:
                 next(inquiry)

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from html import escape
-from itertools import zip_longest
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -49,25 +48,21 @@ def supports(profile: Profile, figure: str) -> pd.DataFrame:
 
 
 def kept(texts: dict[Path, str]) -> str:
-    """Why what came with the repository stays as it is, in Markdown; "" where it may be written, and nothing is lost.
+    """Why what came with the repository stays as it is, in Markdown; "" where `texts` may be written to their files.
 
-    texts: of the files that would be written. They stay where one of them would change, unless REPLACE is set in the
-    environment.
+    All stay where one of them would change, unless REPLACE is set in the environment.
     """
-    changed = {path.name: _n_changed(path, text) for path, text in texts.items() if _is_committed(path)}
-    rows = ", ".join(f"{name} ({n} rows)" for name, n in changed.items() if n)
-    if not rows or os.environ.get("REPLACE"):
+    changed = ", ".join(path.name for path, text in texts.items() if _is_committed(path) and _read(path) != text)
+    if not changed or os.environ.get("REPLACE"):
         return ""
     where = next(iter(texts)).parent.name
-    said = f"{where}: the results that came with the repository are kept, though this run differs in {rows}"
+    said = f"{where}: the results that came with the repository are kept, though this run differs in {changed}"
     print(f"{said}; to replace them, run again with REPLACE=1", file=sys.stderr)
     return f"**Not written.** {said}; `REPLACE=1 make …` replaces them."
 
 
-def _n_changed(path: Path, text: str) -> int:
-    """How many lines of a file would be others."""
-    before, after = path.read_text(encoding="utf-8", errors="replace").splitlines(), text.splitlines()
-    return sum(old != new for old, new in zip_longest(before, after))
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def _is_committed(path: Path) -> bool:
@@ -122,7 +117,7 @@ def _folder(profile: Profile, figure: str) -> Path:
 
 
 def _record(folder: Path) -> dict:
-    return json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    return json.loads(_read(folder / "record.json"))
 
 
 def _result(profile: Profile, name: str) -> str:

@@ -19,7 +19,6 @@ import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from multiprocessing import get_context, parent_process
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import joblib
@@ -32,7 +31,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from lib.data import ROOT, pick_device, replacing
+from lib.data import ROOT, STANDING, pick_device, replacing
 from lib.engine import Tally
 from lib.limits import check
 from lib.profiles import PROFILES
@@ -43,9 +42,7 @@ FIRST = ("own", "method")  # of all notebooks: they train, whatever is stored
 LAST = "verdicts"  # it reads the tables of the others
 
 
-class ThisPython(AsyncKernelManager):
-    """Its kernels are of the interpreter that runs this, whatever is installed under their name."""
-
+class ThisPython(AsyncKernelManager):  # whatever is installed under the kernel's name
     kernel_spec = KernelSpec(**get_kernel_dict())
 
 
@@ -65,11 +62,8 @@ def _finite(text: str) -> float:
     return value
 
 
-def _truth(text: str) -> bool:
-    return {"true": True, "false": False}[text.lower()]
-
-
-TYPES: dict[str, Callable] = {"int": int, "float": _finite, "bool": _truth, "str": str}
+TRUTHS = {"true": True, "false": False}
+TYPES: dict[str, Callable] = {"int": int, "float": _finite, "bool": lambda text: TRUTHS[text.lower()], "str": str}
 # Of every notebook that has a profile, beside its own parameters: it says what would be computed, and computes nothing.
 DRY_RUN = {"dry_run": {"type": "bool", "default": False, "help": "whether to count what would be computed instead"}}
 
@@ -131,10 +125,7 @@ def parse(name: str, given: dict[str, str], known: dict[str, dict]) -> dict:
 
 
 def asked(name: str, given: dict[str, str], root: Path = ROOT, profile: str | None = None) -> dict:
-    """The values of all parameters of a notebook. given: as text. profile: where it has profiles.
-
-    Errors: those of `declared`, `parse` and `lib.report.page.Page`.
-    """
+    """The values of all parameters. given: as text. profile: where it has one. Errors: of `parse` and `Page`."""
     known = declared(name, root)
     defaults = {key: parameter["default"] for key, parameter in known.items()}
     if "profile" not in known:
@@ -154,10 +145,7 @@ def stamp(name: str, values: dict, root: Path = ROOT) -> str:
 
 
 def is_current(name: str, values: dict, root: Path = ROOT) -> bool:
-    """Whether the page was made from the present sources with these values, and its results are still there.
-
-    One that cannot be read is not: it is empty, half of one, or of a merge.
-    """
+    """Whether the page can be read, was made from the present sources with these values, and has its results still."""
     try:
         made_from = json.loads(page(name, root).read_text(encoding="utf-8"))["metadata"]["companion"]["stamp"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -216,7 +204,7 @@ def dry_run(name: str, values: dict, root: Path = ROOT) -> str:
     does not fit.
     """
     cells = [cell for cell in nbformat.read(source(name, root), as_version=4).cells if cell.cell_type == "code"]
-    if not any("Page(" in cell.source for cell in cells):
+    if not any("locals())" in cell.source for cell in cells):
         raise ValueError(f"{name}: a dry run reads no images; let the notebook open its study by lib.report.Page")
     namespace, tally, ended = {"__name__": "__main__"}, Tally(), ""
     plt.switch_backend("Agg")
@@ -269,7 +257,11 @@ def run_all(profile: str | None, root: Path = ROOT, n_at_once: int | None = None
 
 
 def begin() -> None:
-    """Of a process that runs notebooks: SIGTERM and SIGHUP stop it as the keyboard does, and every terminal will do."""
+    """Of a process that runs notebooks: SIGTERM and SIGHUP stop it as the keyboard does, and every terminal will do.
+
+    Paths that a parameter names are meant from here, also by kernels, which start elsewhere.
+    """
+    os.environ.setdefault(STANDING, os.getcwd())
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # not where nohup has them ignored
             signal.signal(number, signal.default_int_handler)
@@ -285,12 +277,12 @@ def _begin(n_jobs: int) -> None:
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    threading.Thread(target=_end_with, args=[parent_process()], daemon=True).start()
 
+    def end_with_the_parent() -> None:
+        parent_process().join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
-def _end_with(parent: BaseProcess) -> None:
-    parent.join()
-    os.kill(os.getpid(), signal.SIGTERM)
+    threading.Thread(target=end_with_the_parent, daemon=True).start()
 
 
 def _attempt(task: tuple[str, dict, Path]) -> str | None:

@@ -42,7 +42,6 @@ OVERRIDES |= {f"moco_{field.name}" for field in fields(FeatureRecipe)}
 OPTIONS = {field.name for field in fields(Study)} - {"profile"}
 PLAIN = (bool, int, float, str, NoneType)
 LIBRARIES = ("torch", "lightly", "scikit-learn", "numpy", "scipy")
-NO_KEYS = pd.DataFrame({"keys": []})
 
 
 def chosen(parameters: Mapping, names: set[str]) -> dict:
@@ -53,19 +52,13 @@ def chosen(parameters: Mapping, names: set[str]) -> dict:
 class Page:
     """One run of a notebook. values: its Profile. name: of the folder of its results.
 
-    parameters: the notebook's variables, `locals()`; None leaves a value as the profile has it, and a Tally by the name
-    of `dry_run` counts what would be computed, instead of computing and writing. values, kind, options: a profile that
-    was made otherwise, and another kind of study with further arguments. Raises ValueError for a value that cannot be
-    meant.
+    parameters: the notebook's variables, `locals()`; None leaves a value as the profile has it, a Tally as `dry_run`
+    counts instead of computing and writing. values, kind, options: a profile that was made otherwise, and another kind
+    of study with further arguments. Raises ValueError for a value that cannot be meant.
     """
 
     def __init__(
-        self,
-        name: str,
-        parameters: Mapping,
-        values: Profile | None = None,
-        kind: type[Study] = Study,
-        **options,
+        self, name: str, parameters: Mapping, values: Profile | None = None, kind: type[Study] = Study, **options
     ):
         self.started, self.name, self.kind, self.tally = time.perf_counter(), name, kind, parameters.get("dry_run")
         if isinstance(self.tally, bool):
@@ -124,7 +117,8 @@ class Page:
         texts = {folder / f"{key}.csv": _csv(table) for key, table in tables.items()}
         if said := committed.kept(texts):
             return Markdown(said)
-        record = _record(self.study, self.name, pd.concat([t for t in tables.values() if "keys" in t] or [NO_KEYS]))
+        keyed = [table for table in tables.values() if "keys" in table]
+        record = _record(self.study, self.name, pd.concat(keyed or [pd.DataFrame({"keys": []})]))
         with replacing(folder / "figure.png") as path:
             figure.savefig(path, metadata={"Software": None})
         for path, text in (texts | {folder / "record.json": json.dumps(record, indent=1) + "\n"}).items():
@@ -139,9 +133,8 @@ class Page:
 
     def write(self, path: Path, table: pd.DataFrame) -> None:
         """A single table, as `save` writes it."""
-        text = _csv(table)
-        if self.tally is None and not committed.kept({path: text}):
-            _write(path, text)
+        if self.tally is None and not committed.kept({path: _csv(table)}):
+            _write(path, _csv(table))
 
 
 def _csv(table: pd.DataFrame | list[dict]) -> str:
@@ -176,10 +169,9 @@ def _status(study: Study, tables: list[pd.DataFrame], wall_seconds: float) -> st
     trained = study.retrainings(pd.concat(tables))
     class_size = np.bincount(dataset.train_labels).min()
     recipe = profile.recipe
-    overridden = "" if study.outputs("x").name == "x" else ", with values overridden"
+    changed = "" if study.outputs("x").name == "x" else ", with values overridden"
     return (
-        f"**Profile** `{profile.name}`{overridden}: {escape(dataset.name)}, {len(dataset.train_labels)} training "
-        "images. "
+        f"**Profile** `{profile.name}`{changed}: {escape(dataset.name)}, {len(dataset.train_labels)} training images. "
         f"{'**At the size** of' if profile == paper else '**Scaled down** from'} the paper's {title} setup: "
         f"{profile.n_targets} targets (paper {paper.n_targets}), k up to {profile.k_max} of {class_size} in a class "
         f"({paper.k_max} of {class_sizes(paper)[1]}), {profile.budget} bisection steps ({paper.budget}), "

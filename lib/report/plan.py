@@ -52,9 +52,8 @@ core. Of scoring, TRAK's gradients and projections alone are counted."""
 def stand_in(profile: Profile) -> Dataset:
     """A dataset of the profile's shapes that takes next to no memory: all its pixels are one."""
     shape, (n_classes, *per_class) = find(profile.dataset).shape, profiles.class_sizes(profile)
-    labels = [np.tile(np.arange(n_classes), n) for n in per_class]
-    images = [np.broadcast_to(np.uint8(0), (len(of_split), *shape)) for of_split in labels]
-    dataset = Dataset(profile.dataset, images[0], labels[0], images[1], labels[1], tuple(map(str, range(n_classes))))
+    splits = [(np.broadcast_to(np.uint8(0), (n * n_classes, *shape)), np.tile(range(n_classes), n)) for n in per_class]
+    dataset = Dataset(profile.dataset, *splits[0], *splits[1], tuple(map(str, range(n_classes))))
     dataset.__dict__["checksum"] = "stand-in"  # its images are not to be read
     return dataset
 
@@ -83,8 +82,8 @@ class DryAttribution(Attribution):
             self.subset_margins(self.held_out, alpha)
         for name in names:
             self._features(name) if name in FEATURES else self._noted(name)
-        scores = [(name, target, _random(name, target).random()) for name in names for target in self.targets]
-        return pd.DataFrame(scores, columns=["method", "target", "lds"])
+        rows = [(name, target, _random(name, target).random()) for name in names for target in self.targets]
+        return pd.DataFrame(rows, columns=["method", "target", "lds"])
 
     def knn_accuracies(self, names: list[str]) -> pd.DataFrame:
         rows = [(name, self.features(name).train.shape[1], 0.5, len(self.dataset.test_labels)) for name in names]
@@ -114,9 +113,8 @@ class DryAttribution(Attribution):
             self._read(recipe.method)
         if recipe.method != "pixels":
             self._note(f"features, {name}", int(is_trained), of_features(recipe, dataset))
-        splits = {"train": dataset.train_labels, "test": dataset.test_labels}
-        zeros = {split: np.broadcast_to(np.float32(0), (len(labels), 1)) for split, labels in splits.items()}
-        return zeros | {"seconds": np.array(1.0)}
+        train, test = (np.zeros((len(labels), 1)) for labels in (dataset.train_labels, dataset.test_labels))
+        return {"train": train, "test": test, "seconds": np.array(1.0)}
 
     def _competing(self, method: Method) -> dict[str, np.ndarray]:
         profile, stem = self.profile.on(method.network), method.stem
@@ -155,9 +153,8 @@ class DryStudy(Study):
 
     def __post_init__(self):
         super().__post_init__()
-        recipe, k_max = self.profile.recipe, self.profile.k_max
-        retrain.check(self.dataset, Retraining(recipe, 0, removed=tuple(range(k_max))))
-        of_training(recipe, self.dataset)  # runs the network on every size of image
+        retrain.check(self.dataset, Retraining(self.profile.recipe, 0, removed=tuple(range(self.profile.k_max))))
+        of_training(self.profile.recipe, self.dataset)  # runs the network on every size of image
         self.tally.reads[self.profile.dataset] = None
 
     @cached_property
@@ -194,9 +191,9 @@ def text(profile: Profile, tally: Tally) -> str:
         f"{profile.recipe.arch} of width {profile.recipe.width} for {profile.recipe.epochs} epochs.\n"
         f"Checked: these values fit each other and the manifest, every method is known, every network takes the images."
     )
-    needed = [whereabouts(find(name)) for name in tally.reads] or ["  the tables of the figures under results/"]
+    needed = "\n".join(whereabouts(find(name)) for name in tally.reads) or "  the tables of the figures under results/"
     counted = table(trained(profile, tally)) if tally.counts else "Nothing is trained."
-    return "\n\n".join([checked, "\n".join(["Needed:", *needed]), counted])
+    return f"{checked}\n\nNeeded:\n{needed}\n\n{counted}"
 
 
 def whereabouts(entry: Entry) -> str:

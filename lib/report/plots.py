@@ -159,7 +159,8 @@ def most_similar(images: np.ndarray, targets: dict[str, tuple[np.ndarray, dict[s
     images: (n_train, c, h, w) uint8. targets: by title, the target (c, h, w) and, by method, its ranking (k,) of train
     ids, k at least 10.
     """
-    n_rows, fonts = [len(rankings) for _, rankings in targets.values()], _fonts()
+    n_rows, installed = [len(rankings) for _, rankings in targets.values()], font_manager.get_font_names()
+    fonts = ["DejaVu Sans", *(name for name in ASIAN if name in installed)]
     figure = plt.figure(figsize=(11, 0.5 * len(targets) + 1.05 * sum(n_rows)), layout="constrained")
     parts = figure.subfigures(len(targets), squeeze=False, height_ratios=n_rows)[:, 0]
     for i, (part, (title, (target, rankings))) in enumerate(zip(parts, targets.items(), strict=True), start=1):
@@ -174,12 +175,6 @@ def most_similar(images: np.ndarray, targets: dict[str, tuple[np.ndarray, dict[s
                 spine.set(color="tab:red", linewidth=3)
             row[0].set_ylabel(label(method), rotation=0, ha="right", va="center", fontsize=9)
     return figure
-
-
-def _fonts() -> list[str]:
-    """The figures' own font and, for what that lacks, those of ASIAN that are installed."""
-    installed = font_manager.get_font_names()
-    return ["DejaVu Sans", *(name for name in ASIAN if name in installed)]
 
 
 def _is_legible(text: str, fonts: list[str]) -> bool:
