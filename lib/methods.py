@@ -130,9 +130,10 @@ def look(name: str) -> tuple:
         return DISTANCES[name][0], DARK, DISTANCES[name][1]
     if name in RIVALS:
         return RIVALS[name]
-    if not _is_method(name):
-        return name, BROWN, SOLID  # a ranking of one's own
-    method = parse(name)
+    try:
+        method = parse(name)
+    except ValueError:  # a ranking of one's own
+        return name, BROWN, SOLID
     if method.features:
         features, colour = FEATURES[method.features]
         distance, line = DISTANCES.get(method.distance, (method.distance, SOLID))
@@ -140,13 +141,6 @@ def look(name: str) -> tuple:
     shown, colour, line = RIVALS.get(method.stem, (method.stem, DARK, SOLID))
     network = f" of {NETWORKS[method.network]}" if method.network else ""
     return f"{shown} ({method.models}){network}", colour, line
-
-
-def _is_method(name: str) -> bool:
-    try:
-        return bool(parse(name))
-    except ValueError:
-        return False
 
 
 def label(name: str) -> str:

@@ -256,13 +256,13 @@ def load(name: str, **overrides) -> Profile:
 
 
 def _override(profile: Profile, key: str, value) -> Profile:
-    prefix, _, rest = key.partition("_")
+    of_moco = key.removeprefix("moco_")
     if key in SCALARS:
         return replace(profile, **{key: value})
     if key in {known.name for known in fields(Recipe)}:
         return replace(profile, recipe=replace(profile.recipe, **{key: value}))
-    if prefix == "moco" and rest in {known.name for known in fields(FeatureRecipe)}:
-        return replace(profile, selfsupervised=replace(profile.selfsupervised, **{rest: value}))
+    if of_moco != key and of_moco in {known.name for known in fields(FeatureRecipe)}:
+        return replace(profile, selfsupervised=replace(profile.selfsupervised, **{of_moco: value}))
     raise ValueError(f"unknown value {key!r} of a profile; see the fields of Profile, Recipe and FeatureRecipe")
 
 

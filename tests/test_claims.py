@@ -218,7 +218,7 @@ def test_what_a_profile_lacks_is_not_measured_and_what_was_not_run_is_an_error(t
         "verdict": "not measured",
         "note": "there are no such results of this profile",
     }
-    with pytest.raises(FileNotFoundError, match="there are no results of fig01 in profile nowhere: make fig01"):
+    with pytest.raises(FileNotFoundError, match="there are no results of fig01 in profile fashion: make fig01"):
         row_of(tmp_path, CHEAP, "fashion")
     row = row_of(tmp_path, Claim("c", "§1", paper="much", not_tested="no GPU"), "fashion")
     assert (row["verdict"], row["note"]) == ("not tested", "no GPU")
