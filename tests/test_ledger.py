@@ -122,6 +122,9 @@ def test_what_was_sealed_grows_and_a_blank_line_is_no_damage(tmp_path):
     assert [r["key"] for r in Ledger(tmp_path).records] == ["a", "b"]
     seal(tmp_path)
     assert [r["key"] for r in Ledger(tmp_path).records] == ["a", "b"]
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:1]))
+    with pytest.raises(ValueError, match="0000.jsonl has 1 of 3 records; restore the file"):
+        Ledger(tmp_path)
 
 
 def test_a_missing_file_is_named_and_nothing_is_appended_to_a_full_one(tmp_path, monkeypatch):
@@ -132,7 +135,7 @@ def test_a_missing_file_is_named_and_nothing_is_appended_to_a_full_one(tmp_path,
     Ledger(tmp_path).append(record("k4"))
     assert [file.name for file in sorted(tmp_path.glob("*.jsonl"))] == ["0001.jsonl", "0002.jsonl"]
     (tmp_path / "0000.crc32").write_text("00000000\n")
-    with pytest.raises(ValueError, match="0000.jsonl is missing; restore it"):
+    with pytest.raises(ValueError, match="0000.jsonl has 0 of 1 records; restore the file"):
         Ledger(tmp_path)
 
 

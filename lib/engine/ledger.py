@@ -24,7 +24,7 @@ class Ledger(Records):
 
     below: another ledger, whose records are known here too; what is appended goes into this one alone.
     Raises ValueError, naming file and line, where a whole line is not a record, or not the one that was written: that
-    is damage, not a torn tail; and where a file is missing.
+    is damage, not a torn tail; and where a file lacks some.
     """
 
     pattern = "*.jsonl"
@@ -32,11 +32,11 @@ class Ledger(Records):
     def __init__(self, folder: Path, below: "Ledger | None" = None):
         self.records: list[dict] = list(below.records) if below else []
         self._logits: dict[tuple[str, int], np.ndarray] = dict(below._logits) if below else {}
-        sums = {path.with_suffix(".jsonl"): path.read_text().split() for path in Path(folder).glob("*.crc32")}
-        if missing := [path for path in sums if not path.exists()]:
-            raise ValueError(f"{missing[0]} is missing; restore it: its retrainings would be done again")
-        self._sums: dict[Path, list[str]] = sums
+        self._sums = {path.with_suffix(".jsonl"): path.read_text().split() for path in Path(folder).glob("*.crc32")}
         super().__init__(folder)
+        for path, sums in self._sums.items():
+            if (n := self._read.get(path, (0, 0))[1]) < len(sums):
+                raise ValueError(f"{path} has {n} of {len(sums)} records; restore the file")
 
     def logits(self, key: str, target: int) -> np.ndarray | None:
         """Logits (n_classes,) float64 that the retraining `key` gave the target, or None where it is not known."""
