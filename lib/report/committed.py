@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from lib.data import RESULTS, fetch, find
 from lib.profiles import PROFILES, Profile
 from lib.report import plots
+from lib.study import MISLABEL, REMOVAL
 
 COLUMNS = ("kind", "method", "target", "label", "wrong_label", "size", "reason", "low", "high", "votes", "trainings")
 
@@ -49,6 +50,15 @@ def status(profile: Profile, figure: str) -> str:
         f"retrainings, {record['core_seconds'] / 3600:.2f} core-hours ({', '.join(record['machines'])}). "
         f"To compute them here: {how}"
     )
+
+
+def link(profile: Profile, table: pd.DataFrame) -> str:
+    """HTML that leads from a page to its methods in the explorer, where that shows its profile. table: of supports."""
+    if profile != PROFILES.get(profile.name) or not (RESULTS / "explorer" / profile.name).exists():
+        return ""
+    kind = MISLABEL if set(table["kind"]) == {MISLABEL} else REMOVAL
+    query = escape(f"data={profile.name}&kind={kind}&methods={','.join(dict.fromkeys(table['method']))}")
+    return f' <a href="../explorer.html#{query}">Look at single targets in the explorer</a>.'
 
 
 def tabs(profile: Profile, name: str, figure: Figure) -> HTML:

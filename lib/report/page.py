@@ -93,9 +93,10 @@ class Page:
 
     def status(self, tables: list[pd.DataFrame]) -> Markdown:
         """Head of the page: profile, device, cost, distance to the paper. tables: of supports or margins."""
+        link = committed.link(self.values, pd.concat(tables))
         if self.missing:
-            return Markdown(committed.status(self.values, self.name))
-        return Markdown(_status(self.study, tables, time.perf_counter() - self.started))
+            return Markdown(committed.status(self.values, self.name) + link)
+        return Markdown(_status(self.study, tables, time.perf_counter() - self.started) + link)
 
     def tabs(self, figure: Figure) -> HTML:
         """The figure in a tab, beside those of other profiles."""
