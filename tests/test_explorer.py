@@ -28,7 +28,7 @@ FIRST_VIEW = 3e6  # bytes
 CLIPPED = """() => [...document.querySelectorAll("body *")].filter(e => {
   const box = e.getBoundingClientRect();
   const cut = e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX !== "visible";
-  return box.width > 1 && !e.matches(".skip") && (box.left < -1 || box.right > innerWidth + 1 || cut);
+  return box.width > 1 && !e.matches(".skip, legend") && (box.left < -1 || box.right > innerWidth + 1 || cut);
 }).map(e => e.outerHTML.slice(0, 80))"""
 
 
@@ -130,9 +130,11 @@ def test_only_what_is_stale_and_present_is_made(tmp_path, monkeypatch):
 
 def test_a_page_links_to_its_methods():
     table = pd.DataFrame({"kind": [MISLABEL, MISLABEL], "method": ["moco_esvm", "trak:20"]})
-    shown = committed.link(PROFILES["fashion"], table)
+    shown = committed.link(PROFILES["fashion"], [table])
     assert 'href="../explorer.html#data=fashion&amp;kind=mislabel&amp;methods=moco_esvm,trak:20"' in shown
-    assert committed.link(PROFILES["smoke"], table) == committed.link(profiles.load("fashion", k_max=9), table) == ""
+    assert (
+        committed.link(PROFILES["smoke"], [table]) == committed.link(profiles.load("fashion", k_max=9), [table]) == ""
+    )
 
 
 @pytest.fixture(scope="module")
@@ -275,4 +277,4 @@ def test_whatever_is_shown_has_a_name(visit):
     nameless = """() => [...document.querySelectorAll("button, select, input, [role=img], svg")].filter(e =>
         !(e.ariaLabel || e.textContent.trim() || e.labels?.length)).map(e => e.outerHTML.slice(0, 80))"""
     assert page.evaluate(nameless) == []
-    assert page.evaluate("performance.getEntriesByName('drawn')[0].startTime") < 5000  # under a second where idle
+    assert page.locator("*").count() < 2500  # so that it is drawn in a fraction of a second

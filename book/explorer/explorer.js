@@ -1,5 +1,6 @@
-/* The attribution explorer. lib/report/explorer.py writes what it shows: explorer-data/methods.js, how methods are called
-   and drawn; for each data set a data.js, and sprites of its images. State -> address and page: `show` draws all of it. */
+/* The attribution explorer. lib/report/explorer.py writes what it shows: explorer-data/methods.js, how methods are
+   called and drawn; for each data set a data.js, and sprites of its images. The state makes the address and the page:
+   `show` draws all of it. */
 "use strict";
 
 const DATA_SETS = { fashion: "Fashion-MNIST", cifar10: "CIFAR-10", imagenet: "Tiny ImageNet" };
@@ -7,17 +8,23 @@ const KINDS = { removal: "removed", mislabel: "mislabelled" };
 const TESTS = { separate: "each alone", united: "united" };
 const NOTES = {
   separate: "Tests: every target has trainings of its own, as in the paper.",
-  united: "United tests: one training answers about a target of every class. They ask for more images than separate ones where a ranking is poor.",
+  united:
+    "United tests: one training answers about a target of every class. They ask for more images than separate ones " +
+    "where a ranking is poor.",
 };
+const PLAIN =
+  "Of these photographs, only the targets and the images that a method ranks first (or that oppose most) come with " +
+  "the page; the others are plain tiles.";
 const WORDS = { // of Tiny ImageNet's classes
-  n01784675: "centipede", n01983481: "lobster", n02085620: "Chihuahua", n02094433: "Yorkshire terrier", n02132136: "brown bear",
-  n02190166: "fly", n02423022: "gazelle", n02481823: "chimpanzee", n02788148: "banister", n02793495: "barn",
+  n01784675: "centipede", n01983481: "lobster", n02085620: "Chihuahua", n02094433: "Yorkshire terrier",
+  n02132136: "brown bear", n02190166: "fly", n02423022: "gazelle", n02481823: "chimpanzee", n02788148: "banister",
+  n02793495: "barn",
 };
-const FIRST = 10;
-const FEW = 7; // rows at first
+const FIRST = 10, FEW = 7; // images of a ranking with scores; rows at first
 const TICKS = [0, 1, 3, 10, 30, 100, 300, 1000];
 
-const state = { data: "fashion", target: null, kind: "removal", tests: null, methods: [], filter: "all", class: "", k: 0 };
+const DEFAULTS = { data: "fashion", target: null, kind: "removal", tests: null, methods: [], filter: "all", class: "" };
+const state = { ...DEFAULTS, k: 0 };
 const views = { all: false, opposing: false, playing: 0, written: null };
 
 const $ = (id) => document.getElementById(id);
@@ -41,8 +48,15 @@ function make(name, attributes = {}, ...children) {
   return element;
 }
 
-function fill(parent, ...children) {
-  parent.replaceChildren(...children);
+const fill = (parent, ...children) => parent.replaceChildren(...children);
+const span = (name, ...children) => make("span", { class: name }, ...children);
+const dotOf = (right, title) => make("i", { class: right ? "dot" : "dot hollow", title });
+const swatch = () => make("i", { class: "swatch" });
+const percent = (share) => `${100 * share}%`;
+
+function coloured(element, name) {
+  element.style.setProperty("--c", look(name).colour);
+  return element;
 }
 
 /* Images: a tile is a window on a sprite, whatever its size on the screen. */
@@ -61,14 +75,14 @@ function place(id, test) {
 }
 
 function tile(id, words, test = false) {
-  const at = place(id, test), columns = window.EXPLORER.columns;
-  const element = make("span", { class: at ? "tile" : "tile blank", role: words ? "img" : "presentation", "aria-label": words, title: words });
+  const at = place(id, test), columns = window.EXPLORER.columns, role = words ? "img" : "presentation";
+  const element = make("span", { class: at ? "tile" : "tile blank", role, "aria-label": words, title: words });
   if (!test) element.dataset.id = id;
   if (at) {
     const x = at.i % columns, y = Math.floor(at.i / columns);
     element.style.backgroundImage = `url(explorer-data/${state.data}/${at.name}.webp)`;
-    element.style.backgroundSize = `${100 * columns}% ${100 * at.rows}%`;
-    element.style.backgroundPosition = `${(100 * x) / (columns - 1)}% ${at.rows > 1 ? (100 * y) / (at.rows - 1) : 0}%`;
+    element.style.backgroundSize = `${percent(columns)} ${percent(at.rows)}`;
+    element.style.backgroundPosition = `${percent(x / (columns - 1))} ${percent(at.rows > 1 ? y / (at.rows - 1) : 0)}`;
   }
   return element;
 }
@@ -95,69 +109,68 @@ function ranking(name) {
   return Array.from(bytes.filter((_, i) => i % 2 === 0), (low, i) => low + 256 * bytes[2 * i + 1]);
 }
 
-const flips = (name, i) => Boolean(search(name, i) && search(name, i).size !== null);
+const isFlip = (found) => Boolean(found) && found.size !== null;
+const flips = (name, i) => isFlip(search(name, i));
+const holds = (name, i) => Boolean(search(name, i)) && !flips(name, i);
 const nRight = (probe) => probe.slice(1).filter((margin) => margin > 0).length;
 const isRight = (probe) => 2 * nRight(probe) > D().n_votes;
 
 function verdict(found) {
   if (!found) return "not tested";
-  if (found.size !== null) return `flips at ${found.size}`;
+  if (isFlip(found)) return `flips at ${found.size}`;
   return found.probes.length === 1 ? "wrong before any change" : `holds at ${D().k_max}`;
 }
 
 const FILTERS = {
   all: { words: () => "all targets", keeps: () => true },
-  first: { words: (a, b) => `that ${a} flips, ${b} does not`, keeps: (i, a, b) => flips(a, i) && search(b, i) && !flips(b, i) },
-  second: { words: (a, b) => `that ${b} flips, ${a} does not`, keeps: (i, a, b) => flips(b, i) && search(a, i) && !flips(a, i) },
+  first: { words: (a, b) => `that ${a} flips, ${b} does not`, keeps: (i, a, b) => flips(a, i) && holds(b, i) },
+  second: { words: (a, b) => `that ${b} flips, ${a} does not`, keeps: (i, a, b) => flips(b, i) && holds(a, i) },
   smaller: {
     words: (a, b) => `that ${a} flips with fewer images than ${b}`,
     keeps: (i, a, b) => flips(a, i) && flips(b, i) && search(a, i).size < search(b, i).size,
   },
   both: { words: (a, b) => `that ${a} and ${b} both flip`, keeps: (i, a, b) => flips(a, i) && flips(b, i) },
   nobody: { words: () => "that nobody flips", keeps: (i) => !names().some((name) => flips(name, i)) },
-  everybody: { words: () => "that everybody flips", keeps: (i) => names().every((name) => flips(name, i)) },
 };
 
 function kept() {
-  const [a, b] = state.methods;
-  return D().targets.filter((one, i) => (state.class === "" || one.label === Number(state.class)) && FILTERS[state.filter].keeps(i, a, b));
+  const [a, b] = state.methods, ofClass = (one) => state.class === "" || one.label === Number(state.class);
+  return D().targets.filter((one, i) => ofClass(one) && FILTERS[state.filter].keeps(i, a, b));
 }
 
 /* The address. methods: the first two stand side by side; with more, these alone are the rows. */
 function read() {
   const asked = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+  Object.assign(state, DEFAULTS, { k: 0 });
   if (asked.data in DATA_SETS) state.data = asked.data;
-  state.target = asked.target === undefined ? state.target : Number(asked.target);
+  if (asked.target !== undefined) state.target = Number(asked.target);
   if (asked.kind in KINDS) state.kind = asked.kind;
   if (asked.tests in TESTS) state.tests = asked.tests;
   if (asked.filter in FILTERS) state.filter = asked.filter;
-  state.class = asked.class ?? state.class;
-  if (asked.methods) {
-    state.methods = asked.methods.split(",");
-    if (!asked.tests) state.tests = null; // those that have the methods
-  }
+  if (asked.class !== undefined) state.class = asked.class;
+  if (asked.methods) state.methods = asked.methods.split(",");
 }
 
 function write() {
   const { data, target, kind, tests, filter } = state;
-  const kept = { data, target, methods: state.methods.join(","), kind, tests };
-  if (filter !== "all") kept.filter = filter;
-  if (state.class !== "") kept.class = state.class;
-  const hash = "#" + Object.entries(kept).map(([key, value]) => `${key}=${encodeURIComponent(value).replaceAll("%2C", ",").replaceAll("%3A", ":")}`).join("&");
-  views.written = hash;
-  if (location.hash !== hash) location.replace(hash);
+  const shown = { data, target, methods: state.methods.join(","), kind, tests };
+  if (filter !== DEFAULTS.filter) shown.filter = filter;
+  if (state.class !== DEFAULTS.class) shown.class = state.class;
+  const plain = (value) => encodeURIComponent(value).replaceAll("%2C", ",").replaceAll("%3A", ":");
+  views.written = "#" + Object.entries(shown).map(([key, value]) => `${key}=${plain(value)}`).join("&");
+  if (location.hash !== views.written) location.replace(views.written);
 }
 
 /* Make the state fit the data set. */
 function settle() {
   const data = D(), known = state.methods.filter((name) => name in data.methods);
-  const have = (tests) => known.filter((name) => Object.values(data.supports[tests]).some((methods) => methods[name])).length;
+  const has = (tests, name) => Object.values(data.supports[tests]).some((methods) => methods[name]);
+  const have = (tests) => known.filter((name) => has(tests, name)).length;
   const tests = Object.keys(data.supports);
   if (!tests.includes(state.tests)) state.tests = tests.reduce((best, one) => (have(one) > have(best) ? one : best));
   if (!kindsOf(state.tests).includes(state.kind)) state.kind = kindsOf(state.tests)[0];
-  state.methods = [...new Set([...known.filter((name) => names().includes(name)), ...(known.length > 1 ? [] : names())])];
-  if (state.methods.length < 2) state.methods = [...new Set([...state.methods, ...names()])].slice(0, 2);
-  else if (known.length < 2) state.methods = state.methods.slice(0, 2);
+  const usable = known.filter((name) => names().includes(name));
+  state.methods = usable.length > 1 ? [...new Set(usable)] : [...new Set([...usable, ...names()])].slice(0, 2);
   if (!(Number(state.class) in data.classes)) state.class = "";
   if (index() < 0) state.target = (kept()[0] || data.targets[0]).id;
 }
@@ -173,37 +186,37 @@ const atShare = (share) => Math.round(Math.expm1(share * Math.log1p(D().k_max)))
 const ticks = () => [...TICKS.filter((k) => k < 0.7 * D().k_max), D().k_max];
 
 /* The parts of the page. */
-function choices(id, options, key) {
-  const inputs = Object.entries(options).map(([value, words]) => {
-    const input = make("input", { type: "radio", name: id, value, "data-focus": id + value, checked: state[key] === value, onchange: () => change({ [key]: value }) });
-    return make("label", {}, input, make("span", {}, words));
+function choices(id, values, words) {
+  const inputs = values.map((value) => {
+    const byMouse = (event) => event.detail && event.target.blur(); // so that arrows turn to other targets
+    const events = { onclick: byMouse, onchange: () => change({ [id]: value }) };
+    const known = { type: "radio", name: id, value, checked: state[id] === value, "data-focus": id + value };
+    return make("label", {}, make("input", { ...known, ...events }), span("", words[value]));
   });
   const field = $(id);
   fill(field, field.querySelector("legend"), ...inputs);
   field.hidden = inputs.length < 2;
 }
 
-function pick(object, keys) {
-  return Object.fromEntries(Object.entries(object).filter(([key]) => keys.includes(key)));
-}
-
 function drawControls() {
   const [a, b] = state.methods.map((name) => look(name).label), data = D();
-  choices("data", DATA_SETS, "data");
-  choices("kind", pick(KINDS, kindsOf(state.tests)), "kind");
-  choices("tests", pick(TESTS, Object.keys(data.supports)), "tests");
+  choices("data", Object.keys(DATA_SETS), DATA_SETS);
+  choices("kind", kindsOf(state.tests), KINDS);
+  choices("tests", Object.keys(data.supports), TESTS);
   const option = (value, words, chosen) => make("option", { value, selected: value === chosen }, words);
   const classes = data.classes.map((_, i) => option(String(i), className(i), state.class));
   fill($("class"), option("", "all", state.class), ...classes);
   fill($("filter"), ...Object.entries(FILTERS).map(([key, { words }]) => option(key, words(a, b), state.filter)));
-  fill($("note"), `${DATA_SETS[state.data]}: ${plural(data.targets.length, "target")}, up to ${data.k_max} of the ${data.class_size} training images of a class, ${plural(data.n_votes, "vote")} a probe at most. ${NOTES[state.tests]} ` +
-    (data.sprites[0].length < data.class_size ? "Of these photographs, only the targets and the images that a method ranks first (or that oppose most) come with the page; others are plain tiles." : ""));
+  const size = `up to ${data.k_max} of the ${data.class_size} training images of a class`;
+  const facts = `${plural(data.targets.length, "target")}, ${size}, ${plural(data.n_votes, "vote")} a probe at most.`;
+  const plain = data.sprites[0].length < data.class_size ? PLAIN : "";
+  fill($("note"), `${DATA_SETS[state.data]}: ${facts} ${NOTES[state.tests]} ${plain}`);
 }
 
 function drawTarget() {
   const { id, label, wrong } = target(), data = D(), list = kept();
   const found = names().map((name) => [name, search(name)]).filter(([, one]) => one);
-  const flipped = found.filter(([, one]) => one.size !== null).sort((x, y) => x[1].size - y[1].size);
+  const flipped = found.filter(([, one]) => isFlip(one)).sort((x, y) => x[1].size - y[1].size);
   const votes = found.length ? found[0][1].probes[0].slice(1) : [];
   fill($("image"), tile(id, `Test image ${id}, ${className(label)}`, true));
   fill($("class-name"), className(label));
@@ -214,7 +227,8 @@ function drawTarget() {
     "Flipped by": `${flipped.length} of ${plural(found.length, "method")}`,
     "Fewest": flipped.length ? `${flipped[0][1].size}, ${look(flipped[0][0]).label}` : "–",
   };
-  fill($("facts"), ...Object.entries(facts).flatMap(([term, value]) => [make("dt", {}, term), make("dd", {}, String(value))]));
+  const pairs = Object.entries(facts).map(([term, value]) => [make("dt", {}, term), make("dd", {}, String(value))]);
+  fill($("facts"), ...pairs.flat());
   const position = list.findIndex((one) => one.id === id);
   fill($("position"), list.length ? `${position < 0 ? "–" : position + 1} of ${list.length}` : "no target is so");
   $("previous").disabled = $("next").disabled = list.length < 2 && position === 0 || !list.length;
@@ -225,14 +239,10 @@ function pickable(one) {
   const i = D().targets.indexOf(one), pair = state.methods.slice(0, 2);
   const said = pair.map((name) => `${look(name).label} ${verdict(search(name, i))}`).join(", ");
   const words = `Test image ${one.id}, ${className(one.label)}: ${said}`;
-  const dots = pair.map((name) => {
-    const dot = make("i", { class: flips(name, i) ? "dot hollow" : "dot" });
-    dot.style.setProperty("--c", look(name).colour);
-    return dot;
-  });
-  const button = make("button", { type: "button", "data-focus": `target${one.id}`, "aria-label": words, title: words, "aria-current": one.id === state.target && "true", onclick: () => change({ target: one.id }) });
-  button.append(tile(one.id, "", true), make("span", { class: "dots" }, ...dots));
-  return button;
+  const dots = pair.map((name) => coloured(dotOf(!flips(name, i)), name));
+  const known = { type: "button", "data-focus": `target${one.id}`, "aria-label": words, title: words };
+  const current = { "aria-current": one.id === state.target && "true", onclick: () => change({ target: one.id }) };
+  return make("button", { ...known, ...current }, tile(one.id, "", true), span("dots", ...dots));
 }
 
 function drawRows() {
@@ -245,38 +255,43 @@ function drawRows() {
 
 function axisRow() {
   const marks = ticks().map((k) => {
-    const mark = make("span", {}, String(k));
-    mark.style.left = `${100 * along(k)}%`;
+    const mark = span("", String(k));
+    mark.style.left = percent(along(k));
     return mark;
   });
-  return make("li", { class: "axis", "aria-hidden": "true" }, make("span", {}, "method"), make("span", { class: "scale" }, ...marks), make("span", { class: "size" }, "support"), make("span", {}, "most supportive images, first to tenth"));
+  const ten = span("", "most supportive images, first to tenth");
+  const heads = [span("", "method"), span("scale", ...marks), span("size", "support"), ten];
+  return make("li", { class: "axis", "aria-hidden": "true" }, ...heads);
 }
 
 function row(name, i, first) {
   const found = search(name), seat = state.methods.indexOf(name), ids = ranking(name).slice(0, FIRST);
-  const button = make("button", { type: "button", class: "name", "data-focus": name, "aria-pressed": String(seat === 0 || seat === 1), "aria-keyshortcuts": i < 9 ? String(i + 1) : null },
-    make("kbd", { "aria-hidden": "true" }, i < 9 ? String(i + 1) : ""), make("i", { class: "swatch" }), make("span", {}, look(name).label));
-  const common = ids.filter((id) => first.includes(id)).length;
-  const tiles = ids.map((id, rank) => tile(id, describe(name, id, rank)));
-  const size = make("span", { class: found && found.size !== null ? "size" : "size holds" }, found && found.size !== null ? String(found.size) : found ? `> ${D().k_max}` : "–");
+  const digit = i < 9 ? String(i + 1) : "", pressed = { "aria-pressed": String(seat === 0 || seat === 1) };
+  const button = make("button", { type: "button", class: "name", "data-focus": name, ...pressed });
+  button.append(make("kbd", { "aria-hidden": "true" }, digit), swatch(), span("", look(name).label));
+  const size = span(isFlip(found) ? "size" : "size holds");
   size.title = verdict(found);
-  const shared = seat === 0 ? "" : `${common} shared with ${look(state.methods[0]).label}`;
-  const item = make("li", { class: seat === 0 ? "first" : seat === 1 ? "second" : "", onclick: () => choose(name) },
-    button, found ? scaleOf(found, name) : make("span", { class: "scale" }), size, make("span", { class: "ten" }, ...tiles), make("small", { title: shared, "aria-label": shared }, seat === 0 ? "" : `${common}/${FIRST}`));
-  item.style.setProperty("--c", look(name).colour);
-  return item;
+  size.textContent = isFlip(found) ? found.size : found ? `> ${D().k_max}` : "–";
+  const common = ids.filter((id) => first.includes(id)).length;
+  const words = seat === 0 ? null : `${common} of the first ten shared with ${look(state.methods[0]).label}`;
+  const shared = make("small", { title: words }, words ? `${common}/${FIRST}` : "");
+  const ten = span("ten", ...ids.map((id, rank) => tile(id, describe(name, id, rank))));
+  const item = make("li", { class: ["first", "second"][seat] || "", onclick: () => choose(name) });
+  item.append(button, found ? scaleOf(found, name) : span("scale"), size, ten, shared);
+  return coloured(item, name);
 }
 
 /* A search on the scale of k: the bar ends at the support, a dot is a probe. */
 function scaleOf(found, name) {
-  const bar = make("b", { class: found.size === null ? "open" : "" });
-  bar.style.width = `${100 * along(found.size ?? D().k_max)}%`;
+  const words = `${look(name).label}: ${verdict(found)}, ${plural(found.probes.length, "probe")}`;
+  const bar = make("b", { class: isFlip(found) ? "" : "open" });
+  bar.style.width = percent(along(found.size ?? D().k_max));
   const dots = found.probes.map((probe) => {
-    const dot = make("i", { class: isRight(probe) ? "dot" : "dot hollow", title: said(probe) });
-    dot.style.left = `${100 * along(probe[0])}%`;
+    const dot = dotOf(isRight(probe), said(probe));
+    dot.style.left = percent(along(probe[0]));
     return dot;
   });
-  return make("span", { class: "scale", role: "img", "aria-label": `${look(name).label}: ${verdict(found)}, ${plural(found.probes.length, "probe")}` }, bar, ...dots);
+  return make("span", { class: "scale", role: "img", "aria-label": words }, bar, ...dots);
 }
 
 function said(probe) {
@@ -285,8 +300,8 @@ function said(probe) {
 }
 
 function describe(name, id, rank) {
-  const score = rank < FIRST && D().methods[name].scores[index()][rank];
-  return `Number ${rank + 1}: training image ${id}, ${classOf(id)}${typeof score === "number" ? `, score ${brief(score)}` : ""}`;
+  const score = rank < FIRST ? `, score ${brief(D().methods[name].scores[index()][rank])}` : "";
+  return `Number ${rank + 1}: training image ${id}, ${classOf(id)}${score}`;
 }
 
 function drawPair() {
@@ -294,102 +309,140 @@ function drawPair() {
   const margins = pair.flatMap((name) => (search(name) ? search(name).probes.flatMap((probe) => probe.slice(1)) : []));
   const range = [Math.min(0, ...margins), Math.max(0, ...margins)];
   fill($("pair"), ...pair.map((name, i) => panel(name, i, tops[1 - i], range)));
-  fill($("going-label"), state.kind === "removal" ? "Images removed" : `Images given the label ${className(target().wrong)}`);
+  const label = `Images given the label ${className(target().wrong)}`;
+  fill($("going-label"), state.kind === "removal" ? "Images removed" : label);
   fill($("agreement"), ...agreement(pair));
   drawK();
 }
 
 function panel(name, seat, others, range) {
-  const found = search(name), ids = ranking(name), ranked = D().methods[name];
-  const other = state.methods[1 - seat];
+  const found = search(name), ids = ranking(name), scores = D().methods[name].scores[index()];
+  const also = `among the first ten of ${look(state.methods[1 - seat]).label} too`;
   const ten = ids.slice(0, FIRST).map((id, rank) => {
-    const score = ranked.scores[index()][rank];
     const both = others.includes(id);
-    return make("figure", { class: both ? "both" : "", title: both ? `among the first ten of ${look(other).label} too` : null }, tile(id, describe(name, id, rank)), make("figcaption", {}, typeof score === "number" ? brief(score) : ""));
+    const known = { class: both ? "both" : "", title: both ? also : null };
+    return make("figure", known, tile(id, describe(name, id, rank)), make("figcaption", {}, brief(scores[rank])));
   });
-  const size = found && found.size !== null ? found.size : ids.length;
-  const strip = make("div", { class: "strip", role: "img", "aria-label": `The first ${size} images of the ranking` }, ...ids.slice(0, size).map((id) => tile(id, "")));
+  const going = ids.slice(0, isFlip(found) ? found.size : ids.length);
+  const strip = make("div", { class: "strip", role: "img", "aria-label": `The first ${going.length} of the ranking` });
+  strip.append(...going.map((id) => tile(id, "")));
   [...strip.children].forEach((one, rank) => (one.title = describe(name, ids[rank], rank)));
-  const low = found ? Math.max(...found.probes.filter((probe) => isRight(probe) && probe[0] < size).map((probe) => probe[0])) : 0;
-  const does = state.kind === "removal" ? "removing" : "mislabelling";
-  const sentence = !found ? "Not tested on this target." : found.size === null ? (found.probes.length === 1 ? "Wrong before any change: no support." : `${does} ${D().k_max} images does not flip it.`) : `${does} the first ${found.size} flips it; ${low === 0 ? "with none" : `at ${low}`} it is still right.`;
-  const element = make("article", { "aria-label": look(name).label },
-    make("h3", {}, make("i", { class: "swatch" }), look(name).label),
-    make("p", { class: "sentence" }, sentence[0].toUpperCase() + sentence.slice(1)),
-    make("h4", {}, "Most supportive, with score"), make("div", { class: "ten scored" }, ...ten),
-    make("h4", {}, found && found.size !== null ? "The support: the images that go" : "The images that go, without a flip", make("output", { class: "status" })), strip,
-    ...(found ? [make("h4", {}, "Margin against k"), plot(found, name, range), make("h4", {}, "Votes, in the order of the search"), votesOf(found)] : []),
-    opposing(name));
-  element.style.setProperty("--c", look(name).colour);
-  return element;
+  const status = make("output", { class: "status" });
+  const head = (words, ...more) => make("h4", {}, words, ...more);
+  const element = make("article", { "aria-label": look(name).label });
+  element.append(
+    make("h3", {}, swatch(), look(name).label), make("p", { class: "sentence" }, sentence(found)),
+    head("Most supportive, with score"), make("div", { class: "ten scored" }, ...ten),
+    head(isFlip(found) ? "The support: the images that go" : "The images that go, without a flip", status), strip,
+  );
+  if (found) element.append(head("Margin against k"), plot(found, range));
+  if (found) element.append(head("Votes, in the order of the search"), votesOf(found));
+  element.append(opposing(name));
+  return coloured(element, name);
+}
+
+function sentence(found) {
+  const does = state.kind === "removal" ? "Removing" : "Mislabelling";
+  if (!found) return "Not tested on this target.";
+  if (!isRight(found.probes[0])) return "Wrong before any change: no support.";
+  if (!isFlip(found)) return `${does} ${D().k_max} images does not flip it.`;
+  const low = Math.max(...found.probes.filter((probe) => isRight(probe) && probe[0] < found.size).map(([k]) => k));
+  return `${does} the first ${found.size} flips it; ${low ? `at ${low}` : "with none"} it is still right.`;
 }
 
 function votesOf(found) {
-  return make("ol", { class: "votes" }, ...found.probes.map((probe) => {
-    const dots = probe.slice(1).map((margin) => make("i", { class: margin > 0 ? "dot" : "dot hollow", title: signed(margin) }));
-    return make("li", { title: said(probe) }, make("span", { class: "unseen" }, said(probe)), make("span", { "aria-hidden": "true" }, String(probe[0]), ...dots));
-  }));
+  const items = found.probes.map((probe) => {
+    const seen = make("span", { "aria-hidden": "true" }, String(probe[0]));
+    seen.append(...probe.slice(1).map((margin) => dotOf(margin > 0, signed(margin))));
+    return make("li", { title: said(probe) }, span("unseen", said(probe)), seen);
+  });
+  return make("ol", { class: "votes" }, ...items);
 }
 
 function opposing(name) {
   const opposed = D().methods[name].opposing;
   if (!opposed) return make("p", { class: "quiet" }, "Its scores are similarities: no image opposes.");
-  const details = make("details", { open: views.opposing });
+  const details = make("details", { open: views.opposing }, make("summary", {}, "Most opposing, of all classes"));
   const draw = () => {
     if (!details.open || details.querySelector(".ten")) return;
     const tiles = opposed.ids[index()].map((id, i) => {
-      const score = opposed.scores[index()][i];
-      return make("figure", {}, tile(id, `Opposing, number ${i + 1}: training image ${id}, ${classOf(id)}, score ${brief(score)}`), make("figcaption", {}, brief(score)));
+      const score = brief(opposed.scores[index()][i]);
+      const words = `Opposing, number ${i + 1}: training image ${id}, ${classOf(id)}, score ${score}`;
+      return make("figure", {}, tile(id, words), make("figcaption", {}, score));
     });
     details.append(make("div", { class: "ten scored" }, ...tiles));
   };
-  details.append(make("summary", {}, "Most opposing, of all classes"));
-  details.addEventListener("toggle", () => { views.opposing = details.open; draw(); });
+  details.addEventListener("toggle", () => {
+    views.opposing = details.open;
+    draw();
+  });
   draw();
   return details;
 }
 
-/* Margin of every vote against k; the line joins the means. */
-function plot(found, name, [lowest, highest]) {
-  const w = 480, h = 190, left = 40, right = 14, top = 10, bottom = 34;
-  const pad = 0.08 * (highest - lowest || 1);
-  const x = (k) => left + along(k) * (w - left - right);
-  const y = (margin) => top + ((highest + pad - margin) / (highest - lowest + 2 * pad)) * (h - top - bottom);
-  const text = (words, attributes) => make("text", attributes, words);
-  const ordered = [...found.probes].sort((a, b) => a[0] - b[0]);
-  const path = ordered.map((probe, i) => `${i ? "L" : "M"}${x(probe[0]).toFixed(1)} ${y(mean(probe.slice(1))).toFixed(1)}`).join("");
-  const svg = make("svg", { viewBox: `0 0 ${w} ${h}`, class: "plot", role: "img", "aria-label": `Margin against k: ${ordered.map(said).join("; ")}` });
-  if (found.size !== null) svg.append(make("line", { x1: x(found.size), x2: x(found.size), y1: top, y2: h - bottom, class: "support" }), text(String(found.size), { x: x(found.size), y: top + 4, class: "support", "text-anchor": along(found.size) > 0.85 ? "end" : "start", dx: along(found.size) > 0.85 ? -4 : 4 }));
-  svg.append(make("line", { x1: left, x2: w - right, y1: y(0), y2: y(0), class: "zero" }), text("0", { x: left - 6, y: y(0) + 4, "text-anchor": "end" }));
-  for (const end of [lowest, highest]) if (Math.abs(y(end) - y(0)) > 14) svg.append(text(signed(end, 1), { x: left - 6, y: y(end) + 4, "text-anchor": "end" }));
-  for (const k of ticks()) svg.append(make("line", { x1: x(k), x2: x(k), y1: h - bottom, y2: h - bottom + 4, class: "tick" }), text(String(k), { x: x(k), y: h - bottom + 16, "text-anchor": "middle" }));
-  svg.append(text(`k, images ${KINDS[state.kind]}`, { x: w - right, y: h - 3, "text-anchor": "end" }), make("path", { d: path, class: "means" }));
-  for (const probe of ordered) for (const margin of probe.slice(1)) svg.append(make("circle", { cx: x(probe[0]), cy: y(margin), r: 4, class: margin > 0 ? "vote" : "vote hollow" }, make("title", {}, `k ${probe[0]}, margin ${signed(margin)}`)));
-  svg.append(make("line", { x1: x(0), x2: x(0), y1: top, y2: h - bottom, class: "cursor", "data-left": left, "data-width": w - left - right }));
+/* Curves against k. */
+function canvas(w, h, name, words) {
+  return make("svg", { viewBox: `0 0 ${w} ${h}`, class: name, role: "img", "aria-label": words });
+}
+
+const text = (x, y, anchor, words, rest = {}) => make("text", { x, y, "text-anchor": anchor, ...rest }, String(words));
+const upright = (x, y1, y2, rest) => make("line", { x1: x, x2: x, y1, y2, ...rest });
+
+const pathOf = (points) => "M" + points.map((xy) => xy.map((at) => at.toFixed(1)).join(" ")).join("L");
+
+/* Margin of every vote; the line joins the means. */
+function plot(found, [lowest, highest]) {
+  const w = 480, h = 190, left = 40, right = 466, top = 10, bottom = 156, pad = 0.08 * (highest - lowest || 1);
+  const x = (k) => left + along(k) * (right - left);
+  const y = (margin) => top + ((highest + pad - margin) / (highest - lowest + 2 * pad)) * (bottom - top);
+  const probes = [...found.probes].sort((a, b) => a[0] - b[0]);
+  const svg = canvas(w, h, "plot", `Margin against k: ${probes.map(said).join("; ")}`);
+  if (isFlip(found)) {
+    const at = x(found.size), late = along(found.size) > 0.85;
+    svg.append(upright(at, top, bottom, { class: "support" }));
+    svg.append(text(late ? at - 4 : at + 4, top + 4, late ? "end" : "start", found.size, { class: "support" }));
+  }
+  svg.append(make("line", { x1: left, x2: right, y1: y(0), y2: y(0), class: "zero" }));
+  svg.append(text(left - 6, y(0) + 4, "end", 0));
+  for (const end of [lowest, highest].filter((margin) => Math.abs(y(margin) - y(0)) > 14)) {
+    svg.append(text(left - 6, y(end) + 4, "end", signed(end, 1)));
+  }
+  for (const k of ticks()) svg.append(upright(x(k), bottom, bottom + 4, {}), text(x(k), bottom + 16, "middle", k));
+  svg.append(text(right, h - 3, "end", `k, images ${KINDS[state.kind]}`));
+  svg.append(make("path", { d: pathOf(probes.map((p) => [x(p[0]), y(mean(p.slice(1)))])), class: "means" }));
+  for (const [k, margin] of probes.flatMap((probe) => probe.slice(1).map((one) => [probe[0], one]))) {
+    const known = { cx: x(k), cy: y(margin), r: 4, class: margin > 0 ? "vote" : "vote hollow" };
+    svg.append(make("circle", known, make("title", {}, `k ${k}, margin ${signed(margin)}`)));
+  }
+  svg.append(upright(left, top, bottom, { class: "cursor", "data-left": left, "data-width": right - left }));
   return svg;
 }
 
 /* Where two rankings agree. */
 function agreement([a, b]) {
-  const [one, other] = [ranking(a), ranking(b)], n = D().class_size;
+  const one = ranking(a), other = ranking(b), n = D().class_size, last = one.length;
   const seats = new Map(other.map((id, i) => [id, i]));
   const common = one.map((id, i) => [i, seats.get(id)]).filter(([, i]) => i !== undefined);
-  const common_at = (k) => common.filter(([i, j]) => i < k && j < k).length;
-  const rho = spearman(common), ks = [FIRST, 50].filter((k) => k <= one.length);
-  const facts = [...ks, one.length].map((k) => `${common_at(k)} of the first ${k}`);
-  const text = make("div", {}, make("h3", {}, "Where the two agree"),
-    make("p", {}, `In common: ${facts.join(", ")}. Rank correlation of the ${plural(common.length, "image")} that both rank among their first ${one.length}: ${rho === null ? "–" : signed(rho)}.`),
-    make("p", { class: "quiet" }, `By chance, two rankings of the ${n} images of a class would share ${Math.round((100 * one.length) / n)} % of their first ${one.length}. A bar under an image marks those among the other's first ten.`));
-  const w = 420, h = 150, left = 34, bottom = 30, top = 8, right = 10;
-  const x = (k) => left + along(k) * (w - left - right), y = (share) => top + (1 - share) * (h - top - bottom);
-  const steps = Array.from({ length: one.length }, (_, i) => i + 1);
-  const path = (f) => steps.map((k, i) => `${i ? "L" : "M"}${x(k).toFixed(1)} ${y(f(k)).toFixed(1)}`).join("");
-  const svg = make("svg", { viewBox: `0 0 ${w} ${h}`, class: "plot overlap", role: "img", "aria-label": `Share of the first k in common: ${facts.join(", ")}` },
-    make("path", { d: path((k) => k / n), class: "chance" }), make("path", { d: path((k) => common_at(k) / k), class: "means" }),
-    ...[0, 0.5, 1].map((share) => make("text", { x: left - 6, y: y(share) + 4, "text-anchor": "end" }, `${100 * share}`)),
-    ...ticks().filter(Boolean).map((k) => make("text", { x: x(k), y: h - bottom + 16, "text-anchor": "middle" }, String(k))),
-    make("text", { x: w - right, y: h - 2, "text-anchor": "end" }, "% of the first k in common; dotted: chance"));
-  return [text, svg];
+  const shared = (k) => common.filter(([i, j]) => i < k && j < k).length;
+  const rho = spearman(common), chance = Math.round((100 * last) / n);
+  const facts = [FIRST, 50, last].map((k) => `${shared(k)} of the first ${k}`).join(", ");
+  const both = `the ${plural(common.length, "image")} that both rank among their first ${last}`;
+  const words = make("div", {}, make("h3", {}, "Where the two agree"));
+  words.append(
+    make("p", {}, `In common: ${facts}. Rank correlation of ${both}: ${rho === null ? "–" : signed(rho)}.`),
+    make("p", { class: "quiet" }, `By chance, two rankings of the ${n} images of a class would share ${chance} % of ` +
+      `their first ${last}. A bar under an image marks those among the other's first ten.`),
+  );
+  const w = 420, h = 150, left = 34, right = 410, top = 8, bottom = 120;
+  const x = (k) => left + along(k) * (right - left), y = (share) => top + (1 - share) * (bottom - top);
+  const steps = Array.from({ length: last }, (_, i) => i + 1);
+  const curve = (f, name) => make("path", { d: pathOf(steps.map((k) => [x(k), y(f(k))])), class: name });
+  const svg = canvas(w, h, "plot", `Share of the first k in common: ${facts}`);
+  svg.append(curve((k) => k / n, "chance"), curve((k) => shared(k) / k, "means"));
+  svg.append(...[0, 0.5, 1].map((share) => text(left - 6, y(share) + 4, "end", 100 * share)));
+  svg.append(...ticks().filter(Boolean).map((k) => text(x(k), bottom + 16, "middle", k)));
+  svg.append(text(right, h - 2, "end", "% of the first k in common; dotted: chance"));
+  return [words, svg];
 }
 
 function spearman(pairs) {
@@ -421,7 +474,7 @@ function drawK() {
     }
     const status = element.querySelector(".status");
     const last = found && found.probes.filter((probe) => probe[0] <= k).sort((p, q) => q[0] - p[0])[0];
-    fill(status, last ? (isRight(last) ? `k = ${last[0]}: still right` : `k = ${last[0]}: flipped`) : "");
+    fill(status, last ? `probe at ${last[0]}: ${isRight(last) ? "still right" : "flipped"}` : "");
     status.classList.toggle("flipped", Boolean(last) && !isRight(last));
   });
 }
@@ -455,11 +508,9 @@ function setK(k) {
 
 /* What the reader does. */
 function choose(name) {
-  const [a, b, ...others] = state.methods;
-  if (name === a) return;
-  const rest = others.filter((one) => one !== name);
-  const seated = name === b ? [b, a] : [a, name];
-  change({ methods: others.length ? [...seated, ...rest, ...(name === b ? [] : [b])] : seated });
+  const [a, b, ...others] = state.methods, rest = others.filter((one) => one !== name);
+  if (name === b) change({ methods: [b, a, ...others] });
+  else if (name !== a) change({ methods: [a, name, ...(others.length ? [...rest, b] : [])] });
 }
 
 function turn(by) {
@@ -478,6 +529,8 @@ function change(values) {
 
 function show() {
   const focused = document.activeElement && document.activeElement.dataset.focus; // what is drawn anew loses it
+  $("problem").hidden = true;
+  document.querySelector("main").hidden = false;
   settle();
   write();
   drawControls();
@@ -485,21 +538,17 @@ function show() {
   drawRows();
   drawPair();
   if (focused) (document.querySelector(`[data-focus="${CSS.escape(focused)}"]`) || document.body).focus();
-  performance.mark("drawn");
   document.title = `${className(target().label)} ${state.target}, ${DATA_SETS[state.data]} – Attribution explorer`;
 }
 
 function open() {
   if (D()) return show();
-  const wanted = state.data;
-  const script = make("script", { src: `explorer-data/${wanted}/data.js` });
-  script.onload = () => {
-    document.querySelector("main").hidden = false;
-    if (state.data === wanted) show();
-  };
+  const src = `explorer-data/${state.data}/data.js`, script = make("script", { src });
+  script.onload = () => D() && show();
   script.onerror = () => {
     $("problem").hidden = false;
-    fill($("problem"), `There is nothing to show: explorer-data/${wanted}/data.js is missing. Make it with: python -m lib.report.explorer`);
+    document.querySelector("main").hidden = true;
+    fill($("problem"), `There is nothing to show: ${src} is missing. Make it with: python -m lib.report.explorer`);
   };
   document.head.append(script);
 }
@@ -514,9 +563,10 @@ function listen() {
   $("more").onclick = () => { views.all = !views.all; drawRows(); };
   $("theme").onclick = () => setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark");
   document.addEventListener("keydown", (event) => {
-    const typing = event.target.closest("input, select, summary");
-    if (event.ctrlKey || event.metaKey || event.altKey || typing || views.written === null) return;
-    if (event.key === "ArrowLeft" || event.key === "ArrowRight") turn(event.key === "ArrowLeft" ? -1 : 1);
+    const turns = event.key === "ArrowLeft" || event.key === "ArrowRight";
+    const typing = event.target.closest("input, summary") || (event.target.closest("select") && !turns);
+    if (event.ctrlKey || event.metaKey || event.altKey || typing || !D()) return;
+    if (turns) turn(event.key === "ArrowLeft" ? -1 : 1);
     else if (/^[1-9]$/.test(event.key) && rows()[event.key - 1]) choose(rows()[event.key - 1]);
     else if (event.key === " " && !event.target.closest("button, a")) play();
     else return;
@@ -530,7 +580,6 @@ function listen() {
   window.addEventListener("hashchange", () => {
     if (location.hash === views.written) return;
     read();
-    state.k = 0;
     open();
   });
 }

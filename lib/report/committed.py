@@ -52,12 +52,13 @@ def status(profile: Profile, figure: str) -> str:
     )
 
 
-def link(profile: Profile, table: pd.DataFrame) -> str:
-    """HTML that leads from a page to its methods in the explorer, where that shows its profile. table: of supports."""
+def link(profile: Profile, tables: list[pd.DataFrame]) -> str:
+    """HTML that leads from a page to its methods in the explorer, where that shows its profile. tables: of supports."""
     if profile != PROFILES.get(profile.name) or not (RESULTS / "explorer" / profile.name).exists():
         return ""
-    kind = MISLABEL if set(table["kind"]) == {MISLABEL} else REMOVAL
-    query = escape(f"data={profile.name}&kind={kind}&methods={','.join(dict.fromkeys(table['method']))}")
+    kinds, names = (dict.fromkeys(value for table in tables for value in table[key]) for key in ("kind", "method"))
+    kind = MISLABEL if list(kinds) == [MISLABEL] else REMOVAL
+    query = escape(f"data={profile.name}&kind={kind}&methods={','.join(names)}")
     return f' <a href="../explorer.html#{query}">Look at single targets in the explorer</a>.'
 
 

@@ -93,7 +93,7 @@ class Page:
 
     def status(self, tables: list[pd.DataFrame]) -> Markdown:
         """Head of the page: profile, device, cost, distance to the paper. tables: of supports or margins."""
-        link = committed.link(self.values, pd.concat(tables))
+        link = committed.link(self.values, tables)
         if self.missing:
             return Markdown(committed.status(self.values, self.name) + link)
         return Markdown(_status(self.study, tables, time.perf_counter() - self.started) + link)
