@@ -132,9 +132,8 @@ def test_a_page_links_to_its_methods():
     table = pd.DataFrame({"kind": [MISLABEL, MISLABEL], "method": ["moco_esvm", "trak:20"]})
     shown = committed.link(PROFILES["fashion"], [table])
     assert 'href="../explorer.html#data=fashion&amp;kind=mislabel&amp;methods=moco_esvm,trak:20"' in shown
-    assert (
-        committed.link(PROFILES["smoke"], [table]) == committed.link(profiles.load("fashion", k_max=9), [table]) == ""
-    )
+    for other in (PROFILES["smoke"], profiles.load("fashion", k_max=9)):
+        assert committed.link(other, [table]) == ""
 
 
 @pytest.fixture(scope="module")
