@@ -16,6 +16,7 @@ NOTEBOOKS := $(basename $(notdir $(wildcard notebooks/*.ipynb)))
 .PHONY: book test figures bench clean $(NOTEBOOKS)
 
 book: figures
+	$(BIN)/python -m lib.report.explorer
 	$(BIN)/jupyter-book build book/ --all -n -W --keep-going
 	@echo "The book: $(CURDIR)/_build/html/index.html"
 

@@ -9,6 +9,7 @@ __all__ = [
     "committed",
     "departures",
     "execution",
+    "explorer",
     "overview",
     "page",
     "paper",

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from lib.data import RESULTS, fetch, find
 from lib.profiles import PROFILES, Profile
 from lib.report import plots
+from lib.study import MISLABEL, REMOVAL
 
 COLUMNS = ("kind", "method", "target", "label", "wrong_label", "size", "reason", "low", "high", "votes", "trainings")
 
@@ -83,6 +84,16 @@ def status(profile: Profile, figure: str) -> str:
         f"retrainings, {record['core_seconds'] / 3600:.2f} core-hours ({', '.join(record['machines'])}). "
         f"To compute them here: {how}"
     )
+
+
+def link(profile: Profile, tables: list[pd.DataFrame]) -> str:
+    """HTML that leads from a page to its methods in the explorer, where that shows its profile. tables: of supports."""
+    if profile != PROFILES.get(profile.name) or not (RESULTS / "explorer" / profile.name).exists():
+        return ""
+    kinds, names = (dict.fromkeys(value for table in tables for value in table[key]) for key in ("kind", "method"))
+    kind = MISLABEL if list(kinds) == [MISLABEL] else REMOVAL
+    query = escape(f"data={profile.name}&kind={kind}&methods={','.join(names)}")
+    return f' <a href="../explorer.html#{query}">Look at single targets in the explorer</a>.'
 
 
 def tabs(profile: Profile, name: str, figure: Figure | None) -> HTML:

@@ -94,10 +94,11 @@ class Page:
 
     def status(self, tables: list[pd.DataFrame]) -> Markdown | None:
         """Head of the page: profile, device, cost, distance to the paper. tables: of supports or margins."""
+        link = committed.link(self.values, tables) if self.tally is None else ""
         if self.missing:
-            return Markdown(committed.status(self.values, self.name))
+            return Markdown(committed.status(self.values, self.name) + link)
         if self.tally is None:
-            return Markdown(_status(self.study, tables, time.perf_counter() - self.started))
+            return Markdown(_status(self.study, tables, time.perf_counter() - self.started) + link)
 
     def tabs(self, figure: Figure | None) -> HTML | None:
         """The figure in a tab, beside those of other profiles; None: the one that came with the repository."""
