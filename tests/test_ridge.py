@@ -41,6 +41,7 @@ def test_grid_and_supports(study, monkeypatch):
     rows = ridge.table(grid["lds_free"], given.supports(curves, united=True), k_max=8)
     assert rows[["share", "damping"]].to_numpy().tolist() == [[0.3, 0.0], [0.3, 1.0]]
     assert np.allclose(rows["lds"], grid["lds_free"].mean(axis=1)) and (rows["n_free"] == len(free)).all()
+    assert ridge.said(rows, 0.3, 1.0, "lds").startswith(f"{rows['lds'][1]:z.2f} [")
     assert rows["against_removal"].between(rows["against_removal_low"], rows["against_removal_high"]).all()
 
 

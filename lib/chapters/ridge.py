@@ -116,6 +116,12 @@ def table(lds_free: np.ndarray, supports: pd.DataFrame, k_max: int) -> pd.DataFr
     return pd.DataFrame(rows)
 
 
+def said(rows: pd.DataFrame, share: float, damping: float, value: str) -> str:
+    """A value of a setting with its interval, for a sentence. rows: of `table`."""
+    row = rows[(rows["share"] == share) & (rows["damping"] == damping)].iloc[0]
+    return f"{row[value]:z.2f} [{row[f'{value}_low']:z.2f}, {row[f'{value}_high']:z.2f}]"
+
+
 def figure(rows: pd.DataFrame, title: str) -> Figure:
     """LDS, and AUC less that of ours, over the share of dimensions; damped settings beside their undamped one.
 

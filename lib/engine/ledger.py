@@ -73,7 +73,9 @@ class Ledger(Records):
             if set(FIELDS) - set(record) or len(logits) != len(record["targets"]):
                 raise ValueError("fields are missing")
             if checksum(content) not in ([stated] if stated else beside):
-                raise ValueError("its checksum is another one" if stated or beside else "it has no checksum")
+                raise ValueError(
+                    "its checksum is another one" if stated or beside else "it has no checksum: `seal` vouches for it"
+                )
         except (ValueError, KeyError, TypeError) as error:
             where = f"{path}, line {number + 1}"
             raise ValueError(f"{where} is damaged ({error}); restore the file or delete the line") from error
