@@ -50,8 +50,7 @@ def extract(
             features = published(dataset, weights.load(recipe.method), device)
     if not (np.isfinite(features.train).all() and np.isfinite(features.test).all()):
         raise ValueError(
-            f"{recipe.method} features of {dataset.name} are not finite: the training diverged, or all training images "
-            f"are of one colour; lower the learning rate, or look at the images"
+            f"{recipe.method} features of {dataset.name} are not finite: the training diverged; lower the learning rate"
         )
     if recipe.method in ssl.METHODS and (apart := spread(features.train)) < LEAST_SPREAD:
         raise ValueError(

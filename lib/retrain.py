@@ -96,7 +96,7 @@ def retrain(dataset: Dataset, retraining: Retraining, device: str = "cpu", image
     """Train once on the changed training set and test. Same arguments on the same machine give the same bits.
 
     images: where they are read from, in memory by default; `lib.data.beton` reads them from a file.
-    Raises ValueError where the change does not fit the dataset.
+    Raises ValueError where the change does not fit the dataset, or the training diverged.
     """
     check(dataset, retraining)
     now = clock(device)
@@ -105,8 +105,9 @@ def retrain(dataset: Dataset, retraining: Retraining, device: str = "cpu", image
         images = images or resident(dataset, device)
         net = fit(dataset, retraining, device, images=images)
         logits = predict(net, images)
-    seconds = now() - start
-    return Outcome(logits, float((logits.argmax(1) == dataset.test_labels).mean()), seconds)
+    if not np.isfinite(logits).all():
+        raise ValueError(f"{dataset.name}: a retraining diverged, its logits are not finite; lower peak_lr")
+    return Outcome(logits, float((logits.argmax(1) == dataset.test_labels).mean()), now() - start)
 
 
 def check(dataset: Dataset, retraining: Retraining) -> None:

@@ -20,6 +20,7 @@ import tarfile
 import threading
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -276,31 +277,34 @@ def test_grey_stays_grey_and_one_colour_image_makes_all_rgb(tmp_path):
     assert load_folder(folder).train_images.shape == (2, 3, 4, 6)
 
 
-@pytest.mark.parametrize("suffix", ["jpeg", "png"])
-def test_a_photograph_is_read_upright_as_viewers_show_it(tmp_path, suffix):
-    folder, lying = tmp_path / "photos", Image.new("RGB", (6, 4))
-    lying.paste((255, 255, 255), (0, 0, 3, 4))  # white at the left, which is up when the camera is turned
-    turned = Image.Exif()
-    turned[0x0112] = 6  # to be shown turned by 90 degrees clockwise
-    for split in ("train", "test"):
-        for c in "ab":
-            (folder / split / c).mkdir(parents=True)
-            lying.save(
-                folder / split / c / f"1.{suffix}", exif=turned, **({"quality": 100} if suffix == "jpeg" else {})
-            )
-    for path in (folder, zipped(folder)):
-        images = load_folder(path).train_images
-        assert images.shape == (2, 3, 6, 4) and (images[:, :, :2] > 200).all() and (images[:, :, 4:] < 50).all()
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_photographs_stand_upright(pictures, orientation, suffix):
+    upright, exif = np.zeros((4, 6, 3), np.uint8), Image.Exif()
+    upright[:2, :3] = 255  # the corner above, to the left, of what the photographer saw
+    undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # Pillow's transpositions: mirrored, turned, or both
+    stored = Image.fromarray(upright)
+    if orientation > 1:
+        stored = stored.transpose(Image.Transpose(undo[orientation]))
+    exif[0x0112] = orientation
+    (pictures / "train/a/9.png").unlink()
+    stored.save(pictures / f"train/a/9.{suffix}", exif=exif)
+    for path in (pictures, zipped(pictures)):
+        image = load_folder(path).train_images[1].transpose(1, 2, 0)
+        assert ((image > 127) == (upright > 127)).all()
 
 
-def test_a_channel_that_is_the_same_everywhere_becomes_zero():
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 255, (8, 3, 4, 4)).astype(np.uint8)
-    images[:, 2] = 0  # as where a microscope records two colours
-    labels = np.arange(8) % 2
-    resident = data.resident(data.Dataset("cells", images, labels, images, labels, ("a", "b")))
-    normal = resident.normalised(resident.train)
-    assert np.isfinite(normal.numpy()).all() and (normal[:, 2] == 0).all() and normal[:, :2].std() > 0.9
+def test_a_constant_channel_is_0_and_changes_no_other(tiny):
+    images = np.repeat(tiny.train_images, 3, axis=1)
+    images[:, 2] = 7
+    coloured = data.resident(replace(tiny, train_images=images, test_images=images))
+    normalised, grey = coloured.normalised(coloured.train), data.resident(tiny)
+    assert (normalised[:, 2] == 0).all() and (normalised[:, :1] == grey.normalised(grey.train)).all()
+
+
+def test_images_of_one_colour_are_refused(tiny):
+    with pytest.raises(ValueError, match="all training images are of one colour: there is nothing to learn"):
+        data.resident(replace(tiny, train_images=np.full_like(tiny.train_images, 7)))
 
 
 def test_a_path_is_meant_from_where_the_user_stands(tmp_path, monkeypatch):

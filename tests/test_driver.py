@@ -172,6 +172,13 @@ def test_killed_at_random_instants(serial, tmp_path):
     assert keys[: len(finished)] == finished and len(keys) == len(set(keys))
 
 
+def test_a_training_that_diverged_is_not_kept(tiny, quick, tmp_path):
+    driver = Driver(tiny, quick, Ledger(tmp_path / "l"), n_jobs=1)
+    with pytest.raises(ValueError, match="tiny: a retraining diverged, its logits are not finite; lower peak_lr"):
+        driver.logits([(Retraining(replace(quick, peak_lr=1e30), 0), [5])])
+    assert not (tmp_path / "l").exists()
+
+
 def test_another_run_on_the_same_ledger_may_be_faster(tiny, quick, tmp_path):
     ledger, logits = Ledger(tmp_path / "l"), [[1.0, 0.0, 0.0]]
     both = [Retraining(quick, 0), Retraining(quick, 1)]
