@@ -130,8 +130,12 @@ def grow(path: Path) -> None:
         (lambda p: shutil.rmtree(p / "train" / "dark"), ValueError, "needs train/<class>/.* and two classes"),
         (lambda p: shutil.rmtree(p / "val"), ValueError, "needs train/<class>/.* at its top"),
         (lambda p: (p / "train/dark/notes.txt").write_text("x"), ValueError, "notes.txt is not train/<class>/<file>"),
-        (lambda p: (p / "train/dark/00.png").write_text("x"), ValueError, "train/dark/00.png is no readable image"),
-        (lambda p: grow(p / "train/dark/05.png"), ValueError, "05.png has 30 x 30 pixels, .* give a size"),
+        (lambda p: (p / "train/dark/00.png").write_text("x"), ValueError, r"1 unreadable \(train/dark/00.png\)"),
+        (
+            lambda p: grow(p / "train/dark/05.png"),
+            ValueError,
+            r"1 not of the 24 x 24 pixels of .* `-p size 24`.* \(train/dark/05.png\)",
+        ),
         (
             lambda p: [f.unlink() for f in (p / "train/light").glob("1*")],
             ValueError,
@@ -160,7 +164,7 @@ def test_a_file_that_is_no_zip(pictures):
         ({"k_max": 9}, "k_max=9 is less than the 10 images that are shown"),
         ({"n_targets": 13}, "n_targets=13 exceeds the 12 test images"),
         ({"n_votes": 0}, "n_votes=0 must be a whole number of at least 1"),
-        ({"epochs": 0}, "epochs=0 must exceed"),
+        ({"epochs": 0}, "epochs=0 must be a whole number of at least 1"),
         ({"size": 16}, "images of 16 x 16 pixels are smaller than the 21 a side .* give size=21 or more"),
         ({"size": 0}, r"size is \[0, 0\]; it has to be \[height, width\] in pixels"),
     ],
