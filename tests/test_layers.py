@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import lib
-from lib.data import NOTEBOOKS, ROOT
+from lib.data import ROOT
 
 MAP = re.findall(r"^(\w+) {2,}\S", lib.__doc__, re.M)
 PACKAGES = {path.parent.name for path in (ROOT / "lib").glob("*/__init__.py")}
@@ -55,7 +55,7 @@ def users() -> list[tuple[str, str, str]]:
     """(where, package that it belongs to or "", source) of everything that imports from lib, tests apart."""
     files = [*SOURCES, *(ROOT / "benchmarks").glob("*.py")]
     texts = [(path, path.read_text(encoding="utf-8")) for path in files]
-    texts += [(path, of_notebook(path)) for path in NOTEBOOKS.glob("*.ipynb")]
+    texts += [(path, of_notebook(path)) for path in (ROOT / "notebooks").glob("*.ipynb")]
     return [(path.relative_to(ROOT).as_posix(), path.parent.name, text) for path, text in texts]
 
 

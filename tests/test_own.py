@@ -130,8 +130,12 @@ def grow(path: Path) -> None:
         (lambda p: shutil.rmtree(p / "train" / "dark"), ValueError, "needs train/<class>/.* and two classes"),
         (lambda p: shutil.rmtree(p / "val"), ValueError, "needs train/<class>/.* at its top"),
         (lambda p: (p / "train/dark/notes.txt").write_text("x"), ValueError, "notes.txt is not train/<class>/<file>"),
-        (lambda p: (p / "train/dark/00.png").write_text("x"), ValueError, "train/dark/00.png is no readable image"),
-        (lambda p: grow(p / "train/dark/05.png"), ValueError, "05.png has 30 x 30 pixels, .* give a size"),
+        (lambda p: (p / "train/dark/00.png").write_text("x"), ValueError, r"1 unreadable \(train/dark/00.png\)"),
+        (
+            lambda p: grow(p / "train/dark/05.png"),
+            ValueError,
+            r"1 not of the 24 x 24 pixels of .* `-p size 24`.* \(train/dark/05.png\)",
+        ),
         (
             lambda p: [f.unlink() for f in (p / "train/light").glob("1*")],
             ValueError,
@@ -160,7 +164,7 @@ def test_a_file_that_is_no_zip(pictures):
         ({"k_max": 9}, "k_max=9 is less than the 10 images that are shown"),
         ({"n_targets": 13}, "n_targets=13 exceeds the 12 test images"),
         ({"n_votes": 0}, "n_votes=0 must be a whole number of at least 1"),
-        ({"epochs": 0}, "epochs=0 must exceed"),
+        ({"epochs": 0}, "epochs=0 must be a whole number of at least 1"),
         ({"size": 16}, "images of 16 x 16 pixels are smaller than the 21 a side .* give size=21 or more"),
         ({"size": 0}, r"size is \[0, 0\]; it has to be \[height, width\] in pixels"),
     ],
@@ -193,11 +197,33 @@ def test_doubts_about_a_model_that_hardly_learns(pictures, monkeypatch, right, n
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        (("found", 4, 5), "5"),
-        (("found", 4, 8), "5 to 8"),
-        (("larger than k_max", 30, None), "more than 30"),
-        (("wrong at k = 0", None, 0), "wrong without any removal"),
+        (("found", 4, 5, "0:3-0 5:0-2"), "5 (10% of its class)"),
+        (
+            ("found", 4, 8, "0:2-1 8:0-2"),
+            "5 to 8 (10% to 16% of its class); in doubt: 2 votes to 1 without any removal",
+        ),
+        (("larger than k_max", 30, None, "0:2-0 30:2-0"), "more than 30 (60% of its class)"),
+        (("wrong at k = 0", None, 0, "0:0-2"), "wrong without any removal"),
     ],
 )
 def test_supports_in_words(row, words):
-    assert own.in_words(pd.Series(dict(zip(("reason", "low", "high"), row, strict=True)))) == words
+    assert own.in_words(pd.Series(dict(zip(("reason", "low", "high", "votes"), row, strict=True))), 50) == words
+
+
+def test_copies_are_named(pictures):
+    names = own.files(own.entry(str(pictures)))
+    assert own.copies(opened(pictures), names) == []
+    shutil.copy(pictures / "train/dark/03.png", pictures / "val/dark/04.png")
+    shutil.copy(pictures / "train/dark/05.png", pictures / "train/light/06.png")
+    across, mixed = own.copies(opened(pictures), names)
+    assert across.startswith("1 of the images are among the training and among the test images, the first of them as ")
+    assert "train/dark/03.png and val/dark/04.png:" in across
+    assert "1 of the images are in two classes" in mixed and "train/dark/05.png and train/light/06.png:" in mixed
+
+
+def test_accuracies_have_intervals(pictures, monkeypatch):
+    mine, knn = opened(pictures), pd.DataFrame({"features": ["moco", "pixels"], "knn_accuracy": [0.75, 1.0]})
+    monkeypatch.setitem(vars(mine), "base_logits", np.eye(2)[np.repeat([0, 1], 6)])
+    rows = own.accuracies(mine, knn)
+    assert rows["test_accuracy"].tolist() == [1, 0.5, 0.75, 1] and (rows["n"] == 12).all()
+    assert (rows["test_accuracy_low"] < rows["test_accuracy"]).all() and rows["test_accuracy_high"].max() == 1

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from lib import profiles
-from lib.data import NOTEBOOKS, manifest
+from lib.data import ROOT, manifest
 from lib.engine import Tally
 from lib.features import FeatureRecipe
 from lib.limits import LIMITS, check
@@ -169,7 +169,7 @@ def test_pages_of_cifar10_are_shown_without_its_images(tmp_path, monkeypatch, na
     monkeypatch.setattr(manifest, "download", lambda entry: (_ for _ in ()).throw(FileNotFoundError(entry.file)))
     monkeypatch.setattr(stats, "RESAMPLES", 10)
     namespace = {}
-    for cell in nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells:
+    for cell in nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells:
         if cell.cell_type == "code":
             exec(cell.source, namespace)
             if "parameters" in cell.metadata.get("tags", []):
@@ -177,7 +177,7 @@ def test_pages_of_cifar10_are_shown_without_its_images(tmp_path, monkeypatch, na
     assert namespace["page"].missing
 
 
-@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
 def test_every_parameter_of_a_notebook_is_used(path):
     """`Page` takes those that it knows and ignores the others: these the notebook reads by name."""
     cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]

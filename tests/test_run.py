@@ -19,7 +19,7 @@ import pytest
 from papermill.exceptions import PapermillExecutionError
 
 from lib import profiles, run
-from lib.data import NOTEBOOKS, ROOT
+from lib.data import ROOT
 from lib.report import execution
 
 PARAMETERS = """profile: str = "fashion"  # named set of values
@@ -385,7 +385,7 @@ def test_the_first_line_of_a_message_is_one_that_says_something(said, line):
     assert execution._cause(error) == f"cell 7 raised ValueError: {line}"
 
 
-SOURCES = sorted(NOTEBOOKS.glob("*.ipynb"))
+SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)

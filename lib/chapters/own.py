@@ -7,13 +7,15 @@ targets by the name of their file, and what makes its answers doubtful. Its resu
 the example came with the repository, so that it is shown at once.
 """
 
+import hashlib
 import io
 import math
 import zipfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +25,9 @@ from PIL import Image
 from lib import data, profiles
 from lib.bisection import FOUND, LARGER
 from lib.data import RESULTS, Entry, as_entry, fetch, replacing
+from lib.methods import label
 from lib.profiles import Profile
-from lib.report import Page, page
+from lib.report import Page, page, stats
 from lib.retrain import margins, short_hash
 from lib.study import Study
 
@@ -204,8 +207,46 @@ def doubts(study: OwnStudy, knn: pd.DataFrame) -> list[str]:
     return sentences
 
 
-def in_words(row: pd.Series) -> str:
-    """The support in a row of `Study.supports`, as far as the search has closed in on it."""
-    if row["reason"] == FOUND:
-        return str(row["high"]) if row["high"] - row["low"] == 1 else f"{row['low'] + 1} to {row['high']}"
-    return f"more than {row['low']}" if row["reason"] == LARGER else "wrong without any removal"
+def copies(study: OwnStudy, names: Files) -> list[str]:
+    """Which exact copies of an image spoil the answers, a sentence for each kind."""
+    dataset, of_image, sentences = study.dataset, defaultdict(list), []
+    for name, image in zip(names.train + names.test, chain(dataset.train_images, dataset.test_images), strict=True):
+        of_image[hashlib.sha256(image).digest()].append(name)
+    for part, words in ((0, "among the training and among the test images"), (1, "in two classes")):
+        twice = [same for same in of_image.values() if len({name.split("/")[part] for name in same}) > 1]
+        if twice:
+            sentences.append(
+                f"{len(twice)} of the images are {words}, the first of them as {' and '.join(twice[0])}: a support may "
+                f"count copies and nothing else. Keep one of each."
+            )
+    return sentences
+
+
+def accuracies(study: OwnStudy, knn: pd.DataFrame) -> pd.DataFrame:
+    """Shares of the test images that are right, with their intervals: of the model, of guessing, of neighbours.
+
+    knn: as for `doubts`. Columns: classifier, test_accuracy, test_accuracy_low, test_accuracy_high, n.
+    """
+    n = len(study.dataset.test_labels)
+    right = {f"retrained model, mean of {study.profile.n_base}": study.accuracy, "guessing": study.guessing}
+    right |= {f"nearest neighbours, {label(row.features)}": row.knn_accuracy for row in knn.itertuples()}
+    counted = {name: np.arange(n) < round(share * n) for name, share in right.items()}
+    rows = [
+        {"classifier": name} | stats.mean("test_accuracy", yes, stats.share_interval) for name, yes in counted.items()
+    ]
+    return pd.DataFrame(rows).assign(n=n)
+
+
+def in_words(row: pd.Series, class_size: int) -> str:
+    """The support in a row of `Study.supports`, as far as the search has closed in on it, and its share of the class.
+
+    In doubt, it says so, where the votes before any removal did not agree.
+    """
+    if row["reason"] not in (FOUND, LARGER):
+        return "wrong without any removal"
+    ks = sorted({row["low"] + 1, row["high"]}) if row["reason"] == FOUND else [row["low"]]
+    more = "" if row["reason"] == FOUND else "more than "
+    number, share = (" to ".join(numbers) for numbers in (map(str, ks), (f"{k / class_size:.0%}" for k in ks)))
+    right, wrong = row["votes"].split()[0].removeprefix("0:").split("-")
+    doubt = "" if wrong == "0" else f"; in doubt: {right} votes to {wrong} without any removal"
+    return f"{more}{number} ({share} of its class){doubt}"

@@ -14,6 +14,7 @@ import pickle
 import tarfile
 import zipfile
 import zlib
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from pathlib import Path, PureWindowsPath
 from tempfile import TemporaryFile
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
 from lib.data.manifest import MANIFEST, Entry, cache_folder, fetch, find
@@ -32,6 +33,15 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 IN_MEMORY = 2**34  # bytes of images
 GREY, MODES = ("1", "L"), ("1", "L", "P", "RGB")  # what Pillow calls the 8-bit images that lose nothing as grey or RGB
 UNREADABLE = (OSError, EOFError, SyntaxError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile)
+OTHERS = (
+    (0, b"RIFF", "WebP"),
+    (4, b"ftyp", "HEIC or AVIF"),
+    (0, b"GIF8", "GIF"),
+    (0, b"BM", "BMP"),
+    (0, b"II*", "TIFF"),
+)
+RESIZED = "or give `size` to have all resized (own images: `-p size {w}`; in the manifest: `size: [{h}, {w}]`)"
+NAMED = 3  # of the images that cannot be used for one reason
 CIFAR_BATCHES = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch")
 
 
@@ -139,7 +149,7 @@ def read_folder(path: Path, entry: Entry) -> Content:
 def opened(path: Path, entry: Entry) -> Iterator[tuple[list[str], Callable[[str], bytes]]]:
     """Names in a folder or zip, those of folders ending in "/", and a function that reads one. Nothing is extracted."""
     if path.is_dir():
-        inside = [p for split in SPLITS for depth in ("*", "*/*") for p in (path / split).glob(depth)]
+        inside = [*path.glob("*"), *(p for split in SPLITS for deep in ("*", "*/*") for p in (path / split).glob(deep))]
         names = [p.relative_to(path).as_posix() + "/" * p.is_dir() for p in inside]
         yield names, lambda name: (path / name).read_bytes()
         return
@@ -152,9 +162,13 @@ def opened(path: Path, entry: Entry) -> Iterator[tuple[list[str], Callable[[str]
         for name in names:
             if PureWindowsPath(name).anchor or ".." in PureWindowsPath(name).parts:  # as strict as any system
                 raise ValueError(f"{path}: member {name!r} points outside the archive; do not trust this zip")
-        if len(set(names)) < len(names):
+        members = {name.replace("\\", "/"): name for name in names}  # as some programs on Windows write them
+        if len(members) < len(names):
             raise ValueError(f"{path} has two members of one name; make the zip anew")
-        yield names, archive.read
+        outer = {name.split("/")[0] for name in members} - {"__MACOSX"}
+        if len(outer) == 1 and not outer & set(SPLITS):  # a folder was put in whole
+            members = {name.removeprefix(f"{min(outer)}/"): member for name, member in members.items()}
+        yield list(members), lambda name: archive.read(members[name])
 
 
 def splits(names: list[str], entry: Entry) -> list[dict[str, list[str]]]:
@@ -171,7 +185,11 @@ def splits(names: list[str], entry: Entry) -> list[dict[str, list[str]]]:
             images.append(name)
     test = "test" if "test" in tree else "val"
     if not {"train", test} <= set(tree) or len(tree["train"]) < 2:
-        raise ValueError(f"{entry.name} needs train/<class>/* and test/<class>/* (or val/) at its top, and two classes")
+        tops = ", ".join(sorted({name.split("/")[0] for name in names})[:10])
+        raise ValueError(
+            f"{entry.name} needs train/<class>/* and test/<class>/* (or val/) at its top, and two classes; it has "
+            f"{tops or 'nothing'} there"
+        )
     for here, there in (("train", test), (test, "train")):
         for c, images in tree[here].items():
             if c not in tree[there]:
@@ -182,27 +200,40 @@ def splits(names: list[str], entry: Entry) -> list[dict[str, list[str]]]:
 
 
 def read_images(members: list[str], read: Callable[[str], bytes], entry: Entry) -> np.ndarray:
-    """Decode all images: (n, 1, h, w) uint8 when every one is grey, else (n, 3, h, w)."""
-    h, w = entry.size or decode(members[0], read, entry).size[::-1]
-    images = room((len(members), 3, h, w))
-    all_grey, n_resized = True, 0
+    """Decode all images: (n, 1, h, w) uint8 when every one is grey, else (n, 3, h, w).
+
+    Raises ValueError that names those which cannot be used, by reason.
+    """
+    images, all_grey, n_resized, unusable = None, True, 0, defaultdict(list)
     progress = tqdm(members, desc=f"reading {entry.name}", unit=" images", delay=2, mininterval=1, leave=False)
     for i, member in enumerate(progress):
-        image = decode(member, read, entry)
+        try:
+            image = decode(member, read)
+        except ValueError as reason:
+            unusable[str(reason)].append(member)
+            continue
+        if images is None:
+            h, w = entry.size or image.size[::-1]
+            images, first = room((len(members), 3, h, w)), member
         all_grey &= image.mode in GREY
         image = image.convert("RGB")
         if image.size != (w, h):
             if not entry.size:
-                raise ValueError(
-                    f"{entry.name}: {member} has {image.height} x {image.width} pixels, {members[0]} has {h} x {w}; "
-                    f"make them equal, or give a size to have them resized: `size: [{h}, {w}]` in the manifest entry"
-                )
+                unusable[f"not of the {h} x {w} pixels of {first}; {RESIZED.format(h=h, w=w)}"].append(member)
+                continue
             image = image.resize((w, h), Image.Resampling.BILINEAR)
             n_resized += 1
         images[i] = np.asarray(image).transpose(2, 0, 1)
+    if unusable:
+        reasons = [f"{len(names)} {reason} ({_named(names)})" for reason, names in unusable.items()]
+        raise ValueError(f"{entry.name}: replace or remove these of {len(members)} images: {'; '.join(reasons)}")
     if n_resized:
         print(f"{entry.name}: {n_resized} of {len(members)} images were resized to {h} x {w} pixels")
     return images[:, :1].copy() if all_grey else images
+
+
+def _named(names: list[str]) -> str:
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
 def room(shape: tuple[int, ...]) -> np.ndarray:
@@ -214,17 +245,29 @@ def room(shape: tuple[int, ...]) -> np.ndarray:
         return np.memmap(file, np.uint8, "w+", shape=shape)
 
 
-def decode(member: str, read: Callable[[str], bytes], entry: Entry) -> Image.Image:
-    """One PNG or JPEG image of 8 bits a channel without transparency, upright as its EXIF says that it was taken."""
+def decode(member: str, read: Callable[[str], bytes]) -> Image.Image:
+    """One PNG or JPEG image of 8 bits a channel without transparency, upright as its EXIF says that it was taken.
+
+    Raises ValueError with the reason where it is none.
+    """
     try:
-        image = Image.open(io.BytesIO(read(member)), formats=("PNG", "JPEG"))
+        raw = read(member)
+        image = Image.open(io.BytesIO(raw), formats=("PNG", "JPEG"))
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
+    except UnidentifiedImageError as problem:
+        raise ValueError(_kind(raw)) from problem
     except (*UNREADABLE, Image.DecompressionBombError) as problem:
-        raise ValueError(f"{entry.name}: {member} is no readable image ({problem}); replace or remove it") from problem
+        raise ValueError(f"unreadable: {problem}") from problem
     if image.mode not in MODES or "transparency" in image.info:
-        raise ValueError(f"{entry.name}: {member} has mode {image.mode}; save it as 8-bit grey or RGB, not transparent")
+        raise ValueError(f"of mode {image.mode}, to be saved as 8-bit grey or RGB, not transparent")
     return image
+
+
+def _kind(raw: bytes) -> str:
+    """Of what is no PNG or JPEG: what it is instead."""
+    kinds = [f"no PNG or JPEG but {name}" for start, magic, name in OTHERS if raw.startswith(magic, start)]
+    return kinds[0] if kinds else "unreadable" if raw else "empty"
 
 
 def read_cifar(path: Path, entry: Entry) -> Content:

@@ -9,7 +9,6 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 ROOT = Path(__file__).resolve().parents[2]
-NOTEBOOKS = ROOT / "notebooks"
 BOOK = ROOT / "book"
 RESULTS = Path(os.environ.get("COMPANION_RESULTS", ROOT / "results")).absolute()
 STANDING = "COMPANION_FROM"  # names the folder that the user stands in, where a page is run from another

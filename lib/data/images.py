@@ -52,11 +52,11 @@ def tensor(array: np.ndarray, device: str = "cpu") -> Tensor:
 def mean_and_std(images: Tensor) -> tuple[Tensor, Tensor]:
     """Of each channel, (1, c, 1, 1) float32. images: (n, c, h, w) uint8; of many, evenly spread ones are looked at.
 
-    A channel that is the same everywhere is divided by 1: all of it becomes 0. Raises ValueError where all are.
+    A deviation is at least 1: a channel that is the same everywhere becomes 0. Raises ValueError where all are.
     """
     sample = images[:: -(-images.numel() // SAMPLE)]
     with one_thread(images.device.type):
         std, mean = torch.std_mean(sample.float(), dim=(0, 2, 3), keepdim=True)
     if not std.any():
         raise ValueError("all training images are of one colour: there is nothing to learn; look at the images")
-    return mean, torch.where(std > 0, std, 1)
+    return mean, std.clamp(min=1)
