@@ -47,6 +47,8 @@ def fall(tables: Path, stated: Stated, distance: str, claimed: str = "better") -
 def lds(tables: Path, stated: Stated, better: str, worse: str = "", claimed: str = "alike") -> dict:
     """By how much the LDS of one method is higher than another's or, without another, than the paper's value."""
     scores = _read(tables / "lds.csv").pivot(index="target", columns="method", values="lds")
+    if lacking := {better, worse or better} - set(scores):
+        raise IndexError(f"{tables} has no LDS of {min(lacking)}")
     other = scores[worse] if worse else stated[0].value
     return _paired(scores[better] - other, "LDS", claimed, "" if worse else "LDS less the paper's")
 
