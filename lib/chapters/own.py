@@ -3,7 +3,8 @@
     path -> Entry of the manifest -> names of its images -> Profile that fits their number -> OwnStudy
 
 The study is `lib.study`'s. Here stands what a dataset needs that nobody has looked at before: values that fit its size,
-targets by the name of their file, and what makes its answers doubtful. Its results are kept under results/own.
+targets by the name of their file, and what makes its answers doubtful. Its results are kept under results/own; those of
+the example came with the repository, so that it is shown at once.
 """
 
 import hashlib
@@ -30,7 +31,7 @@ from lib.report import Page, page, stats
 from lib.retrain import margins, short_hash
 from lib.study import Study
 
-NAME = "own"  # of the profile
+NAME, OF_EXAMPLE = "own", "own_example"  # of the profile, and so of the folder of results
 BASE = profiles.FASHION  # its other values
 LEAST_IMAGES = 20  # training images of a class: k_max is half of them, and ten are shown
 SHOWN = 10
@@ -184,6 +185,8 @@ def open_page(parameters: Mapping) -> tuple[Page, Files]:
     names = files(images)
     only = {} if target is None else {"n_targets": 1}
     profile = values(images, names, **page.chosen(parameters, page.OVERRIDES) | only)
+    if parameters["images"] is None:
+        profile = replace(profile, name=OF_EXAMPLE)
     test_id = None if target is None else names.test_id(target)
     return Page(NAME, parameters, profile, OwnStudy, target=test_id), names
 
