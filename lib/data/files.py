@@ -5,7 +5,7 @@ Paths are absolute, so that a notebook runs the same from any working directory.
 
 import os
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -26,8 +26,9 @@ def replacing(path: Path):
     """Yields a temporary path in the same folder; on success it becomes `path`, if its bytes differ."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in path.parent.glob(f".{path.stem}-*{path.suffix}"):  # by a run that was killed
-        if time.time() - left.stat().st_mtime > DAY:
-            left.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another run may be faster
+            if time.time() - left.stat().st_mtime > DAY:
+                left.unlink()
     with NamedTemporaryFile(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix, delete=False) as file:
         temporary = Path(file.name)
     try:

@@ -210,7 +210,7 @@ class Driver:
             common = pool.shared, self.device, file
             return [(job.retraining, sorted(job.targets), *common) for job in schedule.most_wanted(n)]
 
-        with tqdm(unit=" trainings", delay=5, mininterval=5, leave=False) as bar:  # silent where it takes no time
+        with tqdm(desc=f"into {self.ledger.folder}", unit=" trainings", delay=5, mininterval=5, leave=False) as bar:
             for record in workers.stream(pool, _record, calls):
                 self.ledger.append(record)
                 schedule.done(record["key"])
