@@ -52,8 +52,8 @@ class Study:
         profile, dataset = self.profile, self.dataset
         check_k_max(profile, np.bincount(dataset.train_labels))
         self.check_targets()
-        check("n_jobs", self.n_jobs)
-        check("scheduler", self.scheduler)
+        for option in ("n_jobs", "scheduler", "loader"):
+            check(option, getattr(self, option))
         pick_device(self.device)
         check_loader(self.loader, self.scheduler)
         nets.check(profile.recipe)

@@ -1,6 +1,7 @@
 """Stored votes are compared with votes of trainings done now."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -17,10 +18,15 @@ from lib.study import REMOVAL, Study
 CURVES = [(REMOVAL, "pixels_l2")]
 
 
-@pytest.fixture
-def opened(tmp_path):
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
     smoke = profiles.load("smoke", k_max=8, budget=1)
-    pixels = Study(replace(smoke, selfsupervised=FeatureRecipe("pixels")), "cpu", n_jobs=2, results=tmp_path)
+    pixels = Study(
+        replace(smoke, selfsupervised=FeatureRecipe("pixels")),
+        "cpu",
+        n_jobs=2,
+        results=tmp_path_factory.mktemp("results"),
+    )
     pixels.supports(CURVES)
     return pixels
 
@@ -31,8 +37,9 @@ def test_the_ledger_of_this_machine_is_true(opened):
     assert (found["largest_difference"] <= 0.5e-4).all(), "the ledger has four decimals"
 
 
-def test_a_forged_vote_is_found(opened):
-    (path,) = (opened.folder / "ledger").glob("*.jsonl")
+def test_a_forged_vote_is_found(opened, tmp_path):
+    shutil.copytree(opened.folder, tmp_path / opened.folder.name)
+    (path,) = (tmp_path / opened.folder.name / "ledger").glob("*.jsonl")
     forged = []
     for record in map(json.loads, path.read_text().splitlines()):
         record["logits"] = (-np.array(record["logits"])).tolist()
@@ -40,7 +47,7 @@ def test_a_forged_vote_is_found(opened):
         forged.append(json.dumps(record))
     path.write_text("\n".join(forged) + "\n")
     seal(path.parent)  # the forger's last step
-    again = Study(opened.profile, "cpu", n_jobs=1, results=opened.results)
+    again = Study(opened.profile, "cpu", n_jobs=1, results=tmp_path)
     again.__dict__.update({key: opened.__dict__[key] for key in ("base_logits", "targets", "wrong_labels")})
     n = len(again.asked(CURVES, united=False))
     found = audit.compare(again, CURVES, united=False, n=n)

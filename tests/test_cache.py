@@ -1,5 +1,7 @@
 """Files on disk are whole or absent, and are never silently wrong."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -65,6 +67,16 @@ def test_a_failed_write_keeps_the_old_file(tmp_path):
         temporary.write_text("half")
         raise RuntimeError
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_what_killed_runs_left_is_removed(tmp_path):
+    old, new = tmp_path / ".table-old.csv", tmp_path / ".table-new.csv"
+    for path in (old, new):
+        path.write_text("half")
+    os.utime(old, (0, 0))
+    with replacing(tmp_path / "table.csv") as temporary:
+        temporary.write_text("whole")
+    assert {path.name for path in tmp_path.iterdir()} == {new.name, "table.csv"}
 
 
 def test_unchanged_content_is_left_alone(tmp_path):

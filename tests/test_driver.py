@@ -139,16 +139,9 @@ def test_the_device_reaches_the_training_and_the_pool(tiny, quick, tmp_path, mon
     assert seen == ["cuda", "cuda"] and driver.ledger.records[0]["machine"].endswith(", cuda")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"loader": "disk"}, "unknown loader 'disk'; choose one of memory, ffcv"),
-        ({"loader": "ffcv", "scheduler": "tcp://127.0.0.1:9"}, "'ffcv' reads a file of this machine.* choose memory"),
-    ],
-)
-def test_loaders_that_cannot_be_meant(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        campaigns.check_loader(**{"scheduler": None} | arguments)
+def test_a_file_of_this_machine_is_not_for_a_cluster():
+    with pytest.raises(ValueError, match="'ffcv' reads a file of this machine.* choose memory"):
+        campaigns.check_loader("ffcv", "tcp://127.0.0.1:9")
 
 
 def test_killed_at_random_instants(serial, tmp_path):

@@ -142,9 +142,12 @@ def test_parameters_cell_that_the_command_line_cannot_serve(root, line, message)
 
 
 def test_a_page_holds_the_run_its_parameters_and_no_path_of_the_machine(root):
+    bar = "import sys\nprint('\\r 50%|#', file=sys.stderr, flush=True)\n"
+    write(root, "fig", f"{bar}print(profile, n_targets, share, is_quick)")
     assert run.main(["fig", "-p", "profile", "smoke", "-p", "share", "0.5"], root) == 0
     assert page_text(root) == "smoke None 0.5 False\n"
     page = nbformat.read(execution.page("fig", root), as_version=4)
+    assert len(page.cells[-1].outputs) == 1, "the bar is on the terminal alone"
     assert page.metadata.companion.parameters == {
         "profile": "smoke",
         "n_targets": None,

@@ -123,7 +123,7 @@ def test_unknown_methods_devices_and_too_many_targets(opened, small):
         opened.supports([(REMOVAL, "trak")])
     with pytest.raises(ValueError, match="unknown device 'tpu'"):
         Study(small, device="tpu")
-    with pytest.raises(ValueError, match="unknown loader 'disk'; choose one of memory, ffcv"):
+    with pytest.raises(ValueError, match="loader='disk' must be memory, ffcv"):
         Study(small, loader="disk")
     with pytest.raises(ValueError, match="n_jobs=0 must be 1 or more processes"):
         Study(small, n_jobs=0)

@@ -238,10 +238,7 @@ def accuracies(study: OwnStudy, knn: pd.DataFrame) -> pd.DataFrame:
 
 
 def in_words(row: pd.Series, class_size: int) -> str:
-    """The support in a row of `Study.supports`, as far as the search has closed in on it, and its share of the class.
-
-    In doubt, it says so, where the votes before any removal did not agree.
-    """
+    """The support in a row of `Study.supports`, its share of the class, and doubt where votes at k = 0 disagree."""
     if row["reason"] not in (FOUND, LARGER):
         return "wrong without any removal"
     ks = sorted({row["low"] + 1, row["high"]}) if row["reason"] == FOUND else [row["low"]]

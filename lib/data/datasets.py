@@ -41,7 +41,7 @@ OTHERS = (
     (0, b"II*", "TIFF"),
 )
 RESIZED = "or give `size` to have all resized (own images: `-p size {w}`; in the manifest: `size: [{h}, {w}]`)"
-NAMED = 3  # of the images that cannot be used for one reason
+NAMED = 20  # of the images that cannot be used for one reason
 CIFAR_BATCHES = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch")
 
 
@@ -225,15 +225,12 @@ def read_images(members: list[str], read: Callable[[str], bytes], entry: Entry) 
             n_resized += 1
         images[i] = np.asarray(image).transpose(2, 0, 1)
     if unusable:
-        reasons = [f"{len(names)} {reason} ({_named(names)})" for reason, names in unusable.items()]
+        named = {reason: ", ".join(names[:NAMED]) + ", …" * (len(names) > NAMED) for reason, names in unusable.items()}
+        reasons = [f"{len(unusable[reason])} {reason} ({names})" for reason, names in named.items()]
         raise ValueError(f"{entry.name}: replace or remove these of {len(members)} images: {'; '.join(reasons)}")
     if n_resized:
         print(f"{entry.name}: {n_resized} of {len(members)} images were resized to {h} x {w} pixels")
     return images[:, :1].copy() if all_grey else images
-
-
-def _named(names: list[str]) -> str:
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
 def room(shape: tuple[int, ...]) -> np.ndarray:
@@ -246,10 +243,7 @@ def room(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def decode(member: str, read: Callable[[str], bytes]) -> Image.Image:
-    """One PNG or JPEG image of 8 bits a channel without transparency, upright as its EXIF says that it was taken.
-
-    Raises ValueError with the reason where it is none.
-    """
+    """One PNG or JPEG image of 8 bits a channel, not transparent, upright by its EXIF; ValueError says what it is."""
     try:
         raw = read(member)
         image = Image.open(io.BytesIO(raw), formats=("PNG", "JPEG"))

@@ -4,13 +4,15 @@ Paths are absolute, so that a notebook runs the same from any working directory.
 """
 
 import os
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "book"
 RESULTS = Path(os.environ.get("COMPANION_RESULTS", ROOT / "results")).absolute()
+DAY = 86400  # seconds; no file takes so long to write
 STANDING = "COMPANION_FROM"  # names the folder that the user stands in, where a page is run from another
 
 
@@ -23,6 +25,10 @@ def given(path: str | Path) -> Path:
 def replacing(path: Path):
     """Yields a temporary path in the same folder; on success it becomes `path`, if its bytes differ."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{path.stem}-*{path.suffix}"):  # by a run that was killed
+        with suppress(FileNotFoundError):  # another run may be faster
+            if time.time() - left.stat().st_mtime > DAY:
+                left.unlink()
     with NamedTemporaryFile(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix, delete=False) as file:
         temporary = Path(file.name)
     try:

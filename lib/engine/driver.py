@@ -26,7 +26,6 @@ from lib.engine.ledger import Ledger
 from lib.retrain import Recipe, Retraining, margins, retrain
 
 LOGIT_DECIMALS = 4
-LOADERS = ("memory", "ffcv")
 
 
 @dataclass(frozen=True)
@@ -211,7 +210,7 @@ class Driver:
             common = pool.shared, self.device, file
             return [(job.retraining, sorted(job.targets), *common) for job in schedule.most_wanted(n)]
 
-        with tqdm(unit=" trainings", delay=5, mininterval=5, leave=False) as bar:  # silent where it takes no time
+        with tqdm(desc=f"into {self.ledger.folder}", unit=" trainings", delay=5, mininterval=5, leave=False) as bar:
             for record in workers.stream(pool, _record, calls):
                 self.ledger.append(record)
                 schedule.done(record["key"])
@@ -227,9 +226,7 @@ class Driver:
 
 
 def check_loader(loader: str, scheduler: str | None) -> None:
-    """ValueError for an unknown loader or FFCV on a cluster, ImportError where FFCV is not installed."""
-    if loader not in LOADERS:
-        raise ValueError(f"unknown loader {loader!r}; choose one of {', '.join(LOADERS)}")
+    """ValueError for FFCV on a cluster, ImportError where it is not installed."""
     if loader == "ffcv":
         if scheduler is not None:
             raise ValueError("loader 'ffcv' reads a file of this machine, not of a cluster's workers; choose memory")

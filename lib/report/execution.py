@@ -170,6 +170,9 @@ def execute(name: str, values: dict, changed: dict, root: Path = ROOT) -> None:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+    for cell in notebook.cells:  # progress bars are for the terminal
+        if "outputs" in cell:
+            cell.outputs = [output for output in cell.outputs if not output.get("text", "").startswith("\r")]
     relative = {"input_path": f"notebooks/{name}.ipynb", "output_path": f"book/notebooks/{name}.ipynb"}
     notebook.metadata.papermill.update(relative)  # papermill writes the machine's paths; the book shows none
     notebook.metadata["companion"] = {"stamp": made_from, "parameters": values}
