@@ -1,6 +1,7 @@
 """What several tests share: a dataset that is small, separable and made here; and the book, built beside the tests."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,9 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from lib.data import Dataset
 from lib.retrain import Recipe
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
+FLAGS += ["--disable-background-networking", "--disable-component-update"]
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +43,20 @@ def quick() -> Recipe:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The tests that read the book come last: it is built while the others run."""
     items.sort(key=lambda item: "book" in item.fixturenames)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, without a window."""
+    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    if program is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("no Chromium in CI: .ci/run installs it")
+        pytest.skip("no Chromium: install it, or name it in the environment variable CHROMIUM")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield started
+        started.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

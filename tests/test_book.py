@@ -9,7 +9,6 @@ import functools
 import http.server
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -21,13 +20,11 @@ from urllib.parse import unquote, urldefrag, urlparse
 import nbformat
 import pytest
 import yaml
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from lib.data import BOOK, ROOT
 from lib.report.departures import departures
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-FLAGS += ["--disable-background-networking", "--disable-component-update"]
 PHONE, DESKTOP = {"width": 400, "height": 800}, {"width": 1300, "height": 900}
 # The theme says so on a first visit, before it has chosen between light and dark; harmless.
 ALLOWED_ERROR = "Got invalid theme mode"
@@ -59,19 +56,6 @@ def site(html) -> str:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Browser:
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if program is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("no Chromium in CI: .ci/run installs it")
-        pytest.skip("no Chromium: install it, or name it in the environment variable CHROMIUM")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield started
-        started.close()
 
 
 @dataclass

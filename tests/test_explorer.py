@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from lib import profiles
 from lib.data import BOOK, RESULTS
@@ -22,7 +21,6 @@ from lib.report import committed, explorer
 from lib.study import MISLABEL, REMOVAL, Study
 
 STORED = RESULTS / "explorer"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1300, "height": 900}
 FIRST_VIEW = 3e6  # bytes
 CLIPPED = """() => [...document.querySelectorAll("body *")].filter(e => {
@@ -144,19 +142,6 @@ def address(tmp_path_factory) -> str:
     shutil.copytree(BOOK / "explorer", book, dirs_exist_ok=True)
     explorer.main([], page=book)
     return (book / "explorer.html").as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if program is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("no Chromium in CI: .ci/run installs it")
-        pytest.skip("no Chromium: install it, or name it in the environment variable CHROMIUM")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield started
-        started.close()
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from lib.engine import Driver, Ledger
 from lib.lds import lds
 from lib.methods import OURS, RANDOM
 from lib.profiles import Profile
-from lib.report import Page, stats
+from lib.report import Page, paper, stats
 from lib.retrain import short_hash
 from lib.rivals import largest
 from lib.study import MISLABEL, REMOVAL, Study
@@ -29,7 +29,7 @@ LDS = "lds"
 FOLDER = "judged"  # under results
 SHOWN = 10  # training images of a target in the gallery
 EXAMPLE = "trak"  # what is judged where no file is given, by the name of the same method's stored scores
-PAPERS = {REMOVAL: 0.256, MISLABEL: 0.006}  # shares of a class within which flipped targets are counted: Paper §4.2
+STATED = [value for value in paper.FIGURES["fig03"].values if value.method == "ours"]  # shares flipped: Paper §4.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,13 +182,15 @@ def doubts(comparisons: pd.DataFrame) -> list[str]:
 
 
 def shares(supports: pd.DataFrame, class_size: int) -> pd.DataFrame:
-    """Targets flipped within the paper's shares of a class: kind, method, k, flipped with _low and _high, n."""
+    """Targets flipped at the paper's shares of a class: kind, method, k ("< 50"), flipped with _low and _high, n."""
     rows = []
-    for (kind, method), group in supports.groupby(["kind", "method"], sort=False):
-        targets, k = stats.usable(group), max(1, round(PAPERS[kind] * class_size))
-        flipped = stats.flipped_by(targets, np.array([k]))[:, 0]
-        row = {"kind": kind, "method": method, "k": k}
-        rows.append(row | stats.mean("flipped", flipped, stats.share_interval) | {"n": len(targets)})
+    for value in STATED:
+        k = round(value.k / paper.FIGURES["fig03"].class_size * class_size)
+        for method, group in supports[supports["kind"] == value.kind].groupby("method", sort=False):
+            targets = stats.usable(group)
+            flipped = stats.flipped_by(targets, np.array([k - (value.bound == "<")]))[:, 0]
+            row = {"kind": value.kind, "method": method, "k": f"{value.bound} {k}"}
+            rows.append(row | stats.mean("flipped", flipped, stats.share_interval) | {"n": len(targets)})
     return pd.DataFrame(rows)
 
 

@@ -18,7 +18,7 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
 from pathlib import Path
 
 import joblib
@@ -251,7 +251,11 @@ def run_all(profile: str | None, root: Path = ROOT, n_at_once: int | None = None
     cores = joblib.cpu_count()
     n_at_once = n_at_once or min(max(1, len(first)), cores if pick_device("auto") == "cpu" else 1)
     n_jobs = -(-2 * cores // n_at_once)  # of each: twice the cores in all, since most wait for others or only read
-    # Workers are started afresh: a fork takes over locks that threads of this process may hold.
+    # Workers are started afresh: a fork takes over locks that threads of this process may hold. What keeps count of
+    # their locks is to outlive them: else it is started again, and complains of all that it does not know.
+    hangup = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    resource_tracker.ensure_running()
+    signal.signal(signal.SIGHUP, hangup)
     with get_context("spawn").Pool(n_at_once, _begin, [n_jobs]) as pool:  # an interrupt stops those that run
         failed = [name for tasks in (first, last) for name in pool.imap_unordered(_attempt, tasks) if name]
         pool.close()
