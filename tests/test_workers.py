@@ -79,10 +79,11 @@ def test_processes_end_with_the_one_that_started_them_and_its_copies_are_removed
     monkeypatch.setattr(workers, "gettempdir", lambda: str(tmp_path))
     gone = subprocess.Popen(["true"])
     gone.wait()
-    for name in (f"{workers.COPIES}{gone.pid}-x", f"{workers.COPIES}{os.getpid()}-y", "dataset"):
+    others = {f"{workers.COPIES}{os.getpid()}-y", f"{workers.COPIES}of-mine", "dataset-birds", f"dataset-{gone.pid}-x"}
+    for name in {f"{workers.COPIES}{gone.pid}-x"} | others:
         (tmp_path / name).mkdir()
     workers.remove_abandoned()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["dataset", f"{workers.COPIES}{os.getpid()}-y"]
+    assert {path.name for path in tmp_path.iterdir()} == others
     ended = multiprocessing.get_context("fork").Process(target=_orphan, args=(str(tmp_path / "pid"),))
     ended.start()
     ended.join()

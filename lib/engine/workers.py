@@ -15,15 +15,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from socket import gethostname
 from tempfile import TemporaryDirectory, gettempdir
 
 import joblib
+import psutil
 import torch
 from joblib.externals.loky import get_reusable_executor
 
 from lib.data import Dataset
 
-COPIES = "dataset-"  # names of folders begin so that hold a copy of a dataset; then the process that made it
+COPIES = f"companion-{gethostname()}-"  # how names of folders begin that hold a copy of a dataset; then the process
 IDLE = 300  # seconds after which a process without work ends; until then the next campaign finds it started
 AHEAD = 2  # calls that a worker has or has waiting, so that it never idles
 CONNECT = 10  # seconds to wait for a scheduler
@@ -63,7 +65,8 @@ def pool(dataset: Dataset, n_jobs: int = -1, scheduler: str | None = None, devic
 def remove_abandoned() -> None:
     """Remove the datasets that processes which are gone have left behind, killed as they were."""
     for folder in Path(gettempdir()).glob(f"{COPIES}*"):
-        if not Path("/proc", folder.name.split("-")[1]).exists() and Path("/proc/self").exists():
+        maker = folder.name.removeprefix(COPIES).split("-")[0]
+        if maker.isdecimal() and not psutil.pid_exists(int(maker)):
             shutil.rmtree(folder, ignore_errors=True)
 
 
