@@ -92,13 +92,13 @@ class Page:
         """What `make` computes; where the dataset is missing, the table of that name that came with the repository."""
         return committed.table(self.values, self.name, name) if self.missing else make()
 
-    def status(self, tables: list[pd.DataFrame]) -> Markdown | None:
-        """Head of the page: profile, device, cost, distance to the paper. tables: of supports or margins."""
+    def status(self, tables: list[pd.DataFrame], study: Study | None = None) -> Markdown | None:
+        """Head of the page: profile, device, cost, distance to the paper. tables: of a study's supports or margins."""
         link = committed.link(self.values, tables) if self.tally is None else ""
         if self.missing:
             return Markdown(committed.status(self.values, self.name) + link)
         if self.tally is None:
-            return Markdown(_status(self.study, tables, time.perf_counter() - self.started) + link)
+            return Markdown(_status(study or self.study, tables, time.perf_counter() - self.started) + link)
 
     def tabs(self, figure: Figure | None) -> HTML | None:
         """The figure in a tab, beside those of other profiles; None: the one that came with the repository."""
