@@ -17,7 +17,7 @@ rivals     TRAK, Datamodels, influence functions and others, a file each; the sc
 study      a profile, opened: targets, rankings, supports
 report     statistics, figures, the paper's numbers, claims and verdicts, pages
 chapters   what single chapters of the book compute beyond the paper's figures
-audit      some retrainings, done again and compared: python -m lib.audit fig03
+audit      what is stored, checked; some retrainings, done again and compared: python -m lib.audit
 run        notebooks into pages: python -m lib.run fig03
 
 The paper's own ideas are the modules; data, nets, ssl, engine, rivals, report and chapters are packages, each reached

@@ -1,8 +1,8 @@
-"""The command line of `lib.report.audit`: `python -m lib.audit fig03 -n 10`."""
+"""The command line of `lib.chapters.audit`: `python -m lib.audit -n 10`."""
 
 import sys
 
-from lib.report import audit
+from lib.chapters import audit
 
 if __name__ == "__main__":
     sys.exit(audit.main())

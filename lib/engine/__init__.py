@@ -1,8 +1,8 @@
 """Many retrainings and searches at once: it runs what it is given, and knows no figure, no paper and no profile."""
 
 from lib.engine.counting import AT_MOST, EXPECTED, PAPER, CountingDriver, Tally
-from lib.engine.driver import Driver, Group, Question, check_loader, machine_name, retrainings
-from lib.engine.ledger import FIELDS, Ledger, seal
+from lib.engine.driver import Driver, Group, Question, check_loader, machine_name, processor, retrainings
+from lib.engine.ledger import FIELDS, Ledger, damaged, seal
 from lib.engine.subsets import Subsets
 
 __all__ = [
@@ -19,7 +19,9 @@ __all__ = [
     "Tally",
     "cache",
     "check_loader",
+    "damaged",
     "machine_name",
+    "processor",
     "retrainings",
     "seal",
     "subsets",

@@ -274,7 +274,7 @@ def _record(retraining: Retraining, targets: list[int], shared: Dataset | Path, 
         "logits": np.round(outcome.logits[targets].astype(float), LOGIT_DECIMALS).tolist(),
         "test_accuracy": round(outcome.test_accuracy, 6),
         "seconds": round(outcome.seconds, 3),
-        "machine": f"{machine_name()}, {device}",
+        "machine": processor(device),
     }
 
 
@@ -288,9 +288,21 @@ def _opened(dataset: Dataset, file: Path, device: str) -> Images:
     return images
 
 
+def processor(device: str) -> str:
+    """What a training's bits depend on: processor or GPU, the instructions in use, torch, the device."""
+    if device == "cuda":
+        return f"{torch.cuda.get_device_name()}, torch {torch.__version__}, cuda"
+    numbers = f"family {_of_cpu('cpu family')}, model {_of_cpu('model')}"  # those of one name differ by them
+    in_use = torch.backends.cpu.get_cpu_capability()
+    return f"{machine_name()}, {numbers}, {in_use}, torch {torch.__version__}, {device}"
+
+
 def machine_name() -> str:
     """The processor's name, as far as the system tells."""
+    return _of_cpu("model name") or platform.processor() or platform.machine()
+
+
+def _of_cpu(key: str) -> str:
     cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    lines = [line.partition(":") for line in cpuinfo.read_text().splitlines()] if cpuinfo.exists() else []
+    return next((value.strip() for name, _, value in lines if name.strip() == key), "")

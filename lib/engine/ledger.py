@@ -55,20 +55,14 @@ class Ledger(Records):
         return self.folder / f"{int(files[-1].stem) + 1 if files else 0:04d}.jsonl"
 
     def split(self, content: bytes) -> list[bytes]:
-        return [line for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
+        return [line + b"\n" for line in content.split(b"\n")[:-1]]
 
     def take(self, line: bytes, path: Path, number: int) -> None:
         if not line.strip():
             return
-        content, stated = parted(line)
-        beside = self._sums.get(path, [])[number : number + 1]
         try:
-            record = json.loads(content)
+            record = json.loads(vouched(line, self._sums.get(path, [])[number : number + 1]))
             logits = np.asarray(record["logits"], dtype=np.float64)
-            if checksum(content) not in ([stated] if stated else beside):
-                raise ValueError(
-                    "its checksum is another one" if stated or beside else "it has no checksum: `seal` vouches for it"
-                )
         except (ValueError, KeyError, TypeError) as error:
             where = f"{path}, line {number + 1}"
             raise ValueError(f"{where} is damaged ({error}); restore the file or delete the line") from error
@@ -82,6 +76,28 @@ def parted(line: bytes) -> tuple[bytes, str | None]:
     if match := CHECKED.search(line):
         return line[: match.start()] + b"}", match[1].decode()
     return line.strip(), None
+
+
+def vouched(line: bytes, beside: list[str]) -> bytes:
+    """What a line says. beside: its checksum, where one stands beside the file. ValueError where it says another."""
+    content, stated = parted(line)
+    if checksum(content) not in ([stated] if stated else beside):
+        raise ValueError("its checksum is another" if stated or beside else "it has no checksum: `seal` vouches for it")
+    return content
+
+
+def damaged(path: Path) -> list[str]:
+    """What is wrong with a file, by its checksums alone: a line each, without taking in its records."""
+    beside, wrong = path.with_suffix(".crc32"), []
+    sums = beside.read_text().split() if beside.exists() else []
+    *lines, torn = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines):
+        try:
+            if line.strip():
+                vouched(line, sums[number : number + 1])
+        except ValueError as error:
+            wrong.append(f"line {number + 1} is damaged ({error})")
+    return wrong + ["it ends in half a record"] * bool(torn) + ["it lacks records"] * (len(lines) < len(sums))
 
 
 def checksum(content: bytes) -> str:

@@ -4,7 +4,7 @@ from lib.report.page import Page
 
 __all__ = [
     "Page",
-    "audit",
+    "checks",
     "claims",
     "committed",
     "departures",

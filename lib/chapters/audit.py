@@ -1,0 +1,168 @@
+"""Is what is stored what training gives? Every check, and some of the trainings, drawn at random, done again here.
+
+    python -m lib.audit                           `lib.report.checks`, and 20 trainings of each profile
+    python -m lib.audit --profile fashion -n 5
+    python -m lib.audit -n 0                      the checks alone
+
+A stored vote is a sample and not a constant: another kind of processor orders sums otherwise, and a training then takes
+another course from the same seed. So a training that is done again passes where it is no further from the stored one
+than another seed is. How far that is the ledger itself says.
+"""
+
+import argparse
+import sys
+from collections import defaultdict
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binom
+
+from lib import profiles
+from lib.data import RESULTS, replacing
+from lib.engine import Ledger, processor
+from lib.report import checks, committed, stats
+from lib.retrain import Retraining, margins
+from lib.study import BASE_SEED, Study
+
+TRAININGS = RESULTS / "audit" / "trainings.csv"
+PROFILES = ("fashion", "cifar10", "imagenet")  # whose ledgers came with the repository
+LEVEL = 0.001  # of the test that votes do not differ more often than by another seed
+Stored = dict[
+    str, tuple[Retraining, dict[int, float]]
+]  # by the ledger's key: a retraining, and the margin of each target
+
+
+def stored(study: Study, readings: dict) -> Stored:
+    """The margins behind supports, by retraining. readings: of `checks.Replay`."""
+    by_key, labels = {}, study.dataset.test_labels
+    for (key, target), (retraining, logits) in sorted(readings.items(), key=lambda reading: reading[0]):
+        by_key.setdefault(key, (retraining, {}))[1][target] = margins(logits[None], labels[[target]])[0]
+    return by_key
+
+
+def between_seeds(study: Study, known: Stored) -> np.ndarray:
+    """Margins (n, 2) of one target after one change, of two seeds.
+
+    Of the first two votes of every probe, which are both cast whatever the first one says; where probes have one vote,
+    of every two base models, on the targets.
+    """
+    by_change = defaultdict(dict)
+    for retraining, of_target in known.values():
+        by_change[replace(retraining, seed=0)][retraining.seed] = of_target
+    pairs = [
+        (of[0][target], of[1][target])
+        for of in by_change.values()
+        if {0, 1} <= set(of)
+        for target in of[0].keys() & of[1].keys()
+    ]
+    if pairs:
+        return np.array(pairs)
+    base = [Retraining(study.profile.recipe, BASE_SEED + i) for i in range(study.profile.n_base)]
+    logits, labels = study.driver.logits([(one, study.targets.tolist()) for one in base]), study.dataset.test_labels
+    of_model = [margins(of, labels[study.targets]) for of in logits]
+    return np.concatenate([np.transpose(pair) for pair in combinations(of_model, 2)])
+
+
+def again(study: Study, known: Stored, n: int, seed: int = 0) -> pd.DataFrame:
+    """n of the retrainings at random, done again without the ledger; a row a vote.
+
+    Columns: profile, stored_on (the ledger's machine), key, target, stored, now (margins), same_bits (of all logits, up
+    to the ledger's four decimals). Raises ValueError where there are not so many.
+    """
+    if not 1 <= n <= len(known):
+        raise ValueError(f"n={n} retrainings cannot be drawn; give 1 to {len(known)}")
+    keys = [sorted(known)[i] for i in np.random.default_rng(seed).permutation(len(known))[:n]]
+    machines = {record["key"]: record["machine"] for record in study.driver.ledger.records}
+    with TemporaryDirectory() as folder:
+        driver = replace(study.driver, ledger=Ledger(Path(folder)))
+        fresh = driver.logits([(known[key][0], list(known[key][1])) for key in keys])
+    rows = []
+    for key, logits in zip(keys, fresh, strict=True):
+        targets, before = zip(*known[key][1].items(), strict=True)
+        kept = [study.driver.ledger.logits(key, target) for target in targets]
+        row = {"profile": study.profile.name, "stored_on": machines[key], "key": key}
+        row |= {"same_bits": bool((np.array(kept) == logits).all())}
+        now = margins(logits, study.dataset.test_labels[list(targets)])
+        rows += [row | {"target": t, "stored": s, "now": m} for t, s, m in zip(targets, before, now, strict=True)]
+    return pd.DataFrame(rows)
+
+
+def compared(rows: pd.DataFrame, pairs: np.ndarray) -> dict:
+    """One line: what trainings done again on one kind of processor say, beside what another seed does.
+
+    rows: of `again`. pairs: of `between_seeds`. expected: the share of these votes that would stay under another seed,
+    each by how often a difference of two seeds is less than its margin.
+    """
+    apart = np.diff(pairs, axis=1).ravel()
+    apart = np.concatenate([apart, -apart])
+    stay = (rows["stored"].to_numpy()[:, None] + apart > 0) == (rows["stored"].to_numpy()[:, None] > 0)
+    same, off = (rows["stored"] > 0) == (rows["now"] > 0), (rows["now"] - rows["stored"]).abs()
+    line = {"profile": rows["profile"].iloc[0], "stored_on": rows["stored_on"].iloc[0], "here": processor("cpu")}
+    line |= {"trainings": rows["key"].nunique(), "same_bits": rows.groupby("key")["same_bits"].all().mean()}
+    line |= stats.mean("same_votes", same, stats.share_interval) | {"votes": len(rows), "expected": stay.mean()}
+    line |= {"p": float(binom.sf((~same).sum() - 1, len(rows), 1 - stay.mean())), "margin_off": off.median()}
+    return line | {"seeds_margin_off": np.median(np.abs(apart)), "largest_off": off.max(), "seeds_pairs": len(pairs)}
+
+
+def wrong(rows: pd.DataFrame, pairs: np.ndarray, p: float) -> list[str]:
+    """Trainings that are further from the stored ones than another seed is, a line each."""
+    profile, most = rows["profile"].iloc[0], np.abs(np.diff(pairs, axis=1)).max()
+    far = rows[(rows["now"] - rows["stored"]).abs() > most]
+    lines = [
+        f"results/{profile}/ledger, {row.key}, target {row.target}: margin {row.stored:.2f}, trained again {row.now:.2f}"
+        for row in far.itertuples()
+    ]
+    return lines + [f"{profile}: votes differ more often than between two seeds (p = {p:.2g})"] * (p < LEVEL)
+
+
+def audit(study: Study, n: int, seed: int) -> tuple[list[str], list[dict]]:
+    """What is wrong with the results of a profile, and a line of `compared` for each kind of processor."""
+    replay, problems, lines = checks.Replay(study), checks.lds(study), []
+    for path in sorted(study.folder.glob("*/record.json")):
+        problems += checks.record(path.parent, study) + checks.derived(path.parent)
+        problems += [line for table in sorted(path.parent.glob("*.csv")) for line in replay.wrong(table)]
+    known = stored(study, replay.readings)
+    print(
+        f"{study.profile.name}: {len(replay.readings)} votes of {len(known)} trainings read, {len(problems)} problems"
+    )
+    if n:
+        pairs = between_seeds(study, known)
+        for _, rows in again(study, known, n, seed).groupby("stored_on"):
+            lines.append(compared(rows, pairs))
+            problems += wrong(rows, pairs, lines[-1]["p"])
+    return problems, lines
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line. Returns 0 where all is well, 1 where something is wrong or stale, 2 for wrong input."""
+    parser = argparse.ArgumentParser("python -m lib.audit", description="Check what is stored; do some of it again.")
+    parser.add_argument("--profile", choices=PROFILES, help="one of them; else all")
+    parser.add_argument("-n", type=int, default=20, help="how many trainings of each profile; 0: none")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw")
+    parser.add_argument("--write", action="store_true", help="keep the table under results/audit/, for the page")
+    parser.add_argument("--seal", action="store_true", help="instead: take the committed results for right as they are")
+    args = parser.parse_args(argv)
+    if args.seal:
+        return checks.seal() or 0
+    lines, problems = [], checks.files() + checks.manifest() + checks.across()
+    print(f"files, manifest, claims, pages: {len(problems)} problems")
+    try:
+        for name in [args.profile] if args.profile else PROFILES:
+            if committed.missing(profiles.PROFILES[name]):
+                print(f"{name}: its images are not here; only its files were checked")
+                continue
+            of_profile = audit(Study(profiles.load(name)), args.n, args.seed)
+            problems, lines = problems + of_profile[0], lines + of_profile[1]
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    table = pd.DataFrame(lines)
+    print("\n".join([table.to_string(index=False) if lines else "", *problems, f"{len(problems)} problems"]))
+    if args.write:
+        with replacing(TRAININGS) as path:
+            table.to_csv(path, index=False, float_format="%.4g")
+    return int(bool(problems))

@@ -1,0 +1,237 @@
+"""Is what is stored what it should be? Checks that train nothing; each returns what is wrong, a line each.
+
+checksums of files and records -> supports, from ledger and rankings -> summaries, claims, LDS -> explorer and pages
+"""
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Callable
+from functools import partial
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import spearmanr
+
+from lib.bisection import FOUND, LARGER, WRONG_AT_ZERO
+from lib.data import BOOK, RESULTS, entries, fetch, places, replacing
+from lib.engine import damaged
+from lib.lds import signed_inverse_l2
+from lib.methods import FEATURES, RANDOM
+from lib.profiles import FASHION, PROFILES
+from lib.report import claims, execution, explorer, stats
+from lib.retrain import Recipe, Retraining, margins
+from lib.study import MISLABEL, REMOVAL, Study
+
+SUMS = "SHA256SUMS"  # under results/, as `sha256sum` writes it; a ledger grows, and has a checksum a record
+COLUMNS = ["size", "reason", "low", "high", "votes", "trainings"]
+
+
+def seal(results: Path = RESULTS) -> None:
+    """Vouch for the committed files as they are now: write the list of their checksums."""
+    listed = subprocess.run(["git", "ls-files"], cwd=results, capture_output=True, text=True, check=True).stdout
+    names = [name for name in listed.splitlines() if name != SUMS and not name.endswith(".jsonl")]
+    with replacing(results / SUMS) as path:
+        path.write_text("".join(f"{_sha256(results / name)}  {name}\n" for name in names))
+
+
+def listed(results: Path = RESULTS) -> dict[str, str]:
+    """The checksum of each file, by its name under results/."""
+    lines = (results / SUMS).read_text().splitlines()
+    return {name: stated for stated, name in (line.split("  ", 1) for line in lines)}
+
+
+def file(name: str, stated: str | None, results: Path = RESULTS) -> list[str]:
+    """What is wrong with one file. stated: its checksum; None: a ledger's, which has one a record."""
+    if not (path := results / name).exists():
+        return [f"results/{name} is missing; restore it"]
+    if stated is None:
+        return [f"results/{name}: {why}; restore the file" for why in damaged(path)]
+    return [] if _sha256(path) == stated else [f"results/{name} is not the file that came with the repository"]
+
+
+def files() -> list[str]:
+    """`file` for every one that is listed, and every ledger's."""
+    ledgers = [path.relative_to(RESULTS).as_posix() for path in sorted(RESULTS.glob("*/ledger/*.jsonl"))]
+    return [why for name, stated in (listed() | dict.fromkeys(ledgers)).items() for why in file(name, stated)]
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def plain(n: int, vote: Callable, k_max: int, budget: int, n_votes: int) -> list[list]:
+    """Algorithm 1 once more, for n targets on the same trainings: COLUMNS of each.
+
+    vote(ks, seed, i): whether target i is right when the first ks[j] of each target j's ranking are changed. Source:
+    Paper App. A.4, and the departures that `lib.bisection` names, of which nothing else is used.
+    """
+    lows, highs, ks, votes, ended = [None] * n, [None] * n, [0] * n, [[] for _ in range(n)], {}
+    while len(ended) < n:
+        tested = list(ks)
+        for i in set(range(n)) - set(ended):
+            right = wrong = 0
+            while 2 * right <= n_votes and 2 * wrong < n_votes:
+                is_right = vote(tested, right + wrong, i)
+                right, wrong = right + is_right, wrong + (not is_right)
+            votes[i].append((tested[i], right, wrong))
+            (lows if 2 * right > n_votes else highs)[i] = tested[i]
+            low, high = lows[i], highs[i]
+            if low is None:
+                ended[i] = None, WRONG_AT_ZERO, None, 0
+            elif low == k_max:
+                ended[i] = None, LARGER, low, None
+            elif high is None:
+                ks[i] = k_max
+            elif high - low == 1 or len(votes[i]) == budget + 2:
+                ended[i], ks[i] = (high, FOUND, low, high), high
+            else:
+                ks[i] = (low + high) // 2
+    in_words = [" ".join(f"{k}:{right}-{wrong}" for k, right, wrong in of_target) for of_target in votes]
+    return [[*ended[i], in_words[i], sum(right + wrong for _, right, wrong in votes[i])] for i in range(n)]
+
+
+class Replay:
+    """Supports of a study once more, by `plain`, from its ledger and rankings. readings: the votes that were read."""
+
+    def __init__(self, study: Study):
+        self.study, self.readings, self._answers = study, {}, {}
+
+    def wrong(self, path: Path) -> list[str]:
+        """Rows of a table of supports that do not follow; each curve has to by separate tests or by united ones."""
+        wrong, profile, table = [], self.study.profile, pd.read_csv(path)
+        if "votes" not in table or table["method"].str.contains(" ").any():  # rankings that a chapter makes
+            return []
+        table = table.assign(network=table.get("network", profile.recipe.arch))
+        for (kind, method, arch), rows in table.groupby(["kind", "method", "network"]):
+            recipe, differ = profile.network(None if arch == profile.recipe.arch else arch), []
+            for united in (False, True):
+                answers = self._curve(kind, method, recipe, united)
+                again = pd.DataFrame([answers[target] for target in rows["target"]], rows.index, COLUMNS)
+                differ.append(rows.loc[again.ne(rows[COLUMNS]).where(rows[COLUMNS].notna(), again.notna()).any(axis=1)])
+                if differ[-1].empty:
+                    break
+            for target in min(differ, key=len)["target"]:
+                wrong.append(f"{_name(path)}: {kind}, {method}, target {target} does not follow from the ledger")
+        return wrong
+
+    def _curve(self, kind: str, method: str, recipe: Recipe, united: bool) -> dict[int, list]:
+        """By target; empty where the ledger lacks a vote."""
+        if (curve := (kind, method, recipe, united)) not in self._answers:
+            study, profile, answers = self.study, self.study.profile, {}
+            ranking = study.attribution.ranking(method, study.wrong_labels if kind == MISLABEL else None).tolist()
+            for group in study.groups(united):
+                vote = partial(self._vote, kind, recipe, group, [ranking[i] for i in group])
+                try:
+                    of_group = plain(len(group), vote, profile.k_max, profile.budget, profile.n_votes)
+                except LookupError:
+                    of_group = [[None] * len(COLUMNS)] * len(group)
+                answers |= zip(study.targets[group].tolist(), of_group, strict=True)
+            self._answers[curve] = answers
+        return self._answers[curve]
+
+    def _vote(self, kind: str, recipe: Recipe, group: list, rankings: list, ks: list[int], seed: int, i: int) -> bool:
+        study, target = self.study, int(self.study.targets[group[i]])
+        firsts = zip(rankings, ks, study.wrong_labels[group].tolist(), strict=True)
+        changed = tuple((image, label) for ranking, k, label in firsts for image in ranking[:k])
+        removal = tuple(image for image, _ in changed), ()
+        retraining = Retraining(recipe, seed, *(removal if kind == REMOVAL else ((), changed)))
+        logits = study.driver.ledger.logits(key := study.driver.key(retraining), target)
+        if logits is None:
+            raise LookupError(key)
+        self.readings[key, target] = retraining, logits
+        return bool(margins(logits[None], study.dataset.test_labels[[target]])[0] > 0)
+
+
+def derived(folder: Path) -> list[str]:
+    """Tables of a page that do not follow from its supports: summary.csv and, row by row, claims.csv."""
+    k_max, tables = PROFILES[folder.parent.name].k_max, {path.stem: pd.read_csv(path) for path in folder.glob("*.csv")}
+    if "supports" not in tables:
+        return []
+    supports, wrong = tables["supports"], []
+    by = supports.groupby("network", sort=False) if "network" in supports else [("", supports)]
+    again = pd.concat(stats.summary(table, k_max) for _, table in by)
+    if "summary" in tables and not same(tables["summary"][list(again)], again):
+        wrong.append(f"{_name(folder)}/summary.csv does not follow from supports.csv")
+    for number, row in enumerate(tables.get("claims", supports[:0]).to_dict("records"), start=1):
+        of_row = tables.get("separate", supports) if row.get("tests") == "separate" else supports
+        of_row = of_row[of_row["network"] == row["network"]] if "network" in row else of_row
+        paired = stats.paired(of_row, row["kind"], row["better"], row["worse"], k_max)
+        if not same(pd.DataFrame([row])[list(paired)], pd.DataFrame([paired])):
+            wrong.append(f"{_name(folder)}/claims.csv, row {number} does not follow from the supports")
+    return wrong
+
+
+def same(stored: pd.DataFrame, again: pd.DataFrame) -> bool:
+    """Whether a table says what it was read to say, numbers up to the six digits that are written."""
+    again = pd.read_csv(StringIO(again.to_csv(index=False, float_format="%.6g")))
+    stored = pd.read_csv(StringIO(stored.to_csv(index=False)))
+    try:
+        pd.testing.assert_frame_equal(stored, again, check_dtype=False, rtol=1e-4)
+    except AssertionError:
+        return False
+    return True
+
+
+def lds(study: Study) -> list[str]:
+    """Rows of Table 1's LDS that scipy, a target at a time, does not give from the scores and the models' margins."""
+    path, attribution, wrong = study.outputs("table1") / "lds.csv", study.attribution, []
+    if not path.exists():
+        return []
+    masks, observed = attribution.subset_margins(attribution.held_out)
+    labels = study.dataset.test_labels[study.targets], study.dataset.train_labels
+    for name, rows in pd.read_csv(path).groupby("method", sort=False):
+        if name in FEATURES:
+            vectors = attribution.features(name)
+            scores = signed_inverse_l2(vectors.test[study.targets], vectors.train, *labels)
+        else:
+            scores = attribution.scores(name if name == RANDOM else f"{name}:all")
+        predicted = masks @ np.where(np.isfinite(scores), scores, 0).T.astype(float)
+        for target, stated, of_target in zip(rows["target"], rows["lds"], predicted.T, strict=True):
+            if abs(spearmanr(of_target, observed[:, target]).statistic - stated) > 1e-5:
+                wrong.append(f"{_name(path)}: {name}, target {target} does not follow from scores and margins")
+    return wrong
+
+
+def record(folder: Path, study: Study) -> list[str]:
+    """What the record of a page's results says otherwise than the profile, as far as both name it, and the dataset."""
+    stated = json.loads((folder / "record.json").read_text())
+    expected = {"figure": folder.name, "recipe": study.profile.recipe.hash}
+    expected |= {"dataset": {"name": study.dataset.name, "checksum": study.dataset.checksum}}
+    expected |= {key: value for key, value in study.profile.content.items() if key in stated["profile"]}
+    differ = ", ".join(key for key, value in expected.items() if (stated | stated["profile"])[key] != value)
+    return [f"{_name(folder)}/record.json: {differ} is not what it is now"] if differ else []
+
+
+def manifest() -> list[str]:
+    """Files of the manifest that are here and have another checksum."""
+    wrong = []
+    for entry in entries().values():
+        if entry.file and any((folder / entry.file).is_file() for folder in places().values()):
+            try:
+                fetch(entry)
+            except ValueError as error:
+                wrong.append(str(error))
+    return wrong
+
+
+def across() -> list[str]:
+    """What does not follow from the tables of several pages: claims, explorer; and generated pages that are stale."""
+    wrong, verdicts = [], claims.table(RESULTS / FASHION.name, FASHION.name)
+    if not same(pd.read_csv(RESULTS / "claims.csv"), verdicts):
+        wrong.append("results/claims.csv does not follow from the figures' tables; run `make verdicts`")
+    for name in explorer.SHOWN:
+        stamp, path = explorer.stamp(explorer.supports(PROFILES[name])), RESULTS / "explorer" / name / "data.js"
+        if stamp not in path.read_text(encoding="utf-8")[:100]:
+            wrong.append(f"{_name(path)} shows other supports; run `python -m lib.report.explorer {name}`")
+    for path in sorted((BOOK / "notebooks").glob("*.ipynb")):
+        values = json.loads(path.read_text(encoding="utf-8"))["metadata"]["companion"]["parameters"]
+        if not execution.is_current(path.stem, values):
+            wrong.append(f"book/notebooks/{path.name} is stale; run `make {path.stem}`")
+    return wrong
+
+
+def _name(path: Path) -> str:
+    return f"results/{path.relative_to(RESULTS).as_posix()}" if path.is_relative_to(RESULTS) else path.name
