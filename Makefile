@@ -27,8 +27,11 @@ test: $(INSTALLED)
 figures: $(INSTALLED)
 	$(BIN)/python -m lib.run --all $(if $(PROFILE),--profile $(PROFILE))
 
-$(NOTEBOOKS): $(INSTALLED)
+$(filter-out audit,$(NOTEBOOKS)): $(INSTALLED)
 	$(BIN)/python -m lib.run $@ $(if $(PROFILE),--profile $(PROFILE))
+
+audit: $(INSTALLED)
+	$(BIN)/python -m lib.audit
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.run

@@ -30,6 +30,7 @@ from lib.study import BASE_SEED, Study
 
 TRAININGS = RESULTS / "audit" / "trainings.csv"
 PROFILES = ("fashion", "cifar10", "imagenet")  # whose ledgers came with the repository
+NEAR = 200  # pairs of seeds by which one vote is judged
 LEVEL = 0.001  # of the test that votes do not differ more often than by another seed
 Stored = dict[
     str, tuple[Retraining, dict[int, float]]
@@ -94,18 +95,22 @@ def again(study: Study, known: Stored, n: int, seed: int = 0) -> pd.DataFrame:
 def compared(rows: pd.DataFrame, pairs: np.ndarray) -> dict:
     """One line: what trainings done again on one kind of processor say, beside what another seed does.
 
-    rows: of `again`. pairs: of `between_seeds`. expected: the share of these votes that would stay under another seed,
-    each by how often a difference of two seeds is less than its margin.
+    rows: of `again`. pairs: of `between_seeds`. expected: the share of these votes that would stay under another seed:
+    of each, the share among the NEAR pairs of which either margin is nearest to its own.
     """
-    apart = np.diff(pairs, axis=1).ravel()
-    apart = np.concatenate([apart, -apart])
-    stay = (rows["stored"].to_numpy()[:, None] + apart > 0) == (rows["stored"].to_numpy()[:, None] > 0)
+    first, second = np.concatenate([pairs, pairs[:, ::-1]]).T
+    nearest = [np.abs(first - margin).argsort(kind="stable")[:NEAR] for margin in rows["stored"]]
+    stay = [((second[near] > 0) == (margin > 0)).mean() for near, margin in zip(nearest, rows["stored"], strict=True)]
     same, off = (rows["stored"] > 0) == (rows["now"] > 0), (rows["now"] - rows["stored"]).abs()
     line = {"profile": rows["profile"].iloc[0], "stored_on": rows["stored_on"].iloc[0], "here": processor("cpu")}
     line |= {"trainings": rows["key"].nunique(), "same_bits": rows.groupby("key")["same_bits"].all().mean()}
-    line |= stats.mean("same_votes", same, stats.share_interval) | {"votes": len(rows), "expected": stay.mean()}
-    line |= {"p": float(binom.sf((~same).sum() - 1, len(rows), 1 - stay.mean())), "margin_off": off.median()}
-    return line | {"seeds_margin_off": np.median(np.abs(apart)), "largest_off": off.max(), "seeds_pairs": len(pairs)}
+    line |= stats.mean("same_votes", same, stats.share_interval) | {"votes": len(rows), "expected": np.mean(stay)}
+    line |= {"p": float(binom.sf((~same).sum() - 1, len(rows), 1 - np.mean(stay))), "margin_off": off.median()}
+    return line | {
+        "seeds_margin_off": np.median(np.abs(first - second)),
+        "largest_off": off.max(),
+        "seeds_pairs": len(pairs),
+    }
 
 
 def wrong(rows: pd.DataFrame, pairs: np.ndarray, p: float) -> list[str]:
@@ -113,7 +118,7 @@ def wrong(rows: pd.DataFrame, pairs: np.ndarray, p: float) -> list[str]:
     profile, most = rows["profile"].iloc[0], np.abs(np.diff(pairs, axis=1)).max()
     far = rows[(rows["now"] - rows["stored"]).abs() > most]
     lines = [
-        f"results/{profile}/ledger, {row.key}, target {row.target}: margin {row.stored:.2f}, trained again {row.now:.2f}"
+        f"results/{profile}/ledger, {row.key}, target {row.target}: margin {row.stored:.2f}, again {row.now:.2f}"
         for row in far.itertuples()
     ]
     return lines + [f"{profile}: votes differ more often than between two seeds (p = {p:.2g})"] * (p < LEVEL)

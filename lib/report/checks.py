@@ -40,12 +40,12 @@ def seal(results: Path = RESULTS) -> None:
 def listed(results: Path = RESULTS) -> dict[str, str]:
     """The checksum of each file, by its name under results/."""
     lines = (results / SUMS).read_text().splitlines()
-    return {name: stated for stated, name in (line.split("  ", 1) for line in lines)}
+    return {name: stated for stated, _, name in (line.partition("  ") for line in lines)}
 
 
 def file(name: str, stated: str | None, results: Path = RESULTS) -> list[str]:
     """What is wrong with one file. stated: its checksum; None: a ledger's, which has one a record."""
-    if not (path := results / name).exists():
+    if not (path := results / name).is_file():
         return [f"results/{name} is missing; restore it"]
     if stated is None:
         return [f"results/{name}: {why}; restore the file" for why in damaged(path)]
@@ -200,8 +200,9 @@ def record(folder: Path, study: Study) -> list[str]:
     stated = json.loads((folder / "record.json").read_text())
     expected = {"figure": folder.name, "recipe": study.profile.recipe.hash}
     expected |= {"dataset": {"name": study.dataset.name, "checksum": study.dataset.checksum}}
-    expected |= {key: value for key, value in study.profile.content.items() if key in stated["profile"]}
-    differ = ", ".join(key for key, value in expected.items() if (stated | stated["profile"])[key] != value)
+    values = {f"profile {key}": value for key, value in stated.pop("profile").items()}
+    expected |= {key: value for name, value in study.profile.content.items() if (key := f"profile {name}") in values}
+    differ = ", ".join(key for key, value in expected.items() if (stated | values)[key] != value)
     return [f"{_name(folder)}/record.json: {differ} is not what it is now"] if differ else []
 
 
@@ -227,9 +228,12 @@ def across() -> list[str]:
         if stamp not in path.read_text(encoding="utf-8")[:100]:
             wrong.append(f"{_name(path)} shows other supports; run `python -m lib.report.explorer {name}`")
     for path in sorted((BOOK / "notebooks").glob("*.ipynb")):
-        values = json.loads(path.read_text(encoding="utf-8"))["metadata"]["companion"]["parameters"]
-        if not execution.is_current(path.stem, values):
-            wrong.append(f"book/notebooks/{path.name} is stale; run `make {path.stem}`")
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))["metadata"]["companion"]["parameters"]
+        except (ValueError, KeyError):
+            values = {}
+        if path.stem not in execution.names() or not execution.is_current(path.stem, values):
+            wrong.append(f"book/notebooks/{path.name} is stale; run `python -m lib.run {path.stem}`")
     return wrong
 
 
