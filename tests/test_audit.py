@@ -123,14 +123,14 @@ def test_a_vote_that_the_ledger_lacks_is_named(opened, tmp_path):
 def test_tables_follow_from_supports(tmp_path):
     folder = tmp_path / "fashion" / "fig10"
     shutil.copytree(RESULTS / "fashion" / "fig10", folder)
-    assert checks.derived(folder) == []
+    assert audit.derived(folder) == []
     for name, column, said in (
         ("claims.csv", "larger", "claims.csv, row 1 does not follow from the supports"),
         ("summary.csv", "auc", "summary.csv does not follow from supports.csv"),
     ):
         table = pd.read_csv(folder / name)
         table.assign(**{column: table[column] + [1, *[0] * (len(table) - 1)]}).to_csv(folder / name, index=False)
-        assert any(line.endswith(said) for line in checks.derived(folder))
+        assert any(line.endswith(said) for line in audit.derived(folder))
 
 
 def test_the_record_of_a_page_that_is_not_true_is_named(opened, tmp_path):

@@ -19,11 +19,13 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binom
+from scipy.stats import binom, spearmanr
 
 from lib import profiles
 from lib.data import RESULTS, replacing
 from lib.engine import Ledger, processor
+from lib.lds import signed_inverse_l2
+from lib.methods import FEATURES, RANDOM
 from lib.report import checks, committed, stats
 from lib.retrain import Retraining, margins
 from lib.study import BASE_SEED, Study
@@ -124,11 +126,53 @@ def wrong(rows: pd.DataFrame, pairs: np.ndarray, p: float) -> list[str]:
     return lines + [f"{profile}: votes differ more often than between two seeds (p = {p:.2g})"] * (p < LEVEL)
 
 
+def derived(folder: Path) -> list[str]:
+    """Tables of a page that do not follow from its supports: summary.csv and, row by row, claims.csv."""
+    k_max, tables = (
+        profiles.PROFILES[folder.parent.name].k_max,
+        {path.stem: pd.read_csv(path) for path in folder.glob("*.csv")},
+    )
+    if "supports" not in tables:
+        return []
+    supports, wrong = tables["supports"], []
+    by = supports.groupby("network", sort=False) if "network" in supports else [("", supports)]
+    again = pd.concat(stats.summary(table, k_max) for _, table in by)
+    if "summary" in tables and not checks.same(tables["summary"][list(again)], again):
+        wrong.append(f"{checks.shown(folder)}/summary.csv does not follow from supports.csv")
+    for number, row in enumerate(tables.get("claims", supports[:0]).to_dict("records"), start=1):
+        of_row = tables.get("separate", supports) if row.get("tests") == "separate" else supports
+        of_row = of_row[of_row["network"] == row["network"]] if "network" in row else of_row
+        paired = stats.paired(of_row, row["kind"], row["better"], row["worse"], k_max)
+        if not checks.same(pd.DataFrame([row])[list(paired)], pd.DataFrame([paired])):
+            wrong.append(f"{checks.shown(folder)}/claims.csv, row {number} does not follow from the supports")
+    return wrong
+
+
+def lds(study: Study) -> list[str]:
+    """Rows of Table 1's LDS that scipy, a target at a time, does not give from the scores and the models' margins."""
+    path, attribution, wrong = study.outputs("table1") / "lds.csv", study.attribution, []
+    if not path.exists():
+        return []
+    masks, observed = attribution.subset_margins(attribution.held_out)
+    labels = study.dataset.test_labels[study.targets], study.dataset.train_labels
+    for name, rows in pd.read_csv(path).groupby("method", sort=False):
+        if name in FEATURES:
+            vectors = attribution.features(name)
+            scores = signed_inverse_l2(vectors.test[study.targets], vectors.train, *labels)
+        else:
+            scores = attribution.scores(name if name == RANDOM else f"{name}:all")
+        predicted = masks @ np.where(np.isfinite(scores), scores, 0).T.astype(float)
+        for target, stated, of_target in zip(rows["target"], rows["lds"], predicted.T, strict=True):
+            if abs(spearmanr(of_target, observed[:, target]).statistic - stated) > 1e-5:
+                wrong.append(f"{checks.shown(path)}: {name}, target {target} does not follow from scores and margins")
+    return wrong
+
+
 def audit(study: Study, n: int, seed: int) -> tuple[list[str], list[dict]]:
     """What is wrong with the results of a profile, and a line of `compared` for each kind of processor."""
-    replay, problems, lines = checks.Replay(study), checks.lds(study), []
+    replay, problems, lines = checks.Replay(study), lds(study), []
     for path in sorted(study.folder.glob("*/record.json")):
-        problems += checks.record(path.parent, study) + checks.derived(path.parent)
+        problems += checks.record(path.parent, study) + derived(path.parent)
         problems += [line for table in sorted(path.parent.glob("*.csv")) for line in replay.wrong(table)]
     known = stored(study, replay.readings)
     print(

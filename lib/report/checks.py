@@ -11,17 +11,13 @@ from functools import partial
 from io import StringIO
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from scipy.stats import spearmanr
 
 from lib.bisection import FOUND, LARGER, WRONG_AT_ZERO
 from lib.data import BOOK, RESULTS, entries, fetch, places, replacing
 from lib.engine import damaged
-from lib.lds import signed_inverse_l2
-from lib.methods import FEATURES, RANDOM
 from lib.profiles import FASHION, PROFILES
-from lib.report import claims, execution, explorer, stats
+from lib.report import claims, execution, explorer
 from lib.retrain import Recipe, Retraining, margins
 from lib.study import MISLABEL, REMOVAL, Study
 
@@ -114,7 +110,7 @@ class Replay:
                 if differ[-1].empty:
                     break
             for target in min(differ, key=len)["target"]:
-                wrong.append(f"{_name(path)}: {kind}, {method}, target {target} does not follow from the ledger")
+                wrong.append(f"{shown(path)}: {kind}, {method}, target {target} does not follow from the ledger")
         return wrong
 
     def _curve(self, kind: str, method: str, recipe: Recipe, united: bool) -> dict[int, list]:
@@ -145,25 +141,6 @@ class Replay:
         return bool(margins(logits[None], study.dataset.test_labels[[target]])[0] > 0)
 
 
-def derived(folder: Path) -> list[str]:
-    """Tables of a page that do not follow from its supports: summary.csv and, row by row, claims.csv."""
-    k_max, tables = PROFILES[folder.parent.name].k_max, {path.stem: pd.read_csv(path) for path in folder.glob("*.csv")}
-    if "supports" not in tables:
-        return []
-    supports, wrong = tables["supports"], []
-    by = supports.groupby("network", sort=False) if "network" in supports else [("", supports)]
-    again = pd.concat(stats.summary(table, k_max) for _, table in by)
-    if "summary" in tables and not same(tables["summary"][list(again)], again):
-        wrong.append(f"{_name(folder)}/summary.csv does not follow from supports.csv")
-    for number, row in enumerate(tables.get("claims", supports[:0]).to_dict("records"), start=1):
-        of_row = tables.get("separate", supports) if row.get("tests") == "separate" else supports
-        of_row = of_row[of_row["network"] == row["network"]] if "network" in row else of_row
-        paired = stats.paired(of_row, row["kind"], row["better"], row["worse"], k_max)
-        if not same(pd.DataFrame([row])[list(paired)], pd.DataFrame([paired])):
-            wrong.append(f"{_name(folder)}/claims.csv, row {number} does not follow from the supports")
-    return wrong
-
-
 def same(stored: pd.DataFrame, again: pd.DataFrame) -> bool:
     """Whether a table says what it was read to say, numbers up to the six digits that are written."""
     again = pd.read_csv(StringIO(again.to_csv(index=False, float_format="%.6g")))
@@ -175,26 +152,6 @@ def same(stored: pd.DataFrame, again: pd.DataFrame) -> bool:
     return True
 
 
-def lds(study: Study) -> list[str]:
-    """Rows of Table 1's LDS that scipy, a target at a time, does not give from the scores and the models' margins."""
-    path, attribution, wrong = study.outputs("table1") / "lds.csv", study.attribution, []
-    if not path.exists():
-        return []
-    masks, observed = attribution.subset_margins(attribution.held_out)
-    labels = study.dataset.test_labels[study.targets], study.dataset.train_labels
-    for name, rows in pd.read_csv(path).groupby("method", sort=False):
-        if name in FEATURES:
-            vectors = attribution.features(name)
-            scores = signed_inverse_l2(vectors.test[study.targets], vectors.train, *labels)
-        else:
-            scores = attribution.scores(name if name == RANDOM else f"{name}:all")
-        predicted = masks @ np.where(np.isfinite(scores), scores, 0).T.astype(float)
-        for target, stated, of_target in zip(rows["target"], rows["lds"], predicted.T, strict=True):
-            if abs(spearmanr(of_target, observed[:, target]).statistic - stated) > 1e-5:
-                wrong.append(f"{_name(path)}: {name}, target {target} does not follow from scores and margins")
-    return wrong
-
-
 def record(folder: Path, study: Study) -> list[str]:
     """What the record of a page's results says otherwise than the profile, as far as both name it, and the dataset."""
     stated = json.loads((folder / "record.json").read_text())
@@ -203,7 +160,7 @@ def record(folder: Path, study: Study) -> list[str]:
     values = {f"profile {key}": value for key, value in stated.pop("profile").items()}
     expected |= {key: value for name, value in study.profile.content.items() if (key := f"profile {name}") in values}
     differ = ", ".join(key for key, value in expected.items() if (stated | values)[key] != value)
-    return [f"{_name(folder)}/record.json: {differ} is not what it is now"] if differ else []
+    return [f"{shown(folder)}/record.json: {differ} is not what it is now"] if differ else []
 
 
 def manifest() -> list[str]:
@@ -226,7 +183,7 @@ def across() -> list[str]:
     for name in explorer.SHOWN:
         stamp, path = explorer.stamp(explorer.supports(PROFILES[name])), RESULTS / "explorer" / name / "data.js"
         if stamp not in path.read_text(encoding="utf-8")[:100]:
-            wrong.append(f"{_name(path)} shows other supports; run `python -m lib.report.explorer {name}`")
+            wrong.append(f"{shown(path)} shows other supports; run `python -m lib.report.explorer {name}`")
     for path in sorted((BOOK / "notebooks").glob("*.ipynb")):
         try:
             values = json.loads(path.read_text(encoding="utf-8"))["metadata"]["companion"]["parameters"]
@@ -237,5 +194,6 @@ def across() -> list[str]:
     return wrong
 
 
-def _name(path: Path) -> str:
+def shown(path: Path) -> str:
+    """How a file under results/ is called."""
     return f"results/{path.relative_to(RESULTS).as_posix()}" if path.is_relative_to(RESULTS) else path.name
