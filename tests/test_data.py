@@ -366,27 +366,6 @@ def as_format(name: str) -> bytes:
     return raw.getvalue()
 
 
-@pytest.mark.parametrize(
-    ("raw", "reason"),
-    [
-        (b"", "empty"),
-        (b"no image", "unreadable"),
-        (as_format("PNG")[:40], "unreadable"),
-        (as_format("JPEG")[:-30], "unreadable: .+"),
-        (as_format("WEBP"), "no PNG or JPEG but WebP"),
-        (as_format("GIF"), "no PNG or JPEG but GIF"),
-        (as_format("BMP"), "no PNG or JPEG but BMP"),
-        (as_format("TIFF"), "no PNG or JPEG but TIFF"),
-        (b"\0\0\0\x18ftypheic", "no PNG or JPEG but HEIC or AVIF"),
-    ],
-)
-def test_a_file_that_is_no_image_is_named_with_what_it_is(pictures, raw, reason):
-    (pictures / "train/a/9.png").write_bytes(raw)
-    message = rf"^mine: replace or remove these of 5 images: 1 {reason} \(train/a/9.png\)$"
-    with pytest.raises(ValueError, match=message):
-        load_folder(pictures)
-
-
 def test_all_that_cannot_be_used_are_named_at_once(pictures):
     for i in range(5):
         (pictures / f"train/a/{i}.png").write_bytes(b"")
@@ -397,13 +376,6 @@ def test_all_that_cannot_be_used_are_named_at_once(pictures):
         r"WebP \(test/a/1.png\); 1 not of the 4 x 6 pixels of train/a/10.png; or give `size`"
     )
     with pytest.raises(ValueError, match=message):
-        load_folder(pictures)
-
-
-@pytest.mark.parametrize("mode", ["RGBA", "LA", "I;16"])
-def test_image_that_would_lose_something(pictures, mode):
-    draw(pictures / "train/a/9.png", 0, mode=mode)
-    with pytest.raises(ValueError, match=rf"of mode {mode}, to be saved as 8-bit .* \(train/a/9.png\)"):
         load_folder(pictures)
 
 
@@ -687,45 +659,6 @@ def test_own_path_that_does_not_exist(tmp_path):
 
 
 # Manifests that cannot be meant
-
-
-@pytest.mark.parametrize(
-    "entry, error",
-    [
-        ({"kind": "folder"}, "lacks title, file, urls, sha256, bytes, licence, citation, used_by, manual"),
-        ({key: value for key, value in PUBLISHED.items() if key != "licence"}, "lacks licence"),
-        ({"path": "x"}, "kind is None; the kinds are embedded, folder"),
-        ({"kind": "movie", "path": "x"}, "kind is 'movie'"),
-        ({"kind": "folder", "path": "x", "sise": [1, 1]}, "key 'sise' is unknown; the keys are kind, title, path"),
-        ({"kind": "embedded", "path": "x"}, "lacks classes"),
-        (
-            {"kind": "folder", "path": "x", "images": [5]},
-            r"images is \[5\]; it has to be \[training images, test images",
-        ),
-        ({"kind": "folder", "path": "x", "shape": [3, 0, 8]}, r"it has to be \[channels, height, width\]"),
-        ({"kind": "folder", "path": "x", "n_classes": 1}, "n_classes is 1; it has to be a whole number of at least 2"),
-        ({"kind": "folder", "path": "x", "size": 32}, r"size is 32; it has to be \[height, width\]"),
-        ({"kind": "folder", "path": "x", "size": [32, 0]}, r"size is \[32, 0\]"),
-        ({"kind": "embedded", "path": "x", "classes": ["a"], "size": [1, 1]}, "size is for kind folder only"),
-        ({"kind": "folder", "path": ["x"]}, "path is .* it has to be a string"),
-        ({**PUBLISHED, "sha256": "ab"}, "sha256 is 'ab'; it has to be 64 hexadecimal digits"),
-        ({**PUBLISHED, "md5": "ab"}, "md5 is 'ab'; it has to be 8 to 32"),
-        ({**PUBLISHED, "file": "../thing.bin"}, "it has to be a name without folders"),
-        ({**PUBLISHED, "urls": "one"}, "urls is 'one'; it has to be a list"),
-    ],
-)
-def test_entry_that_cannot_be_meant(tmp_path, entry, error):
-    with pytest.raises(ValueError, match=f"manifest entry mine.*{error}"):
-        manifest.fetch("mine", manifest=declare(tmp_path, mine=entry))
-
-
-@pytest.mark.parametrize(
-    "text, error", [("a: [", "is not YAML"), ("- a", "has to map"), ("a: b", "has to map"), ("", "map")]
-)
-def test_file_that_is_no_manifest(tmp_path, text, error):
-    (tmp_path / "manifest.yaml").write_text(text)
-    with pytest.raises(ValueError, match=error):
-        manifest.entries(tmp_path / "manifest.yaml")
 
 
 # The real archives, where a mirror has them

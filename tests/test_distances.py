@@ -1,7 +1,5 @@
 """Each distance against an answer known by hand."""
 
-import re
-
 import numpy as np
 import pytest
 from sklearn.svm import LinearSVC
@@ -103,24 +101,3 @@ def test_order_of_targets_is_irrelevant():
     scores = distances.scores(distances.DISTANCES["esvm"], targets, features, target_labels, labels)
     turned = distances.scores(distances.DISTANCES["esvm"], targets[::-1], features, target_labels[::-1], labels)
     np.testing.assert_allclose(scores, turned[::-1], rtol=1e-6)
-
-
-def wrong(**changes):
-    names = ("target_features", "train_features", "target_labels", "train_labels")
-    return {"distance": distances.l2} | dict(zip(names, line(), strict=True)) | changes
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (wrong(train_features=np.full((6, 2), np.nan)), "6 rows of the train features are not finite"),
-        (wrong(target_features=np.full((1, 2), np.inf)), "1 rows of the target features are not finite"),
-        (wrong(target_features=np.zeros((1, 3))), "train features have shape (6, 2), but (6, 3) is needed"),
-        (wrong(train_features=np.zeros((5, 2))), "train features have shape"),
-        (wrong(target_features=np.zeros(2)), "target features have shape"),
-        (wrong(target_labels=np.array([7])), "class 7 has no training image"),
-    ],
-)
-def test_wrong_input(arguments, message):
-    with pytest.raises(ValueError, match=re.escape(message)):
-        distances.scores(**arguments)

@@ -38,12 +38,6 @@ def test_parsed(name, method):
     assert parse(name) == method
 
 
-@pytest.mark.parametrize("name", ["", "moco", "moko_l2", "trak", "trak:", "trak:x", "trak:0", "random@vit", "x:all"])
-def test_what_is_no_method_is_named_with_the_ones_there_are(name):
-    with pytest.raises(ValueError, match=f"unknown method '{name}'; give features and a distance .*esvm.*trak:20"):
-        parse(name)
-
-
 @pytest.mark.parametrize(
     ("name", "shown"),
     [

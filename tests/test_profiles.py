@@ -27,24 +27,6 @@ def test_overrides_reach_every_level_and_none_keeps_the_value():
     assert profiles.load("fashion").n_targets == 50
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"name": "huge"}, "unknown profile 'huge'; choose one of smoke, fashion, cifar10"),
-        ({"name": "smoke", "n_target": 3}, "unknown value 'n_target' of a profile"),
-        ({"name": "smoke", "moco_size": 3}, "unknown value 'moco_size'"),
-        ({"name": "smoke", "k_max": 0}, "k_max=0 must be a whole number of at least 1"),
-        ({"name": "smoke", "n_votes": 2.5}, "n_votes=2.5 must be a whole number"),
-        ({"name": "smoke", "budget": True}, "budget=True must be a whole number"),
-        ({"name": "smoke", "moco_epochs": 0}, "moco_epochs=0 must be a whole number of at least 1"),
-        ({"name": "smoke", "epochs": 1}, "epochs=1 must exceed warmup_epochs=1.0"),
-    ],
-)
-def test_wrong_values(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        profiles.load(**arguments)
-
-
 def test_self_supervised_methods_differ_in_method_and_learning_rate_alone():
     fashion = profiles.load("fashion", moco_epochs=7)
     assert fashion.features("moco") == fashion.selfsupervised

@@ -91,23 +91,6 @@ def test_key_names_the_arguments(tiny, quick):
     assert len({key, *others}) == 7
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"removed": (120,)}, "train id 120 does not exist: tiny has ids 0 to 119"),
-        ({"removed": (-1,)}, "train id -1 does not exist"),
-        ({"removed": (4, 4)}, "1 train ids are removed or relabelled twice"),
-        ({"removed": (4,), "relabelled": ((4, 1),)}, "1 train ids are removed or relabelled twice"),
-        ({"relabelled": ((4, 3),)}, "label 3 does not exist: tiny has labels 0 to 2"),
-        ({"relabelled": ((4, 0),)}, "train id 4 has label 0 already"),
-        ({"removed": tuple(range(101))}, "19 training images are left, fewer than one batch of 20"),
-    ],
-)
-def test_changes_that_do_not_fit(tiny, quick, changes, message):
-    with pytest.raises(ValueError, match=message):
-        retrain(tiny, Retraining(quick, 0, **changes))
-
-
 def test_unknown_parts_and_devices(tiny, quick):
     with pytest.raises(ValueError, match="unknown precision 'bf16'; choose one of float32, bfloat16"):
         retrain(tiny, Retraining(replace(quick, precision="bf16"), 0))

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +32,6 @@ def arrays(folder: Path, name: str, identity: dict, make: Callable[[], dict[str,
             stored = dict(file)
         if json.loads(str(stored.pop("identity"))) != json.loads(json.dumps(identity)):
             raise ValueError("it describes something else")
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, OSError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is damaged ({error}); delete it to compute it again") from error
     return stored
