@@ -141,14 +141,14 @@ def test_the_record_of_a_page_that_is_not_true_is_named(opened, tmp_path):
     for change, differs in (({}, []), ({"recipe": "x"}, ["recipe"]), ({"profile": {"k_max": 9}}, ["profile k_max"])):
         (folder / "record.json").write_text(json.dumps(record | change))
         said = [f"fig03/record.json: {key} is not what it is now" for key in differs]
-        assert [line[line.index("fig03/") :] for line in checks.record(folder, opened)] == said
+        assert [line[line.index("fig03/") :] for line in audit.record(folder, opened)] == said
 
 
 def test_a_file_of_the_manifest_that_is_another_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("DATA_MIRROR", str(tmp_path))
-    entry = next(entry for entry in checks.entries().values() if entry.file and entry.sha256)
+    entry = next(entry for entry in audit.entries().values() if entry.file and entry.sha256)
     (tmp_path / entry.file).write_bytes(b"another")
-    (said,) = checks.manifest()
+    (said,) = audit.manifest()
     assert entry.file in said and "the manifest expects" in said
 
 
@@ -208,6 +208,7 @@ def test_a_number_that_cannot_be_drawn_is_refused(opened, n):
 def test_the_command_names_what_is_wrong_and_ends_so(monkeypatch, capsys, tmp_path, problems, status):
     monkeypatch.setattr(audit.checks, "files", lambda: problems)
     monkeypatch.setattr(audit.checks, "across", list)
+    monkeypatch.setattr(audit, "manifest", list)
     monkeypatch.setattr(audit, "Study", lambda profile: profile)
     monkeypatch.setattr(audit, "audit", lambda study, n, seed: ([], [{"profile": study.name, "n": n, "seed": seed}]))
     monkeypatch.setattr(audit, "TRAININGS", tmp_path / "trainings.csv")

@@ -1,5 +1,6 @@
 """Your own images: from a folder to supports, and every mistake met before anything is trained."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +10,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from lib import data
+from lib import data, run
+from lib.bisection import FOUND, LARGER
 from lib.chapters import own
+from lib.report import execution, plots
 from lib.study import REMOVAL
 
 
@@ -38,6 +41,7 @@ def opened(images: Path, size: int | None = None, target: str | None = None, **o
     """As the notebook does."""
     parameters = {"images": str(images), "size": size, "target": target, "device": "cpu", "n_jobs": 1}
     page, _ = own.open_page(parameters | overrides)
+    page.__dict__.pop("study", None)  # opened for its cost, with the book's results
     page.options["results"] = own.RESULTS
     return page.study
 
@@ -227,3 +231,36 @@ def test_accuracies_have_intervals(pictures, monkeypatch):
     rows = own.accuracies(mine, knn)
     assert rows["test_accuracy"].tolist() == [1, 0.5, 0.75, 1] and (rows["n"] == 12).all()
     assert (rows["test_accuracy_low"] < rows["test_accuracy"]).all() and rows["test_accuracy_high"].max() == 1
+
+
+def test_the_cost_is_said_before_anything_is_trained_and_is_all_of_a_dry_run(pictures, results, capsys, monkeypatch):
+    monkeypatch.setattr("lib.features.extract", None)
+    quick = {"n_targets": 2, "n_votes": 1, "k_max": 10, "moco_epochs": 1}
+    opened(pictures, **quick)
+    cost = "features and at most 53 trainings, about 0 minutes of one core, less what is kept from before"
+    assert capsys.readouterr().err == f"\r{cost}\n", "4 base models, k = 0, and 8 probes of 2 targets by 3 rankings"
+    values = {key: parameter["default"] for key, parameter in execution.declared("own").items()}
+    assert execution.dry_run("own", values | quick | {"images": str(pictures)}) == cost
+    assert run.main(["own", "-p", "images", str(pictures), "-p", "n_targets", "2", "-p", "dry_run", "true"]) == 0
+    assert "features and at most 151 trainings" in capsys.readouterr().out and not results.exists()
+
+
+def test_what_the_support_removes_is_framed():
+    files = own.Files([], ["test/a/0.png", "test/a/1.png"])
+    rows = [(0, "moco_esvm", 3, FOUND), (0, "random", 40, FOUND), (1, "moco_esvm", pd.NA, LARGER)]
+    supports = pd.DataFrame(rows, columns=["target", "method", "size", "reason"])
+    removed = own.removed(supports, files)
+    assert removed == {("test/a/0.png", "moco_esvm"): 3, ("test/a/0.png", "random"): own.SHOWN}
+    images, ranking = np.zeros((12, 1, 4, 4), np.uint8), {"moco_esvm": np.arange(10)}
+    figure = plots.most_similar(images, {name: (images[0], ranking) for name in files.test}, removed)
+    framed = [[axis.spines["top"].get_linewidth() == 3 for axis in part.axes] for part in figure.subfigs]
+    assert [row.index(False) for row in framed] == [4, 1], "the target, and three of the first ten"
+
+
+def test_few_targets_have_no_verdict_and_no_table_a_row_without_images():
+    """Three targets decide nothing: the page compares no methods, and its tables have no shares of so few."""
+    cells = json.loads((data.ROOT / "notebooks" / "own.ipynb").read_text(encoding="utf-8"))["cells"]
+    code = "".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    assert not [word for word in ("paired", "verdict", "comparisons", "shares(", "beside(") if word in code]
+    row = pd.Series({"reason": "found", "low": 0, "high": 1, "votes": "0:3-0 1:0-2"})
+    assert own.in_words(row, 24) == "1 (4% of its class)"

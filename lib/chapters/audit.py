@@ -10,6 +10,7 @@ than another seed is. How far that is the ledger itself says.
 """
 
 import argparse
+import json
 import sys
 from collections import defaultdict
 from dataclasses import replace
@@ -22,7 +23,7 @@ import pandas as pd
 from scipy.stats import binom, spearmanr
 
 from lib import profiles
-from lib.data import RESULTS, replacing
+from lib.data import RESULTS, entries, fetch, places, replacing
 from lib.engine import Ledger, processor
 from lib.lds import signed_inverse_l2
 from lib.methods import FEATURES, RANDOM
@@ -168,11 +169,34 @@ def lds(study: Study) -> list[str]:
     return wrong
 
 
+def record(folder: Path, study: Study) -> list[str]:
+    """What the record of a page's results says otherwise than the profile, as far as both name it, and the dataset."""
+    stated = json.loads((folder / "record.json").read_text())
+    expected = {"figure": folder.name, "recipe": study.profile.recipe.hash}
+    expected |= {"dataset": {"name": study.dataset.name, "checksum": study.dataset.checksum}}
+    values = {f"profile {key}": value for key, value in stated.pop("profile").items()}
+    expected |= {key: value for name, value in study.profile.content.items() if (key := f"profile {name}") in values}
+    differ = ", ".join(key for key, value in expected.items() if (stated | values)[key] != value)
+    return [f"{checks.shown(folder)}/record.json: {differ} is not what it is now"] if differ else []
+
+
+def manifest() -> list[str]:
+    """Files of the manifest that are here and have another checksum."""
+    wrong = []
+    for entry in entries().values():
+        if entry.file and any((folder / entry.file).is_file() for folder in places().values()):
+            try:
+                fetch(entry)
+            except ValueError as error:
+                wrong.append(str(error))
+    return wrong
+
+
 def audit(study: Study, n: int, seed: int) -> tuple[list[str], list[dict]]:
     """What is wrong with the results of a profile, and a line of `compared` for each kind of processor."""
     replay, problems, lines = checks.Replay(study), lds(study), []
     for path in sorted(study.folder.glob("*/record.json")):
-        problems += checks.record(path.parent, study) + derived(path.parent)
+        problems += record(path.parent, study) + derived(path.parent)
         problems += [line for table in sorted(path.parent.glob("*.csv")) for line in replay.wrong(table)]
     known = stored(study, replay.readings)
     print(
@@ -197,7 +221,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.seal:
         return checks.seal() or 0
-    lines, problems = [], checks.files() + checks.manifest() + checks.across()
+    lines, problems = [], checks.files() + manifest() + checks.across()
     print(f"files, manifest, claims, pages: {len(problems)} problems")
     try:
         for name in [args.profile] if args.profile else PROFILES:

@@ -10,6 +10,7 @@ the example came with the repository, so that it is shown at once.
 import hashlib
 import io
 import math
+import sys
 import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ from lib.bisection import FOUND, LARGER
 from lib.data import RESULTS, Entry, as_entry, fetch, replacing
 from lib.methods import label
 from lib.profiles import Profile
-from lib.report import Page, page, stats
+from lib.report import Page, page, plan, stats
 from lib.retrain import margins, short_hash
 from lib.study import Study
 
@@ -38,6 +39,7 @@ SHOWN = 10
 LEAST_SIDE = 21  # pixels: what the profile's network takes
 STEPS = 240  # of a retraining, at least: about as many as profile `fashion` takes
 HARDLY = 0.2  # of the way from guessing to perfect: less is hardly better than guessing
+METHODS = ("moco_esvm", "pixels_l2", "random")
 EXAMPLE = (2, 3, 4, 6)  # classes of the embedded images: Pullover, Dress, Coat, Shirt
 
 
@@ -182,13 +184,22 @@ class OwnStudy(Study):
 def open_page(parameters: Mapping) -> tuple[Page, Files]:
     """The page of the user's images, with their names. parameters: the notebook's, as for `Page`."""
     images, target = entry(parameters["images"], parameters["size"]), parameters["target"]
-    names = files(images)
-    only = {} if target is None else {"n_targets": 1}
+    names, only = files(images), {} if target is None else {"n_targets": 1}
     profile = values(images, names, **page.chosen(parameters, page.OVERRIDES) | only)
-    if parameters["images"] is None:
-        profile = replace(profile, name=OF_EXAMPLE)
-    test_id = None if target is None else names.test_id(target)
-    return Page(NAME, parameters, profile, OwnStudy, target=test_id), names
+    profile = replace(profile, name=OF_EXAMPLE if parameters["images"] is None else NAME)
+    target = None if target is None else names.test_id(target)
+    opened = Page(NAME, dict(parameters) | {"dry_run": None}, profile, OwnStudy, target=target)
+    cost = plan.at_most(profile, opened.study.dataset, len(METHODS))
+    if parameters.get("dry_run"):
+        raise plan.Counted(cost)
+    print(f"\r{cost}", file=sys.stderr, flush=True)  # for the terminal: no page keeps a line that begins so
+    return opened, names
+
+
+def removed(supports: pd.DataFrame, names: Files) -> dict[tuple[str, str], int]:
+    """How many of the images shown the support removes, by the target's name and the method."""
+    rows = supports.loc[supports["reason"] == FOUND, ["target", "method", "size"]].itertuples(index=False)
+    return {(names.test[target], method): min(int(size), SHOWN) for target, method, size in rows}
 
 
 def doubts(study: OwnStudy, knn: pd.DataFrame) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from lib.bisection import FOUND, LARGER, WRONG_AT_ZERO
-from lib.data import BOOK, RESULTS, entries, fetch, places, replacing
+from lib.data import BOOK, RESULTS, replacing
 from lib.engine import damaged
 from lib.profiles import FASHION, PROFILES
 from lib.report import claims, execution, explorer
@@ -150,29 +150,6 @@ def same(stored: pd.DataFrame, again: pd.DataFrame) -> bool:
     except AssertionError:
         return False
     return True
-
-
-def record(folder: Path, study: Study) -> list[str]:
-    """What the record of a page's results says otherwise than the profile, as far as both name it, and the dataset."""
-    stated = json.loads((folder / "record.json").read_text())
-    expected = {"figure": folder.name, "recipe": study.profile.recipe.hash}
-    expected |= {"dataset": {"name": study.dataset.name, "checksum": study.dataset.checksum}}
-    values = {f"profile {key}": value for key, value in stated.pop("profile").items()}
-    expected |= {key: value for name, value in study.profile.content.items() if (key := f"profile {name}") in values}
-    differ = ", ".join(key for key, value in expected.items() if (stated | values)[key] != value)
-    return [f"{shown(folder)}/record.json: {differ} is not what it is now"] if differ else []
-
-
-def manifest() -> list[str]:
-    """Files of the manifest that are here and have another checksum."""
-    wrong = []
-    for entry in entries().values():
-        if entry.file and any((folder / entry.file).is_file() for folder in places().values()):
-            try:
-                fetch(entry)
-            except ValueError as error:
-                wrong.append(str(error))
-    return wrong
 
 
 def across() -> list[str]:

@@ -64,7 +64,7 @@ def _finite(text: str) -> float:
 
 TRUTHS = {"true": True, "false": False}
 TYPES: dict[str, Callable] = {"int": int, "float": _finite, "bool": lambda text: TRUTHS[text.lower()], "str": str}
-# Of every notebook that has a profile, beside its own parameters: it says what would be computed, and computes nothing.
+# Of every notebook that trains, beside its own parameters: it says what would be computed, and computes nothing.
 DRY_RUN = {"dry_run": {"type": "bool", "default": False, "help": "whether to count what would be computed instead"}}
 
 
@@ -129,7 +129,7 @@ def asked(name: str, given: dict[str, str], root: Path = ROOT, profile: str | No
     known = declared(name, root)
     defaults = {key: parameter["default"] for key, parameter in known.items()}
     if "profile" not in known:
-        return defaults | parse(name, given, known)
+        return defaults | parse(name, given, known | (DRY_RUN if "device" in known else {}))
     values = defaults | parse(name, given | ({"profile": profile} if profile else {}), known | DRY_RUN)
     Page(name, values | {"dry_run": None})  # checks them together
     return values
@@ -218,6 +218,8 @@ def dry_run(name: str, values: dict, root: Path = ROOT) -> str:
                 exec(compile(cell.source, f"{name}, cell {cell.id}", "exec"), namespace)
                 if "parameters" in cell.metadata.get("tags", []):
                     namespace |= values | {"dry_run": tally}
+        except plan.Counted as counted:
+            return str(counted)
         except FileNotFoundError as error:
             ended = f"\n\nCounted as far as what is here: {error}"
     plt.close("all")

@@ -49,6 +49,10 @@ A step costs {1 + BACKWARD} forward passes. A small network reaches less of a GP
 core. Of scoring, TRAK's gradients and projections alone are counted."""
 
 
+class Counted(Exception):
+    """Raised by a page that has counted what it would train, in the place of the rest of it: the plan, in words."""
+
+
 def stand_in(profile: Profile) -> Dataset:
     """A dataset of the profile's shapes that takes next to no memory: all its pixels are one."""
     shape, (n_classes, *per_class) = find(profile.dataset).shape, profiles.class_sizes(profile)
@@ -213,17 +217,30 @@ def whereabouts(entry: Entry) -> str:
 
 def table(counts: dict[str, Counter]) -> str:
     """What would be trained, a row each, and their sums; then where the speeds come from."""
-    measured = pd.read_csv(CORE).set_index("recipe").filter(like="(chosen)", axis="index").iloc[0]
-    core = of_training(LAPTOP, stand_in(PROFILES["fashion"])) / measured["core_seconds"]
     rows = pd.DataFrame(counts.values(), counts.keys(), columns=[PAPER, AT_MOST, EXPECTED, FLOPS])
+    core, machine = core_speed()
     for name, speed in (("A100 hours", A100), ("core-hours", core)):
         rows[name] = rows[EXPECTED] * rows[FLOPS] / speed / 3600
     rows = pd.concat([rows, rows.sum().to_frame("sum").T]).rename_axis("what").reset_index()
     for name in (PAPER, AT_MOST, EXPECTED):
         rows[name] = [f"{n:.0f}" if n else "–" for n in rows[name].fillna(0)]
     shown = rows.drop(columns=FLOPS).to_string(index=False, float_format="{:.3g}".format)
-    explained = EXPLAINED.format(core=core / 1e9, machine=measured["machine"])
+    explained = EXPLAINED.format(core=core / 1e9, machine=machine)
     return f"Trainings, and hours of those expected:\n{shown}\n{explained}"
+
+
+def core_speed() -> tuple[float, str]:
+    """FLOP/s of one core in our own trainings, and on which machine."""
+    measured = pd.read_csv(CORE).set_index("recipe").filter(like="(chosen)", axis="index").iloc[0]
+    return of_training(LAPTOP, stand_in(PROFILES["fashion"])) / measured["core_seconds"], measured["machine"]
+
+
+def at_most(profile: Profile, dataset: Dataset, n_rankings: int) -> str:
+    """What supports by removal in the order of so many rankings take, on one line."""
+    n = profile.n_base + profile.n_votes * (1 + profile.n_targets * n_rankings * (profile.budget + 1))
+    work = n * of_training(profile.recipe, dataset) + of_features(profile.selfsupervised, dataset)
+    minutes = work / core_speed()[0] / 60
+    return f"features and at most {n} trainings, about {minutes:.0f} minutes of one core, less what is kept from before"
 
 
 def of_training(recipe: Recipe, dataset: Dataset) -> float:

@@ -153,26 +153,30 @@ def heat_map(values: pd.DataFrame, colour: pd.DataFrame, title: str, label: str)
     return figure
 
 
-def most_similar(images: np.ndarray, targets: dict[str, tuple[np.ndarray, dict[str, np.ndarray]]]) -> Figure:
+def most_similar(
+    images: np.ndarray,
+    targets: dict[str, tuple[np.ndarray, dict[str, np.ndarray]]],
+    removed: dict[tuple[str, str], int] | None = None,
+) -> Figure:
     """Each target and, a row for each method, the first ten training images of its ranking.
 
     images: (n_train, c, h, w) uint8. targets: by title, the target (c, h, w) and, by method, its ranking (k,) of train
-    ids, k at least 10.
+    ids, k at least 10. removed: by title and method, how many of the first are framed too, in blue.
     """
     n_rows, installed = [len(rankings) for _, rankings in targets.values()], font_manager.get_font_names()
     fonts = ["DejaVu Sans", *(name for name in ASIAN if name in installed)]
     figure = plt.figure(figsize=(11, 0.5 * len(targets) + 1.05 * sum(n_rows)), layout="constrained")
     parts = figure.subfigures(len(targets), squeeze=False, height_ratios=n_rows)[:, 0]
     for i, (part, (title, (target, rankings))) in enumerate(zip(parts, targets.items(), strict=True), start=1):
-        title = title if _is_legible(title, fonts) else f"target {i}"
-        part.suptitle(title, fontsize=12, fontfamily=fonts, parse_math=False)
+        shown = title if _is_legible(title, fonts) else f"target {i}"
+        part.suptitle(shown, fontsize=12, fontfamily=fonts, parse_math=False)
         axes = part.subplots(len(rankings), 11, squeeze=False)
         for row, (method, ids) in zip(axes, rankings.items(), strict=True):
             for axis, image in zip(row, [target, *images[ids[:10]]], strict=True):
                 axis.imshow(image.transpose(1, 2, 0).squeeze(), cmap="gray")
                 axis.set(xticks=[], yticks=[])
-            for spine in row[0].spines.values():
-                spine.set(color="tab:red", linewidth=3)
+            for n, axis in enumerate(row[: (removed or {}).get((title, method), 0) + 1]):
+                axis.spines[:].set(color="tab:blue" if n else "tab:red", linewidth=3)
             row[0].set_ylabel(label(method), rotation=0, ha="right", va="center", fontsize=9)
     return figure
 
