@@ -24,7 +24,7 @@ from lib.features import FeatureRecipe
 from lib.study import MISLABEL, REMOVAL, Study
 
 EVERY = 60  # seconds between two kills
-CURVES = [(kind, method) for kind in (REMOVAL, MISLABEL) for method in ("pixels_l2", "random")]
+CURVES = [(REMOVAL, "pixels_l2"), (MISLABEL, "pixels_l2")]
 
 
 def workers() -> list[psutil.Process]:
@@ -53,8 +53,12 @@ def megabytes(processes: list[psutil.Process]) -> float:
 
 @dataclass
 class Watch:
-    """Kills a worker every so many seconds while `until` is ahead, and notes the memory every second."""
+    """Kills a worker every so many seconds while `until` is ahead, and notes the memory every second.
 
+    It waits until something was trained since the last time, so that a slow machine gets on.
+    """
+
+    folder: Path
     every: float
     until: float
     started: float = field(default_factory=time.monotonic)
@@ -62,14 +66,18 @@ class Watch:
     notes: list[dict] = field(default_factory=list)
 
     def run(self) -> None:
-        due = time.monotonic() + self.every
+        due, before = time.monotonic() + self.every, self.written()
         while time.monotonic() < self.until:
             time.sleep(1)
             alive = workers()
-            if time.monotonic() >= due and alive:
+            if time.monotonic() >= due and alive and self.written() != before:
                 random.choice(alive).kill()
-                self.killed, due = self.killed + 1, time.monotonic() + self.every
+                self.killed, due, before = self.killed + 1, time.monotonic() + self.every, self.written()
             self.note(alive)
+
+    def written(self) -> int:
+        """Bytes of the ledgers."""
+        return sum(path.stat().st_size for path in self.folder.rglob("*.jsonl"))
 
     def note(self, alive: list[psutil.Process]) -> None:
         note = {"seconds": time.monotonic() - self.started, "workers_killed": self.killed}
@@ -82,27 +90,24 @@ def soak(campaign: Callable[[Path], object], seconds: float, every: float = EVER
     campaign: runs on the ledger in a folder, and returns what it found.
     """
     with TemporaryDirectory() as folder:
-        expected = campaign(Path(folder))
-    watch, same, restarts = Watch(every, time.monotonic() + seconds), [], 0
-    thread = threading.Thread(target=watch.run, daemon=True)
-    thread.start()
-    while time.monotonic() < watch.until:
-        with TemporaryDirectory() as folder:
-            while True:
-                try:
-                    same.append(campaign(Path(folder)) == expected)
-                    break
-                except RuntimeError as error:
-                    if "a worker process was killed" not in str(error):
-                        raise
-                    restarts += 1
-    thread.join()
+        expected = campaign(Path(folder) / "undisturbed")
+        watch, same, restarts = Watch(Path(folder), every, time.monotonic() + seconds), [], 0
+        thread = threading.Thread(target=watch.run, daemon=True)
+        thread.start()
+        while time.monotonic() < watch.until or not same:
+            try:
+                same.append(campaign(Path(folder) / str(len(same))) == expected)
+            except RuntimeError as error:
+                if "a worker process was killed" not in str(error):
+                    raise
+                restarts += 1
+        thread.join()
     return same, pd.DataFrame(watch.notes).assign(restarts=restarts)
 
 
 def of_smoke(folder: Path) -> str:
-    """The supports of twenty targets by four rankings, as a table in text."""
-    smoke = profiles.load("smoke", n_targets=20, n_votes=3)
+    """The supports of five targets by two rankings, as a table in text."""
+    smoke = profiles.load("smoke", n_targets=5)
     study = Study(replace(smoke, selfsupervised=FeatureRecipe("pixels")), "cpu", n_jobs=2, results=folder)
     return study.supports(CURVES).drop(columns="keys").to_csv(index=False)
 

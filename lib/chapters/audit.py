@@ -108,12 +108,10 @@ def compared(rows: pd.DataFrame, pairs: np.ndarray) -> dict:
     line = {"profile": rows["profile"].iloc[0], "stored_on": rows["stored_on"].iloc[0], "here": processor("cpu")}
     line |= {"trainings": rows["key"].nunique(), "same_bits": rows.groupby("key")["same_bits"].all().mean()}
     line |= stats.mean("same_votes", same, stats.share_interval) | {"votes": len(rows), "expected": np.mean(stay)}
-    line |= {"p": float(binom.sf((~same).sum() - 1, len(rows), 1 - np.mean(stay))), "margin_off": off.median()}
-    return line | {
-        "seeds_margin_off": np.median(np.abs(first - second)),
-        "largest_off": off.max(),
-        "seeds_pairs": len(pairs),
-    }
+    line |= {"p": float(binom.sf((~same).sum() - 1, len(rows), 1 - np.mean(stay)))}
+    line |= {"margins_apart": off.median(), "largest_apart": off.max()}
+    line |= stats.mean("seeds_same_votes", (pairs[:, 0] > 0) == (pairs[:, 1] > 0), stats.share_interval)
+    return line | {"seeds_margins_apart": np.median(np.abs(first - second)), "seeds_pairs": len(pairs)}
 
 
 def wrong(rows: pd.DataFrame, pairs: np.ndarray, p: float) -> list[str]:
