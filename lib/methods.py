@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 OURS, RANDOM = "moco_esvm", "random"
 SUBSET_METHODS = ("datamodels", "empirical_influence")  # read from models trained on random subsets
-BLUE, ORANGE, GREEN, RED, PINK, BROWN, _, GREY, _, SKY = (  # seaborn's palette "colorblind"
-    ["#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9"]
-)
-OLIVE, PLUM, DARK = "#7a7a00", "#a8428f", "0.2"
+BLUE, ORANGE, GREEN, RED, PINK = "#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc"  # seaborn's "colorblind"
+BROWN, GREY, SKY = "#ca9161", "#949494", "#56b4e9"
+OLIVE, PLUM, DARK = "#4f5200", "#a8428f", "0.2"
 SOLID, DASHED, DOTTED, DASH_DOT = "-", "--", ":", "-."
+MARKERS = {SOLID: "o", DASHED: "s", DOTTED: "^", DASH_DOT: "v"}  # by line; of any other, a diamond
 
 FEATURES = {  # name: (label, colour)
     "moco": ("MoCo", BLUE),
@@ -56,12 +56,12 @@ RIVALS = {  # name: (label, colour, line), in the order of tables
     "typical": ("most typical of the class", GREY, SOLID),
 }
 DRAWN = {  # those that are drawn otherwise than their parts say
-    OURS: ("MoCo, exemplar SVM (ours)", BLUE, SOLID),
+    OURS: ("ours", BLUE, SOLID),
     "moco_l2": ("MoCo, L2", SKY, DASHED),
     "supervised_l2": ("supervised, L2", ORANGE, DASH_DOT),
     "pixels": ("raw pixels", GREEN, SOLID),
     "pixels_l2": ("raw pixels, L2", GREEN, DOTTED),
-    RANDOM: ("random in the class", GREY, (0, (5, 1, 1, 1, 1, 1))),
+    RANDOM: ("random", GREY, (0, (5, 1, 1, 1, 1, 1))),
     f"{RANDOM}:all": ("random, all classes", "0.7", DOTTED),
 }
 
@@ -73,13 +73,8 @@ class Labels(dict):
         return name
 
 
-NETWORKS = Labels(
-    resnet9="ResNet-9",
-    mobilenetv2="MobileNetV2",
-    mobilenetv2_shallow="MobileNetV2, shallow",
-    resnet18="ResNet-18",
-    vit="ViT",
-)
+NETWORKS = Labels(resnet9="ResNet-9", resnet18="ResNet-18", vit="ViT")
+NETWORKS |= {"mobilenetv2": "MobileNetV2", "mobilenetv2_shallow": "MobileNetV2, shallow"}
 FORM = re.compile(r"([^:@]+)(?::([1-9]\d*)(?:@(\w+))?)?(:all)?")
 
 
@@ -146,3 +141,8 @@ def look(name: str) -> tuple:
 def label(name: str) -> str:
     """The name of a method in figures and tables."""
     return look(name)[0]
+
+
+def marker(name: str) -> str:
+    """The marker of a method, by its line."""
+    return MARKERS.get(look(name)[2], "D")

@@ -65,27 +65,34 @@ def figures(results, *names):
         (folder / "figure.png").write_bytes(b"png")
 
 
-def test_a_page_shows_its_own_figure_first_and_those_of_other_profiles_in_tabs(results):
+def test_a_page_shows_the_figure_nearest_to_the_paper_first_and_its_own_in_a_tab(results):
     figures(results, "fashion", "cifar10", "smoke")
     claim = {"better": "moco_l2", "worse": "random", "difference": 0.25, "low": 0.125, "high": 0.375}
     pd.DataFrame([claim]).to_csv(results / "cifar10" / "fig02" / "claims.csv", index=False)
     figure = plt.figure()
-    shown = committed.tabs(profiles.load("fashion"), "fig02", figure).data
+    shown = committed.tabs(profiles.load("fashion"), "fig02", figure, "lines & bands").data
     assert not plt.fignum_exists(figure.number), "shown in the tab, not a second time"
     assert [shown.count(f'for="fig02-{name}"') for name in ("fashion", "cifar10", "smoke", "imagenet")] == [1, 1, 0, 0]
-    assert shown.count("checked") == 1 and shown.index("fig02-fashion") < shown.index("fig02-cifar10")
+    assert shown.count("checked") == 1 and shown.index("fig02-cifar10") < shown.index("fig02-fashion")
     assert "some images. 100 targets, 1 training(s) a probe at most, united tests: 12 distinct retrainings, " in shown
     assert "mean test accuracy 62.5%, 2.00 core-hours." in shown
+    assert 'alt="CIFAR-10. lines &amp; bands"' in shown and "Fashion-MNIST, this run</label>" in shown
     assert "make fig02 PROFILE=cifar10" in shown and manifest.find("cifar10_jpeg").manual[:40] in shown
     assert "0.250 [0.125,\N{NO-BREAK SPACE}0.375]" in shown
 
 
-def test_where_the_images_are_missing_the_tab_shows_the_figure_that_came_with_the_repository(results):
+def test_a_run_of_another_profile_is_shown_first(results):
+    figures(results, "fashion", "cifar10")
+    shown = committed.tabs(profiles.load("smoke"), "fig02", plt.figure(), "").data
+    assert shown.count("sd-tab-label") == 3 and shown.index("fig02-smoke") < shown.index("fig02-fashion")
+
+
+def test_where_the_images_are_missing_the_figure_that_came_with_the_repository_is_shown(results):
     figures(results, "cifar10")
-    shown = committed.tabs(profiles.load("cifar10"), "fig02", None).data
-    assert shown.count("sd-tab-label") == 1 and "make fig02 PROFILE=cifar10" in shown
+    shown = committed.tabs(profiles.load("cifar10"), "fig02", None, "").data
+    assert shown.count("<img") == 1 and "sd-tab" not in shown and "make fig02 PROFILE=cifar10" in shown
 
 
-def test_without_other_results_there_is_one_tab(results):
-    shown = committed.tabs(profiles.load("smoke"), "fig02", plt.figure()).data
-    assert shown.count("sd-tab-label") == 1 and "this page" in shown
+def test_without_other_results_there_is_no_tab(results):
+    shown = committed.tabs(profiles.load("smoke"), "fig02", plt.figure(), "").data
+    assert "sd-tab" not in shown and "this page" in shown

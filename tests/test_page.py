@@ -15,7 +15,7 @@ from lib.data import ROOT, manifest
 from lib.engine import Tally
 from lib.features import FeatureRecipe
 from lib.limits import LIMITS, check
-from lib.report import Page, committed, page, stats
+from lib.report import Page, committed, overview, page, stats
 from lib.report.plan import DryStudy
 from lib.study import REMOVAL, Study
 
@@ -55,7 +55,8 @@ def test_a_dry_run_opens_a_study_that_trains_nothing_and_writes_nothing(tmp_path
     mine = Page("fig99", QUICK | {"dry_run": Tally()}, results=tmp_path)
     supports = mine.supports([(REMOVAL, "pixels_l2")])
     assert isinstance(mine.study, DryStudy) and len(supports) == 5
-    assert mine.status([supports]) is mine.tabs(Figure()) is mine.save(Figure(), {"supports": supports}) is None
+    assert mine.head([supports]) is mine.status([supports]) is mine.show(Figure(), "") is mine.foot() is None
+    assert mine.save(Figure(), {"supports": supports}) is None
     mine.write(tmp_path / "claims.csv", supports)
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(ValueError, match="dry_run=True is for `python -m lib.run fig99 -p dry_run true` alone"):
@@ -103,7 +104,13 @@ def test_tables_are_written_with_where_they_came_from_and_left_alone_when_the_sa
     shown = opened.save(figure, tables).to_html()
     folder = opened.study.outputs("fig99")
     assert f"results/smoke/{folder.name}/" in shown and folder.parent == tmp_path / "results" / "smoke"
-    assert {path.name for path in folder.iterdir()} == {"figure.png", "supports.csv", "claims.csv", "record.json"}
+    assert {path.name for path in folder.iterdir()} == {
+        "figure.png",
+        "figure.svg",
+        "supports.csv",
+        "claims.csv",
+        "record.json",
+    }
     stored = pd.read_csv(folder / "supports.csv")
     assert "keys" not in stored and stored["target"].tolist() == supports["target"].tolist() and len(stored) == 5
     assert (folder / "claims.csv").read_text() == "n,difference\n5,0.333333\n"
@@ -112,6 +119,9 @@ def test_tables_are_written_with_where_they_came_from_and_left_alone_when_the_sa
     assert record["retrainings"] == len(keys) > 0 and f"{len(keys)} distinct retrainings" in head
     assert record["profile"]["k_max"] == 8 and record["dataset"]["checksum"] == opened.study.dataset.checksum
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    foot = opened.foot().data
+    assert all(f"[{name}]({'../' * 2}" in foot for name in ("supports.csv", "figure.png", "figure.svg"))
+    assert "-p k_max 4 " in foot and f"rests on {len(keys)} retrainings" in foot and "-p profile paper -p dry" in foot
     opened.save(figure, tables)
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
 
@@ -136,6 +146,17 @@ def test_results_that_came_with_the_repository_are_kept_where_they_differ(opened
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     opened.write(folder / "claims.csv", [{"n": 8}])
     assert pd.read_csv(folder / "claims.csv")["n"].tolist() == [8]
+
+
+def test_the_head_of_a_figure_counts_verdicts_and_its_notes_stand_below():
+    mine = Page("fig03", {"profile": "fashion"})
+    rows = overview.claims("fig03")
+    of_cifar10 = rows[rows["profile"] == "cifar10"]["verdict"]
+    head = mine.head([pd.DataFrame({"kind": ["removal"], "method": ["moco_esvm"]})]).data
+    assert f"CIFAR-10: {overview.counted(of_cifar10)}, {(of_cifar10 == 'not measured').sum()} not measured; " in head
+    assert head.index("CIFAR-10") < head.index("Fashion-MNIST") and "](verdicts)" in head and "explorer.html#" in head
+    assert mine.said(rows.iloc[0]["claim"]).endswith(": undecided") and len(mine.beside().data) == len(rows)
+    assert Page("fig07", {"profile": "fashion"}).head([]).data.endswith("Fashion-MNIST: 1 not measured.")
 
 
 def test_names_of_files_that_are_not_utf8_are_written(opened, tmp_path):

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from html import escape
@@ -15,7 +16,7 @@ from IPython.display import HTML
 from matplotlib.figure import Figure
 
 from lib.data import RESULTS, fetch, find
-from lib.profiles import PROFILES, Profile
+from lib.profiles import FASHION, PROFILES, Profile
 from lib.report import plots
 from lib.study import MISLABEL, REMOVAL
 
@@ -33,18 +34,18 @@ def missing(profile: Profile) -> bool:
 
 def exist(profile: Profile, figure: str) -> bool:
     """Whether there are results of a figure."""
-    return (_folder(profile, figure) / "record.json").exists()
+    return (folder(profile, figure) / "record.json").exists()
 
 
 def table(profile: Profile, figure: str, name: str) -> pd.DataFrame:
     """A table of a figure as it is under results/, of supports without the ledger's keys."""
-    rows = pd.read_csv(_folder(profile, figure) / f"{name}.csv")
+    rows = pd.read_csv(folder(profile, figure) / f"{name}.csv")
     return rows.astype(dict.fromkeys(("size", "low", "high"), "Int64")) if "votes" in rows else rows
 
 
 def supports(profile: Profile, figure: str) -> pd.DataFrame:
     """The supports of a figure; no row where there are none."""
-    present = (_folder(profile, figure) / "supports.csv").exists()
+    present = (folder(profile, figure) / "supports.csv").exists()
     return table(profile, figure, "supports") if present else pd.DataFrame(columns=list(COLUMNS))
 
 
@@ -77,7 +78,7 @@ def _is_committed(path: Path) -> bool:
 
 def status(profile: Profile, figure: str) -> str:
     """One paragraph of Markdown for the head of a page: what is shown, and how to compute it here."""
-    how, record = escape(find(profile.dataset).manual), _record(_folder(profile, figure))  # it may name <folders>
+    how, record = escape(find(profile.dataset).manual), _record(folder(profile, figure))  # it may name <folders>
     return (
         f"**Profile** `{profile.name}`, as computed before: its dataset `{profile.dataset}` is not on this machine, so "
         f"that this page shows the results that came with the repository, of {record['retrainings']} distinct "
@@ -96,25 +97,35 @@ def link(profile: Profile, tables: list[pd.DataFrame]) -> str:
     return f' <a href="../explorer.html#{query}">Look at single targets in the explorer</a>.'
 
 
-def tabs(profile: Profile, name: str, figure: Figure | None) -> HTML:
+def data(profile: Profile) -> str:
+    """The name of a profile's data: CIFAR-10."""
+    return re.split(",| as ", find(profile.dataset).title)[0] or profile.name
+
+
+def tabs(profile: Profile, name: str, figure: Figure | None, description: str) -> HTML:
     """The page's own figure in a tab, and one for every other profile whose results came with the repository.
 
-    figure: None where the page shows the one that came with the repository, too.
+    The one nearest to the paper is open, or the own one where that is of another profile than the book's.
+    figure: None where the page shows the one that came with the repository, too. description: what it shows, for those
+    who cannot see it.
 
     The markup is that of the book's own tabs; where its style is missing, they stand one below the other.
     """
     if figure is None:
-        contents = {profile.name: _result(profile, name)}
+        own = _result(profile, name, description)
     else:
         image = io.BytesIO()
         figure.savefig(image)
         plt.close(figure)  # else it is shown a second time, below
-        contents = {profile.name: _picture(image.getvalue(), f"this page's run, profile {profile.name}")}
+        own = _picture(image.getvalue(), f"{data(profile)}, this page's run. {description}")
     others = [other for other in PROFILES.values() if other.name not in (profile.name, "smoke")]
-    contents |= {other.name: _result(other, name) for other in others if exist(other, name)}
+    contents = [(other, _result(other, name, description)) for other in others if exist(other, name)]
+    if not contents:
+        return HTML(own)
+    contents.insert(len(contents) if profile == FASHION else 0, (profile, own))
     parts = []
-    for i, (title, content) in enumerate(contents.items()):
-        key = f"{name}-{title}"
+    for i, (of, content) in enumerate(contents):
+        key, title = f"{name}-{of.name}", f"{data(of)}{', this run' * (of is profile)}"
         parts.append(
             f'<input type="radio" id="{key}" name="{name}-profiles"{"" if i else " checked"}>'
             f'<label class="sd-tab-label" for="{key}">{escape(title)}</label>'
@@ -123,7 +134,7 @@ def tabs(profile: Profile, name: str, figure: Figure | None) -> HTML:
     return HTML(f'<div class="sd-tab-set">{"".join(parts)}</div>')
 
 
-def _folder(profile: Profile, figure: str) -> Path:
+def folder(profile: Profile, figure: str) -> Path:
     return RESULTS / profile.name / profile.folder(figure)
 
 
@@ -131,10 +142,10 @@ def _record(folder: Path) -> dict:
     return json.loads(_read(folder / "record.json"))
 
 
-def _result(profile: Profile, name: str) -> str:
+def _result(profile: Profile, name: str, description: str) -> str:
     """A figure as it is under results/, what it rests on, how to compute it, and its claims."""
-    folder = _folder(profile, name)
-    record = _record(folder)
+    home = folder(profile, name)
+    record = _record(home)
     text = f"Profile {profile.name}, scaled down from the paper: {record['dataset']['name']}. "
     if record["retrainings"]:
         values = record["profile"]
@@ -144,9 +155,11 @@ def _result(profile: Profile, name: str) -> str:
             f"accuracy {record['test_accuracy']:.1%}, {record['core_seconds'] / 3600:.2f} core-hours. "
         )
     text += f"To compute it here: make {name} PROFILE={profile.name}. {find(profile.dataset).manual}"
-    claims = folder / "claims.csv"
+    claims = home / "claims.csv"
     table = plots.table(pd.read_csv(claims)).to_html() if claims.exists() else ""
-    return f"{_picture((folder / 'figure.png').read_bytes(), f'profile {profile.name}')}<p>{escape(text)}</p>{table}"
+    return (
+        f"{_picture((home / 'figure.png').read_bytes(), f'{data(profile)}. {description}')}<p>{escape(text)}</p>{table}"
+    )
 
 
 def _picture(png: bytes, description: str) -> str:

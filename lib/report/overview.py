@@ -17,8 +17,7 @@ def table() -> str:
     """The table as Markdown, a row for each figure and profile, from results/claims.csv."""
     verdicts, text = pd.read_csv(RESULTS / "claims.csv"), HEADER
     for name, figure in FIGURES.items():
-        of_figure = verdicts[verdicts["section"].str.endswith(f", {figure.label}")]
-        for profile, rows in of_figure.groupby("profile", sort=False):
+        for profile, rows in claims(name).groupby("profile", sort=False):
             title, command = f"{figure.label}: {figure.title}", f"make {name}"
             if profile == "cifar10":
                 title, command = f"{title}, CIFAR-10", f"{command} PROFILE=cifar10"
@@ -26,6 +25,12 @@ def table() -> str:
     tested = counted(verdicts.loc[verdicts["confirmatory"], "verdict"])
     whole = f"the few that are confirmatory, tested together: {tested}"
     return f"{text}| All pages | {counted(verdicts['verdict'])} | {whole} | `make verdicts` |\n"
+
+
+def claims(name: str) -> pd.DataFrame:
+    """The rows of results/claims.csv about a figure or the table, the profile nearest to the paper first."""
+    rows = pd.read_csv(RESULTS / "claims.csv").astype({"n": "Int64"})
+    return rows[rows["section"].str.endswith(f", {FIGURES[name].label}")]
 
 
 def counted(verdicts: pd.Series) -> str:

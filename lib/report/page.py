@@ -2,14 +2,19 @@
 
     page = Page("fig03", locals())  # below the parameters cell
     supports = page.supports(curves)
+    page.head([supports])  # the verdicts, above the figure
+    page.show(figure, "what it shows, in words")
+    page.beside()  # ours and the paper's
     page.status([supports])
     page.save(figure, {"supports": supports})
+    page.foot()
 
 Here alone a page's study is opened and its results are written. Where the dataset is not on this machine, what came
 with the repository stands in their place (`lib.report.committed`); a dry run counts instead (`lib.report.plan`).
 """
 
 import json
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -19,6 +24,7 @@ from importlib.metadata import version
 from pathlib import Path
 from types import NoneType
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from IPython.display import HTML, Markdown
@@ -26,12 +32,12 @@ from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
 from lib import profiles
-from lib.data import find, replacing
+from lib.data import BOOK, find, replacing
 from lib.features import FeatureRecipe
 from lib.limits import LIMITS, check
-from lib.profiles import PROFILES, Profile, class_sizes
-from lib.report import committed, plots
-from lib.report.paper import SETUPS
+from lib.profiles import FASHION, PROFILES, Profile, class_sizes
+from lib.report import claims, committed, overview, plots
+from lib.report.paper import FIGURES, SETUPS
 from lib.report.plan import DryStudy
 from lib.retrain import Recipe
 from lib.study import Study
@@ -41,6 +47,22 @@ OVERRIDES = profiles.SCALARS | {field.name for field in fields(Recipe)}
 OVERRIDES |= {f"moco_{field.name}" for field in fields(FeatureRecipe)}
 OPTIONS = {field.name for field in fields(Study)} - {"profile"}
 PLAIN = (bool, int, float, str, NoneType)
+FOOT = """**Download**: {links}; <a href="../_sources/notebooks/{name}.ipynb" download>this page as a notebook</a>.
+
+## Change it
+
+```bash
+papermill notebooks/{name}.ipynb mine.ipynb -p profile smoke     # a small example, into a file of yours
+python -m lib.run {name} -p profile smoke -p seed 1              # the same into this page, with another seed
+python -m lib.run {name} -p {example:<36} # a value of your own, on the data of this page
+python -m lib.run {name} -p profile {paper} -p dry_run true      # what the paper's size would take, counted
+```
+
+The first two take about a minute, and their intervals are as wide as the plot: they show that it runs. The third trains
+what is not in the ledger yet; this page rests on {retrainings} retrainings, {core_seconds:.0f} core-seconds from
+nothing, and `-p dry_run true` counts those of a change beforehand. All values are on the page of
+[parameters](parameters).
+"""
 LIBRARIES = ("torch", "lightly", "scikit-learn", "numpy", "scipy")
 
 
@@ -69,6 +91,8 @@ class Page:
             check(key, value)
         self.values = values or profiles.load(parameters["profile"], **chosen(parameters, OVERRIDES))
         self.options = chosen(parameters, OPTIONS) | options
+        halved = [f"{key} {getattr(self.values, key) // 2}" for key in ("k_max", "lds_models") if key in parameters]
+        self.example = [*halved, "seed 1"][0]
         find(self.values.dataset)
 
     @cached_property
@@ -92,17 +116,63 @@ class Page:
         """What `make` computes; where the dataset is missing, the table of that name that came with the repository."""
         return committed.table(self.values, self.name, name) if self.missing else make()
 
-    def status(self, tables: list[pd.DataFrame], study: Study | None = None) -> Markdown | None:
-        """Head of the page: profile, device, cost, distance to the paper. tables: of a study's supports or margins."""
-        link = committed.link(self.values, tables) if self.tally is None else ""
-        if self.missing:
-            return Markdown(committed.status(self.values, self.name) + link)
-        if self.tally is None:
-            return Markdown(_status(study or self.study, tables, time.perf_counter() - self.started) + link)
+    def head(self, tables: list[pd.DataFrame]) -> Markdown | None:
+        """How many of the paper's claims about this figure agree; a link to the explorer. tables: of supports."""
+        if self.tally is not None:
+            return None
+        rows, parts = overview.claims(self.name), []
+        for name, of_profile in rows.groupby("profile", sort=False):
+            n = of_profile["verdict"].isin(overview.COUNTED).sum()
+            counted = f"{overview.counted(of_profile['verdict'])}, " if n else ""
+            parts.append(f"{committed.data(PROFILES[name])}: {counted}{len(of_profile) - n} not measured")
+        verdicts = "; ".join(parts).replace(", 0 not measured", "")
+        text = f"**The paper's claims about this figure** ([every claim, and the rules](verdicts)). {verdicts}."
+        return Markdown(text + (committed.link(self.values, tables) if tables else ""))
 
-    def tabs(self, figure: Figure | None) -> HTML | None:
-        """The figure in a tab, beside those of other profiles; None: the one that came with the repository."""
-        return committed.tabs(self.values, self.name, figure) if self.tally is None else None
+    def said(self, claim: str, profile: str = FASHION.name) -> str:
+        """What was measured of one of the paper's claims about this figure, for a sentence; see `claims.said`."""
+        return claims.said(overview.claims(self.name), claim, profile)
+
+    def beside(self) -> Styler:
+        """The paper's claims about this figure, and what was measured here."""
+        rows = overview.claims(self.name).rename(columns={"low": "ours_low", "high": "ours_high"})
+        rows = rows.assign(data=rows["profile"].map(lambda name: committed.data(PROFILES[name])))
+        return plots.table(
+            rows[["claim", "paper", "ours", "ours_low", "ours_high", "measured", "n", "verdict", "data"]]
+        )
+
+    def status(self, tables: list[pd.DataFrame], study: Study | None = None) -> Markdown | None:
+        """Profile, device, cost, what differs from the paper. tables: of a study's supports or margins."""
+        if self.tally is not None:
+            return None
+        if self.name in FIGURES:
+            notes = dict.fromkeys(
+                note for cell in overview.claims(self.name)["note"].dropna() for note in cell.split("; ")
+            )
+            more = "".join(f"\n- {escape(note)}" for note in notes)
+            more = f"\n\nNoted beside the claims:\n{more}" if more else ""
+        else:
+            more = committed.link(self.values, tables)
+        if self.missing:
+            return Markdown(committed.status(self.values, self.name) + more)
+        return Markdown(_status(study or self.study, tables, time.perf_counter() - self.started) + more)
+
+    def show(self, figure: Figure | None, description: str) -> HTML | None:
+        """The figure, in tabs where other profiles have one, too; None: the one that came with the repository.
+
+        description: what it shows, for those who cannot see it.
+        """
+        return committed.tabs(self.values, self.name, figure, description) if self.tally is None else None
+
+    def foot(self) -> Markdown | None:
+        """What can be downloaded, and how to change the page."""
+        if self.tally is not None:
+            return None
+        folder = committed.folder(self.values, self.name) if self.missing else self.study.outputs(self.name)
+        files = sorted(path for path in folder.glob("*.*") if path.suffix in (".csv", ".png", ".svg"))
+        links = ", ".join(f"[{path.name}]({os.path.relpath(path, BOOK / 'notebooks')})" for path in files)
+        record, name = json.loads((folder / "record.json").read_text(encoding="utf-8")), self.name
+        return Markdown(FOOT.format(name=name, links=links, paper=self.values.paper, example=self.example, **record))
 
     def save(self, figure: Figure, tables: dict[str, pd.DataFrame | list[dict]]) -> Markdown | Styler | None:
         """Write a figure and its tidy tables under results/, with their provenance; returns a table of it to show.
@@ -122,6 +192,8 @@ class Page:
         record = _record(self.study, self.name, pd.concat(keyed or [pd.DataFrame({"keys": []})]))
         with replacing(folder / "figure.png") as path:
             figure.savefig(path, metadata={"Software": None})
+        with replacing(folder / "figure.svg") as path, plt.rc_context({"svg.hashsalt": self.name}):
+            figure.savefig(path, metadata={"Date": None})
         for path, text in (texts | {folder / "record.json": json.dumps(record, indent=1) + "\n"}).items():
             _write(path, text)
         shown = {

@@ -11,13 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from lib.methods import BLUE, DASH_DOT, DASHED, DISTANCES, DOTTED, FEATURES, NETWORKS, ORANGE, RED, SOLID, label, look
+from lib.methods import BLUE, DISTANCES, DOTTED, FEATURES, NETWORKS, ORANGE, RED, SOLID, label, look, marker
 from lib.report import stats
 
 TITLES = {"removal": "Removal", "mislabel": "Mislabelling"}
 CHANGED = {"removal": "removed", "mislabel": "mislabelled"}
 ASIAN = ("Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "Hiragino Sans", "PingFang SC", "Malgun Gothic")
-CHANGES = {kind: title.lower() for kind, title in TITLES.items()}
 
 
 def style() -> None:
@@ -110,8 +109,8 @@ def _of_k(axis: Axes, supports: pd.DataFrame, k_max: int) -> None:
     axis.set_xscale("symlog", base=2, linthresh=8)
     ticks = [0, *(2**p for p in range(1, 20) if 2**p <= k_max)]
     axis.set(xlim=(0, k_max), ylim=(0, 1.02), xticks=ticks, xticklabels=ticks)
-    count = f"n = {supports['target'].nunique()} targets"
-    axis.text(0.02, 0.97, count, transform=axis.transAxes, va="top", fontsize=10)
+    count = f"n = {supports['target'].nunique()} targets; bands: 95 % intervals"
+    axis.text(0.02, 0.97, count, transform=axis.transAxes, va="top", fontsize=9)
 
 
 def counts(rows: list[dict], title: str) -> Figure:
@@ -193,12 +192,14 @@ def lds_strips(scores: pd.DataFrame, title: str) -> Figure:
     figure, [axis] = _grid(1, 1, 8, 0.45 * len(methods) + 1.5)
     for height, method in enumerate(methods):
         values, colour = scores.loc[scores["method"] == method, "lds"], look(method)[1]
-        axis.plot(values, np.full(len(values), height), "o", color=colour, alpha=0.35, markersize=5, markeredgewidth=0)
+        points = {"marker": marker(method), "markersize": 5, "markeredgewidth": 0, "linestyle": ""}
+        axis.plot(values, np.full(len(values), height), color=colour, alpha=0.35, **points)
         axis.plot(values.mean(), height, "|", color="black", markersize=16, markeredgewidth=2)
     axis.set_yticks(range(len(methods)), [label(method) for method in methods])
     axis.axvline(0, color="0.6", linestyle=":")
     axis.invert_yaxis()
-    axis.set(xlabel="LDS; a point a target, a bar for the mean", title=title)
+    n = scores["target"].nunique()
+    axis.set(xlabel=f"LDS; a point per target, n = {n}, a bar for the mean", title=title)
     figure.tight_layout()
     return figure
 
@@ -216,7 +217,8 @@ def forest(rows: pd.DataFrame, title: str) -> Figure:
     figure, axes = _grid(len(COLUMNS), len(COLUMNS), 13 / len(COLUMNS), 0.36 * len(rows) + 1.6, sharey=True)
     for axis, (column, name) in zip(axes, COLUMNS.items(), strict=True):
         for height, row in enumerate(rows.to_dict("records")):
-            axis.errorbar(row[column], height, xerr=_span(row, column), fmt="o", color=look(row["method"])[1])
+            sign, colour = marker(row["method"]), look(row["method"])[1]
+            axis.errorbar(row[column], height, xerr=_span(row, column), fmt=sign, color=colour)
         axis.axvline(0, color="0.6", linestyle=DOTTED)
         axis.set(xlabel=name)
     axes[0].set_yticks(range(len(rows)), rows["method"].map(label))
@@ -266,19 +268,19 @@ def costs(rows: pd.DataFrame, scaled: pd.DataFrame, title: str) -> Figure:
     """
     figure, (cost, quality) = _grid(2, 2, 6.75, 5)
     for row in rows.to_dict("records"):
-        name, colour, dash = look(row["method"])
-        marker = {SOLID: "o", DASHED: "s", DOTTED: "^", DASH_DOT: "v"}.get(dash, "D")
+        (name, colour, _), sign = look(row["method"]), marker(row["method"])
         if row["bytes"]:
-            cost.plot(row["seconds"], row["bytes"] / 1e6, marker, color=colour)
+            cost.plot(row["seconds"], row["bytes"] / 1e6, sign, color=colour)
         spans = {"xerr": _span(row, "removal_auc"), "yerr": _span(row, "mislabel_auc")}
         point = row["removal_auc"], row["mislabel_auc"]
-        quality.errorbar(*point, **spans, fmt=marker, color=colour, ecolor=(*to_rgb(colour), 0.3), label=name)
+        quality.errorbar(*point, **spans, fmt=sign, color=colour, ecolor=(*to_rgb(colour), 0.3), label=name)
     for row in scaled.to_dict("records"):
         point = row["seconds"], row["bytes"] / 1e6
-        cost.plot(*point, "o", color=look(row["method"])[1], fillstyle="none")
+        cost.plot(*point, marker(row["method"]), color=look(row["method"])[1], fillstyle="none")
         cost.annotate(label(row["method"]), point, xytext=(-6, 6), textcoords="offset points", fontsize=8, ha="right")
     cost.set(xscale="log", yscale="log", xlabel="core-seconds", ylabel="MB to be kept", title="(a) cost")
-    quality.set(xlabel="removal AUC", ylabel="mislabelling AUC", title="(b) quality")
+    n = rows["n_targets"].min()
+    quality.set(xlabel="removal AUC", ylabel="mislabelling AUC", title=f"(b) quality, n = {n} targets, 95 % intervals")
     quality.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8, frameon=False)
     return _titled(figure, title)
 
@@ -288,40 +290,37 @@ def _span(row: dict, value: str) -> list[list[float]]:
     return [[row[value] - row[f"{value}_low"]], [row[f"{value}_high"] - row[value]]]
 
 
-def verdicts(rows: pd.DataFrame | list[dict], claim: str = "the first finds smaller supports") -> str:
-    """For the head of a page, in Markdown: each pair of methods under its verdict.
-
-    rows: of `stats.paired` or `stats.lds_paired`, perhaps with a column network. claim: what the verdicts are about.
-    """
-    rows, lines = pd.DataFrame(rows), []
-    if rows.empty:
-        return "**Verdict**: none, as there are no results."
-    apart = [key for key in ("kind", "network") if key in rows and rows[key].nunique() > 1]
-    for verdict, of_verdict in rows.groupby("verdict"):
-        pairs = []
-        for first, of_first in of_verdict.groupby("better", sort=False):
-            others = []
-            for second, of_pair in of_first.groupby("worse", sort=False):
-                where = [
-                    ", ".join((NETWORKS | CHANGES).get(name, name) for name in names)
-                    for names in of_pair[apart].to_numpy()
-                ]
-                others.append(f"*{label(second)}*" + (f" ({'; '.join(where)})" if apart else ""))
-            pairs.append(f"*{label(first)}* against {', '.join(others)}")
-        lines.append(f"- **{verdict}**: {'; '.join(pairs)}")
-    return "\n".join([f"**Verdict** by rule on the claim that {claim}, n = {rows['n'].min()}:", "", *lines])
-
-
 def _with_interval(value: float, low: float, high: float) -> str:
     if pd.isna(value):
         return "–"
     return f"{value:.3f}" if pd.isna(low) else f"{value:.3f} [{low:.3f},\N{NO-BREAK SPACE}{high:.3f}]"
 
 
+NAMES = {  # of columns, where another name says more, or takes less room
+    "auc": "AUC",
+    "removal_auc": "removal AUC",
+    "mislabel_auc": "mislabelling AUC",
+    "lds": "LDS",
+    "better": "first",
+    "worse": "second",
+    "flipped": "share flipped",
+    "median": "median support",
+    "margin_drop": "fall of margin",
+    "drop": "fall of margin",
+    "knn_accuracy": "kNN accuracy",
+    "seconds": "time (core-s)",
+    "core_seconds": "time (core-s)",
+    "core_hours": "time (core-h)",
+    "share_of_class": "k / class",
+    "p_holm": "p (Holm)",
+}
+
+
 def table(rows: pd.DataFrame | list[dict]):
     """A table to show on a page: methods in words, intervals beside their value, three decimals, no index.
 
-    Names of classes and files can be anything, and are shown as they are.
+    Names of classes and files can be anything, and are shown as they are. What sorts and frames it in the book is
+    book/_static/tables.js.
     """
     shown = pd.DataFrame(rows)
     for column in shown.columns.intersection(["method", "better", "worse"]):
@@ -333,6 +332,8 @@ def table(rows: pd.DataFrame | list[dict]):
         if set(bounds) <= set(shown):
             shown[column] = [_with_interval(*triple) for triple in shown[[column, *bounds]].itertuples(index=False)]
             shown = shown.drop(columns=bounds)
-    apart = {"selector": "td, th", "props": "padding: 0.15rem 0.6rem"}
-    shown.columns = [escape(str(column).replace("_", " ")) for column in shown]
-    return shown.style.hide(axis="index").format(precision=3, na_rep="–", escape="html").set_table_styles([apart])
+    shown.columns = [NAMES.get(column, escape(str(column).replace("_", " "))) for column in shown]
+    attributes = 'class="dataframe"'
+    return (
+        shown.style.hide(axis="index").format(precision=3, na_rep="–", escape="html").set_table_attributes(attributes)
+    )
