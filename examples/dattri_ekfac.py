@@ -1,4 +1,4 @@
-"""Influence functions by EK-FAC on the last layer, by `dattri`, averaged over the networks.
+"""Influence functions by EK-FAC on the last layer of one network, by `dattri`.
 
 python examples/dattri_ekfac.py FOLDER mine.npy
 """
@@ -18,18 +18,14 @@ def scores(folder: Path, damping: float = 0.1) -> np.ndarray:
     """(n_targets, n_train) of all classes; higher = the training image supports the target more."""
     net, weights, train, targets = read(folder)
 
-    def of_network(state: dict) -> np.ndarray:
-        def loss(parameters, data):
-            images, labels = data
-            return F.cross_entropy(torch.func.functional_call(net, parameters, images), labels)
+    def loss(parameters, data):
+        images, labels = data
+        return F.cross_entropy(torch.func.functional_call(net, parameters, images), labels)
 
-        task = AttributionTask(loss, net, state)
-        attributor = IFAttributorEKFAC(task, module_name="head", damping=damping)
-        attributor.cache(train)
-        with torch.no_grad():
-            return attributor.attribute(train, targets).T.numpy()
-
-    return np.mean([of_network(state) for state in weights], axis=0)
+    attributor = IFAttributorEKFAC(AttributionTask(loss, net, weights[0]), module_name="head", damping=damping)
+    attributor.cache(train)
+    with torch.no_grad():
+        return attributor.attribute(train, targets).T.numpy()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """An export holds what it says, opens with the lines in its README, and overwrites nothing."""
 
 import hashlib
+import importlib
 import re
 from dataclasses import replace
 
@@ -9,12 +10,14 @@ import pytest
 import torch
 
 from lib import profiles
-from lib.chapters import export
-from lib.data import resident
+from lib.chapters import export, given
+from lib.chapters.judge import JudgedStudy
+from lib.data import ROOT, resident
 from lib.features import FeatureRecipe
 from lib.lds import lds
+from lib.report import stats
 from lib.retrain import Retraining
-from lib.study import BASE_SEED, Study
+from lib.study import BASE_SEED, REMOVAL, Study
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +72,26 @@ def test_a_folder_that_holds_anything_is_refused(tmp_path):
     with pytest.raises(FileExistsError, match="is not an empty folder; name another, nothing is overwritten"):
         export.emptied(str(tmp_path))
     assert export.emptied(str(tmp_path / "new" / "folder")).is_dir()
+
+
+EXAMPLES = {"nearest_neighbours": None, "traker_trak": None, "dattri_ekfac": None, "captum_tracin": "captum"}
+
+
+@pytest.mark.filterwarnings("ignore")  # of the libraries
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_leads_from_the_export_to_a_row(study, exported, monkeypatch, name):
+    if EXAMPLES[name]:
+        pytest.importorskip(EXAMPLES[name], reason="install it: pip install -e .[examples]")
+    monkeypatch.syspath_prepend(ROOT / "examples")
+    scores = importlib.import_module(name).scores(exported[0])
+    ranking, kept = given.ranked(scores, study)
+    own = study.dataset.test_labels[study.targets][:, None] == study.dataset.train_labels
+    assert kept.shape == own.shape and scores[own].mean() > scores[~own].mean(), "higher is more supportive"
+    judged = JudgedStudy(study.profile, "cpu", 1, results=study.results, given={name: ranking}, judged=name)
+    [row] = stats.summary(judged.supports([(REMOVAL, name)], united=True), study.profile.k_max).to_dict("records")
+    assert row["method"] == name and 0 <= row["auc"] <= 1 and row["n"] <= 5
+
+
+def test_examples_are_short():
+    lines = {path.name: len(path.read_text().splitlines()) for path in (ROOT / "examples").glob("*.py")}
+    assert set(EXAMPLES) <= {name.removesuffix(".py") for name in lines} and max(lines.values()) <= 40, lines

@@ -14,7 +14,7 @@ import yaml
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from lib.chapters import comparison, judge
+from lib.chapters import comparison, given, judge
 from lib.chapters.judge import Judged, JudgedStudy
 from lib.data import ROOT
 from lib.methods import OURS, RANDOM, label, look
@@ -71,8 +71,8 @@ def _entry(path: Path) -> Entry:
 
 
 def judged(study: Study, entry: Entry) -> tuple[EntryStudy, Judged]:
-    """The study that judges an entry, and what it judges. Errors: of `judge.read` and `judge.ranked`."""
-    own = Judged(entry.method, *judge.ranked(judge.read(str(entry.folder / "scores.npy")), study))
+    """The study that judges an entry, and what it judges. Errors: of `given.read` and `given.ranked`."""
+    own = Judged(entry.method, *given.ranked(given.read(str(entry.folder / "scores.npy")), study))
     options = {field.name: getattr(study, field.name) for field in fields(Study)}
     options |= {"given": {entry.method: own.ranking}}
     return EntryStudy(**options, judged=entry.method, entry=entry), own
@@ -88,7 +88,7 @@ def row(study: Study, entry: Entry) -> dict:
         values |= {f"{kind}_{key}": areas.loc[kind, key] for key in ("auc", "auc_low", "auc_high")}
     values |= dict.fromkeys(("lds", "lds_low", "lds_high"), np.nan)
     if own.scores is not None:
-        table = judge.lds_table(mine, own).set_index("method").loc[entry.method]
+        table = judge.lds_table(mine, [own]).set_index("method").loc[entry.method]
         values |= {key: table[key] for key in ("lds", "lds_low", "lds_high")}
     return values | {"seconds": entry.seconds, "bytes": entry.bytes, "by": entry.by}
 
@@ -104,17 +104,18 @@ def of_the_book(study: Study) -> pd.DataFrame:
 
 
 def board(page: Page, folder: Path = FOLDER) -> pd.DataFrame:
-    """A row a method, the largest AUC of removal first.
+    """A row a method, the largest AUC of removal first; none in a dry run, which has no scores.
 
     Columns: method, by, n_targets; removal_auc, mislabel_auc, lds, each with _low and _high (95 % over targets);
     seconds, bytes; undominated: whether no method reaches as large an AUC of removal in as few seconds.
     """
-    study = page.study
-    added = [row(study, entry) for entry in entries(page.values.name, folder)] if page.tally is None else []
-    rows = pd.concat([of_the_book(study).assign(by="this book"), pd.DataFrame(added)], ignore_index=True)
-    rows = rows.sort_values("removal_auc", ascending=False, kind="stable", ignore_index=True)
     keep = [f"{value}{end}" for value in ("removal_auc", "mislabel_auc", "lds") for end in ("", "_low", "_high")]
-    rows = rows[["method", "by", "n_targets", *keep, "seconds", "bytes"]]
+    columns = ["method", "by", "n_targets", *keep, "seconds", "bytes"]
+    if page.tally is not None:
+        return pd.DataFrame(columns=columns, index=page.study.targets[:0])
+    added = [row(page.study, entry) for entry in entries(page.values.name, folder)]
+    rows = pd.concat([of_the_book(page.study).assign(by="this book"), pd.DataFrame(added)], ignore_index=True)
+    rows = rows.sort_values("removal_auc", ascending=False, kind="stable", ignore_index=True)[columns]
     return rows.assign(undominated=undominated(rows, "seconds"))
 
 
