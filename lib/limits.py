@@ -18,7 +18,7 @@ LIMITS = {  # by name; the self-supervised model's have "moco_" before theirs
     **dict.fromkeys(("train_per_class", "test_per_class", "epochs", "width", "batch_size", "last_epochs"), COUNT),
     **dict.fromkeys(("memory_bank", "output_dim", "n_points", "n_seeds", "size"), COUNT),
     **dict.fromkeys(("seed", "translate", "cutout"), FROM_0),
-    **dict.fromkeys(("peak_lr", "warmup_epochs", "temperature"), POSITIVE),
+    **dict.fromkeys(("peak_lr", "warmup_epochs", "temperature", "minutes"), POSITIVE),
     **dict.fromkeys(("weight_decay", "jitter", "saturation", "hue"), WEIGHT),
     **dict.fromkeys(("momentum", "label_smoothing", "grey"), SHARE),
     **dict.fromkeys(("crop", "smallest_crop"), AREA),

@@ -138,20 +138,23 @@ class Study:
         return np.stack([np.flatnonzero(labels == label) for label in np.unique(labels)]).T.tolist()
 
     def supports(
-        self, curves: list[Curve], united: bool = False, recipe: Recipe | None = None, among: list[int] | None = None
+        self,
+        curves: list[Curve],
+        united: bool = False,
+        recipe: Recipe | None = None,
+        among: list[list[int]] | None = None,
     ) -> pd.DataFrame:
         """The support of every target for each (kind, method), one row each, from one campaign.
 
         united: test one target of every class with the same trainings (see `lib.bisection.united`). recipe: of the
         models that are tested, the profile's by default; targets and wrong labels are the profile's in any case. among:
-        positions in `targets` of those to test alone, where it is not all. Columns: kind ("removal", "mislabel"),
+        positions in `targets` that are tested together, where these are not all. Columns: kind ("removal", "mislabel"),
         method, target (test id), label, wrong_label, size (missing if not found), reason, low, high, votes
         ("k:right-wrong", in the order of the search), trainings, keys (the ledger's).
         """
-        groups = self.groups(united) if among is None else [[i] for i in among]
-        tests = _tests(curves, groups)
+        tests = _tests(curves, among or self.groups(united))
         profile, driver = self.profile, replace(self.driver, recipe=recipe or self.profile.recipe)
-        answers, rows = driver.supports(self._questions(tests), profile.budget, profile.n_votes), {}
+        answers, rows = driver.supports(self.questions(tests), profile.budget, profile.n_votes), {}
         for changed, (support, keys) in zip(itertools.chain(*tests), answers, strict=True):
             votes = " ".join(f"{vote.k}:{vote.right}-{vote.wrong}" for vote in support.votes)
             rows[changed] = self._row(*changed) | asdict(support) | {"votes": votes}
@@ -161,7 +164,7 @@ class Study:
 
     def asked(self, curves: list[Curve], united: bool) -> list[tuple[Retraining, list[int], np.ndarray]]:
         """The retrainings behind `supports` of the same arguments; see `lib.engine.driver.Driver.asked`."""
-        questions = self._questions(_tests(curves, self.groups(united)))
+        questions = self.questions(_tests(curves, self.groups(united)))
         return self.driver.asked(questions, self.profile.budget, self.profile.n_votes)
 
     def margins(
@@ -172,7 +175,7 @@ class Study:
         recipe: as in `supports`.
         Columns: test (its number), kind, method, target, label, wrong_label, k, seed, margin, keys (the ledger's).
         """
-        groups, recipe = self._questions(tests), recipe or self.profile.recipe
+        groups, recipe = self.questions(tests), recipe or self.profile.recipe
         probes = [
             (number, k, retraining)
             for number, group in enumerate(groups)
@@ -194,7 +197,8 @@ class Study:
         label, wrong = self.dataset.test_labels[target], self.wrong_labels[i]
         return {"kind": kind, "method": method, "target": target, "label": label, "wrong_label": wrong}
 
-    def _questions(self, tests: list[list[Changed]]) -> list[Group]:
+    def questions(self, tests: list[list[Changed]]) -> list[Group]:
+        """What the driver is asked for each test: a target, a ranking and the label that its images are given."""
         if unknown := {kind for kind, _, _ in itertools.chain(*tests)} - {REMOVAL, MISLABEL}:
             raise ValueError(f"unknown kind {min(unknown)!r}; choose {REMOVAL} or {MISLABEL}")
         rankings = {}

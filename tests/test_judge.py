@@ -8,7 +8,7 @@ import pytest
 
 from lib import profiles
 from lib.bisection import FOUND, LARGER
-from lib.chapters import judge
+from lib.chapters import given, judge
 from lib.chapters.judge import Judged, JudgedStudy
 from lib.features import FeatureRecipe
 from lib.methods import OURS, RANDOM
@@ -28,7 +28,7 @@ def test_scores_of_a_method_come_out_as_the_method_and_go_into_a_ledger_of_their
     scores = committed.attribution.scores("pixels_l2")
     of_book = committed.supports([(kind, "pixels_l2") for kind in judge.KINDS], united=True)
     before = (committed.folder / "ledger" / "0000.jsonl").read_bytes()
-    ranking, kept = judge.ranked(scores, study)
+    ranking, kept = given.ranked(scores, study)
     assert (ranking == committed.attribution.ranking("pixels_l2")).all() and np.isfinite(kept).all()
     mine = replace(study, given={"mine": ranking, "turned": ranking[:, ::-1]})
     own = mine.supports([(kind, "mine") for kind in judge.KINDS], united=True)
@@ -44,9 +44,9 @@ def test_scores_of_a_method_come_out_as_the_method_and_go_into_a_ledger_of_their
 def test_a_ranking_will_do(study):
     known = study.attribution.ranking("pixels_l2")
     longer = np.hstack([known, known[:, :1]])  # beyond k_max nothing is looked at
-    ranking, scores = judge.ranked(longer, study)
+    ranking, scores = given.ranked(longer, study)
     assert (ranking == known).all() and scores is None
-    assert judge.lds_table(study, Judged("mine", ranking, None)).empty
+    assert judge.lds_table(study, [Judged("mine", ranking, None)]).empty
 
 
 def scores_of(study: Study) -> np.ndarray:
@@ -78,20 +78,20 @@ def spoilt(array: np.ndarray, where, values) -> np.ndarray:
 def test_what_does_not_fit_is_refused(study, make, message):
     ranking = study.attribution.ranking("pixels_l2")
     with pytest.raises(ValueError, match=message):
-        judge.ranked(make(scores_of(study), ranking), study)
+        given.ranked(make(scores_of(study), ranking), study)
 
 
 def test_files_that_hold_no_array_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no file .*none.npy; give scores as numpy.save writes them"):
-        judge.read(str(tmp_path / "none.npy"))
+        given.read(str(tmp_path / "none.npy"))
     (tmp_path / "text.npy").write_text("1 2 3")
     np.save(tmp_path / "objects.npy", np.array([{}, []], dtype=object), allow_pickle=True)
     np.savez(tmp_path / "two.npz", a=np.ones(2), b=np.ones(2))
     for name in ("text.npy", "objects.npy"):
         with pytest.raises(ValueError, match=f"{name} holds no array"):
-            judge.read(str(tmp_path / name))
+            given.read(str(tmp_path / name))
     with pytest.raises(ValueError, match="two.npz holds several arrays; give one"):
-        judge.read(str(tmp_path / "two.npz"))
+        given.read(str(tmp_path / "two.npz"))
     with pytest.raises(ValueError, match="'speed' is none of removal, mislabel, lds"):
         judge.kinds("removal, speed")
 
@@ -114,12 +114,12 @@ def test_comparisons_doubts_and_shares(study):
     sizes = {"mine": random + 12, OURS: random - 12, "pixels_l2": random + rng.integers(-3, 4, 30), RANDOM: random}
     table = supports(sizes)
     profile = replace(study.profile, k_max=40)
-    compared = judge.comparisons(table, "mine", profile)
+    compared = judge.comparisons(table, ["mine"], profile)
     verdicts = compared[compared["kind"] == REMOVAL].set_index("against")["verdict"].to_dict()
     assert verdicts == dict.fromkeys((OURS, "pixels_l2", RANDOM), "larger supports")
     assert compared["difference"].between(compared["low"], compared["high"]).all()
     assert len(judge.doubts(compared)) == 2 and "is the sign turned round?" in judge.doubts(compared)[0]
-    again = judge.comparisons(table.replace({"method": {"mine": "pixels_l2", "pixels_l2": "mine"}}), "mine", profile)
+    again = judge.comparisons(table.replace({"method": {"mine": "pixels_l2", "pixels_l2": "mine"}}), ["mine"], profile)
     level = again[(again["against"] == RANDOM) & (again["kind"] == MISLABEL)].iloc[0]
     assert level["verdict"] == "undecided" and not judge.doubts(again)
     flipped = judge.shares(table, class_size=80).set_index(["kind", "method", "k"])["flipped"]
@@ -138,8 +138,76 @@ def test_the_leaderboard_has_the_books_methods_and_the_judged_one_once(study):
     stored.to_csv(folder / "supports.csv", index=False)
     profile = replace(study.profile, k_max=40)
     own = supports({name: sizes[name] for name in ("mine", OURS, RANDOM)})
-    board = judge.leaderboard(replace(study, profile=profile), "mine", own)
+    board = judge.leaderboard(replace(study, profile=profile), ["mine"], own)
     assert sorted(board["method"]) == sorted(sizes) and board["judged"].sum() == 1
     assert board["removal_auc"].is_monotonic_decreasing
     expected = stats.summary(own, 40).set_index(["kind", "method"]).loc[(REMOVAL, "mine"), "auc"]
     assert board.loc[board["judged"], "removal_auc"].item() == expected
+
+
+def features_of(study: Study, path, d: int = 3, **others):
+    train, test = (len(labels) for labels in (study.dataset.train_labels, study.dataset.test_labels))
+    rng = np.random.default_rng(0)
+    np.savez(path, **({"train": rng.random((train, d)), "test": rng.random((test, d))} | others))
+    return str(path)
+
+
+def test_features_are_ranked_by_both_distances_and_have_an_accuracy(study, tmp_path):
+    path = features_of(study, tmp_path / "mine.npz")
+    judged = judge.by_features("mine", path, study)
+    assert [one.name for one in judged] == ["mine, L2", "mine, exemplar SVM"]
+    vectors = given.read_features(path, study)
+    i, own = 0, study.dataset.train_labels == study.dataset.test_labels[study.targets[0]]
+    apart = np.linalg.norm(vectors.train - vectors.test[study.targets[i]], axis=1)
+    assert judged[0].ranking[i].tolist() == np.flatnonzero(own)[np.argsort(apart[own], kind="stable")][:8].tolist()
+    assert not (judged[0].ranking == judged[1].ranking).all() and judged[1].scores is None
+    table = judge.lds_table(replace(study, profile=replace(study.profile, ensembles=())), judged)
+    assert "mine, L2" in set(table["method"])
+    assert given.knn_accuracies(vectors, "mine", study)["features"].tolist() == ["mine", "MoCo features", "raw pixels"]
+
+
+@pytest.mark.parametrize(
+    ("others", "message"),
+    [
+        ({"test": np.zeros((3, 3))}, r"test has shape \(3, 3\); .* needs \(100, d\)"),
+        ({"train": np.zeros(200)}, r"train has shape \(200,\)"),
+        ({"test": np.zeros((100, 2))}, r"test has shape \(100, 2\)"),
+        ({"train": np.full((200, 3), np.nan)}, "a number of train is not finite"),
+        ({"train": np.array([{}] * 200)}, "does not hold features"),
+    ],
+)
+def test_features_that_do_not_fit_are_refused(study, tmp_path, others, message):
+    path = features_of(study, tmp_path / "mine.npz", **others)
+    with pytest.raises(ValueError, match=message):
+        given.read_features(path, study)
+
+
+def test_one_array_or_none_is_no_features(study, tmp_path):
+    np.save(tmp_path / "one.npy", np.zeros((200, 3)))
+    with pytest.raises(ValueError, match="does not hold features .*give train"):
+        given.read_features(str(tmp_path / "one.npy"), study)
+    with pytest.raises(FileNotFoundError, match="there is no file none.npz; give train"):
+        given.read_features("none.npz", study)
+
+
+def test_when_the_minutes_are_over_finished_groups_are_shown_and_all_is_kept(tmp_path, monkeypatch):
+    smoke = profiles.load("smoke", k_max=8, lds_models=4, budget=1, n_targets=10)
+    quick = replace(smoke, selfsupervised=FeatureRecipe("pixels"), ensembles=())
+    timed = JudgedStudy(quick, "cpu", n_jobs=1, results=tmp_path, judged="mine", until=0.0)
+    monkeypatch.setattr(judge, "beside", lambda _: [RANDOM])
+    monkeypatch.setattr(judge.time, "monotonic", lambda: -1.0)
+    timed.targets.tolist()
+    first = timed.groups(united=True)[0]
+    curves = [(REMOVAL, RANDOM), (REMOVAL, "pixels_l2")]
+    timed.supports(curves, among=[first])
+    monkeypatch.setattr(judge.time, "monotonic", lambda: 1.0)
+    before = len(timed.driver.ledger.records)
+    part = judge.supports(timed, ["pixels_l2"], [REMOVAL])
+    assert sorted(set(part["target"])) == sorted(timed.targets[first].tolist())
+    assert "**5 of 10 targets** were judged" in judge.reached(timed, part)
+    again = JudgedStudy(quick, "cpu", n_jobs=1, results=tmp_path, judged="mine")
+    assert len(again.driver.ledger.records) == before + 1, "what was under way when time ended is kept"
+    whole = judge.supports(again, ["pixels_l2"], [REMOVAL])
+    assert judge.reached(again, whole) == "All 10 targets are judged."
+    rows = whole[whole["target"].isin(part["target"])].sort_values(["method", "target"])
+    assert rows["size"].tolist() == part.sort_values(["method", "target"])["size"].tolist()

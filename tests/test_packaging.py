@@ -32,7 +32,9 @@ CONDA = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["
 CONDA_PIP = next(entry["pip"] for entry in CONDA if isinstance(entry, dict))
 
 
-@pytest.mark.parametrize("requirement", [*PROJECT["dependencies"], *EXTRAS["ffcv"], *EXTRAS["test"]])
+@pytest.mark.parametrize(
+    "requirement", [*PROJECT["dependencies"], *EXTRAS["ffcv"], *EXTRAS["test"], *EXTRAS["examples"]]
+)
 def test_tested_versions_lie_in_the_declared_ranges(requirement):
     wanted = Requirement(requirement)
     assert wanted.specifier.contains(CONSTRAINTS[canonicalize_name(wanted.name)])

@@ -132,7 +132,7 @@ def test_unknown_methods_devices_and_too_many_targets(opened, small):
 
 
 def test_some_targets_alone_are_as_in_the_whole_table(opened, supports):
-    two = opened.supports([(REMOVAL, "pixels_l2")], among=[4, 2])
+    two = opened.supports([(REMOVAL, "pixels_l2")], among=[[4], [2]])
     whole = supports[supports["kind"] == REMOVAL].iloc[[2, 4]]
     assert two.drop(columns="keys").equals(whole.drop(columns="keys").reset_index(drop=True))
 

@@ -1,3 +1,15 @@
 """What single chapters of the book compute beyond the paper's figures."""
 
-__all__ = ["audit", "comparison", "judge", "own", "ridge", "validity", "zoo"]
+__all__ = [
+    "audit",
+    "changes",
+    "comparison",
+    "export",
+    "given",
+    "judge",
+    "leaderboard",
+    "own",
+    "ridge",
+    "validity",
+    "zoo",
+]

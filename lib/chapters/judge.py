@@ -1,23 +1,26 @@
 """Scores of one's own, judged as all methods of the book are: by retraining, on the same targets, with united tests.
 
-    file -> `read` -> ranking of each target's class -> JudgedStudy -> supports and LDS -> beside methods of the book
+    file -> `given` -> ranking of each target's class -> JudgedStudy -> supports and LDS -> beside methods of the book
 
 Retrainings that the committed ledger knows cost nothing; new ones go into a ledger of the method's own, under
 results/judged, and so does the result.
 """
 
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from lib import data, distances
+from lib.chapters import given
 from lib.engine import Driver, Ledger
 from lib.lds import lds
-from lib.methods import OURS, RANDOM
+from lib.methods import OURS, RANDOM, label
 from lib.profiles import Profile
 from lib.report import Page, paper, stats
 from lib.retrain import short_hash
@@ -32,11 +35,30 @@ EXAMPLE = "trak"  # what is judged where no file is given, by the name of the sa
 STATED = [value for value in paper.FIGURES["fig03"].values if value.method == "ours"]  # shares flipped: Paper §4.2
 
 
+class OutOfTime(RuntimeError):
+    """The minutes are over; what was trained is in the ledger."""
+
+
+class TimedLedger(Ledger):
+    """until: when the first record that comes later raises OutOfTime, once it is written; of time.monotonic()."""
+
+    until = math.inf
+
+    def append(self, record: dict) -> None:
+        super().append(record)
+        if time.monotonic() > self.until:
+            raise OutOfTime("the minutes are over; what was trained is kept: run it again to go on, or give more")
+
+
 @dataclass(frozen=True, kw_only=True)
 class JudgedStudy(Study):
-    """A study whose new retrainings and results go into folders of their own. judged: the name of what is judged."""
+    """A study whose new retrainings and results go into folders of their own. judged: the name of what is judged.
+
+    until: when it is to stop, see `TimedLedger`.
+    """
 
     judged: str
+    until: float = math.inf
 
     @property
     def own_folder(self) -> Path:
@@ -46,7 +68,9 @@ class JudgedStudy(Study):
     @cached_property
     def driver(self) -> Driver:
         committed = super().driver
-        return replace(committed, ledger=Ledger(self.own_folder / "ledger", below=committed.ledger))
+        ledger = TimedLedger(self.own_folder / "ledger", below=committed.ledger)
+        ledger.until = self.until
+        return replace(committed, ledger=ledger)
 
     def outputs(self, figure: str) -> Path:
         return self.own_folder / self.profile.folder(figure)
@@ -61,21 +85,34 @@ class Judged:
     scores: np.ndarray | None
 
 
-def open_page(parameters: Mapping) -> tuple[Page, Judged]:
-    """The page of the scores in a file, and what is judged. parameters: the notebook's, as for `Page`.
+def open_page(parameters: Mapping) -> tuple[Page, list[Judged]]:
+    """The page of what is judged, and this: the scores in a file, or two rankings by features.
 
-    Raises ValueError for scores that do not fit, before anything is trained for them.
+    parameters: the notebook's, as for `Page`. Raises ValueError for what does not fit, before anything is trained.
     """
     kinds(parameters["kinds"])
-    name = parameters["name"] or (Path(parameters["scores"]).stem if parameters["scores"] else "TRAK, as a file")
-    page = Page("score", parameters, kind=JudgedStudy, judged=name)
+    path, of_features, minutes = (parameters[key] for key in ("scores", "features", "minutes"))
+    if path and of_features:
+        raise ValueError(f"scores={path!r} and features={of_features!r} are two things to judge; give one of them")
+    name = parameters["name"] or (Path(path or of_features).stem if path or of_features else "TRAK, as a file")
+    options = {"kind": JudgedStudy, "judged": name, "until": time.monotonic() + 60 * (minutes or math.inf)}
+    page = Page("score", parameters, **options)
     study = page.study
     if page.tally is not None:  # a dry run has no scores
-        judged = Judged(name, study.attribution.ranking(RANDOM), None)
+        judged = [Judged(name, study.attribution.ranking(RANDOM), None)]
+    elif of_features:
+        judged = by_features(name, of_features, study)
     else:
-        values = read(parameters["scores"]) if parameters["scores"] else example(study)
-        judged = Judged(name, *ranked(values, study))
-    return Page("score", parameters, kind=JudgedStudy, judged=name, given={name: judged.ranking}), judged
+        judged = [Judged(name, *given.ranked(given.read(path) if path else example(study), study))]
+    return Page("score", parameters, **options, given={one.name: one.ranking for one in judged}), judged
+
+
+def by_features(name: str, path: str, study: Study) -> list[Judged]:
+    """What is judged of the features in a file: a ranking by each distance; the first has the scores for the LDS."""
+    features = given.read_features(path, study)
+    ranked, scores = given.rankings(features, study), given.linear_scores(features, study)
+    named = [(f"{name}, {label(distance)}", ranking) for distance, ranking in ranked.items()]
+    return [Judged(*pair, scores if i == 0 else None) for i, pair in enumerate(named)]
 
 
 def kinds(text: str) -> list[str]:
@@ -91,80 +128,50 @@ def example(study: Study) -> np.ndarray:
     return study.attribution.scores(f"{largest(study.profile, EXAMPLE)[0]}:all")
 
 
-def read(path: str) -> np.ndarray:
-    """The array in a .npy file. ValueError where there is none, FileNotFoundError where there is no file."""
-    try:
-        values = np.load(data.given(path), allow_pickle=False)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"there is no file {path}; give scores as numpy.save writes them") from error
-    except (ValueError, EOFError, OSError) as error:
-        raise ValueError(f"{path} holds no array ({error}); give scores as numpy.save writes them") from error
-    if not isinstance(values, np.ndarray):
-        raise ValueError(f"{path} holds several arrays; give one, as numpy.save writes it")
-    return values
-
-
-def ranked(values: np.ndarray, study: Study) -> tuple[np.ndarray, np.ndarray | None]:
-    """The ranking (n_targets, k_max) of each target's class by scores or a ranking, and the scores, if it is these.
-
-    values: scores (n_targets, n_train), higher = more supportive, -inf where an image is not ranked; or a ranking
-    (n_targets, at least k_max) of train ids. Rows are in the order of `study.targets`.
-    """
-    n_targets, k_max, n_train = len(study.targets), study.profile.k_max, len(study.dataset.train_labels)
-    if values.ndim != 2 or len(values) != n_targets:
-        raise ValueError(f"an array of shape {values.shape} does not fit: give a row for each of {n_targets} targets")
-    of_class = study.dataset.test_labels[study.targets][:, None] == study.dataset.train_labels
-    if np.issubdtype(values.dtype, np.integer):
-        return _checked_ranking(values, of_class, k_max), None
-    if values.shape[1] != n_train:
-        raise ValueError(f"scores of {values.shape[1]} training images: {study.dataset.name} has {n_train}, in order")
-    values = values.astype(np.float32)
-    for row, scores in enumerate(values):
-        if np.isnan(scores).any() or np.isposinf(scores).any():
-            raise ValueError(f"row {row}: a score is not a number or infinite; give -inf to images that are not ranked")
-        if len(np.unique(scores[of_class[row]])) == 1:
-            raise ValueError(f"row {row}: all images of the target's class score the same, which is no ranking")
-    own = np.where(of_class, values, -np.inf)
-    return distances.ranking(own, k_max), np.where(np.isfinite(values), values, 0)
-
-
-def _checked_ranking(values: np.ndarray, of_class: np.ndarray, k_max: int) -> np.ndarray:
-    n_train = of_class.shape[1]
-    if values.shape[1] < k_max:
-        raise ValueError(f"a ranking of {values.shape[1]} images is too short; give at least k_max={k_max}")
-    for row, ids in enumerate(values := values[:, :k_max]):
-        if outside := [i for i in ids if not 0 <= i < n_train]:
-            raise ValueError(f"row {row}: train id {outside[0]} does not exist; ids are 0 to {n_train - 1}")
-        if len(set(ids)) < k_max:
-            raise ValueError(f"row {row}: a train id is ranked twice; name each once")
-        if not of_class[row, ids].all():
-            raise ValueError(f"row {row}: an image is not of the target's class; rank the images of its class alone")
-    return values.astype(np.int64)
-
-
 def beside(profile: Profile) -> list[str]:
     """The methods of the book that a judged one stands beside."""
     return [OURS, *largest(profile, "trak"), "pixels_l2", RANDOM]
 
 
-def supports(study: Study, name: str, of_kinds: list[str]) -> pd.DataFrame:
-    """Of what is judged and of `beside`, by united tests; see `Study.supports`."""
-    curves = [(kind, method) for kind in of_kinds for method in (name, *beside(study.profile))]
-    return study.supports(curves, united=True)
+def supports(study: JudgedStudy, names: list[str], of_kinds: list[str]) -> pd.DataFrame:
+    """Of what is judged and of `beside`, by united tests; see `Study.supports`.
+
+    With a limit of time group by group, so that each that is finished is known for all: OutOfTime where none is.
+    """
+    curves = [(kind, method) for kind in of_kinds for method in (*names, *beside(study.profile))]
+    if getattr(study, "until", math.inf) == math.inf:
+        return study.supports(curves, united=True)
+    tables = []
+    for group in study.groups(united=True):
+        try:
+            tables.append(study.supports(curves, among=[group]))
+        except OutOfTime:
+            if not tables:
+                raise
+            break
+    return pd.concat(tables, ignore_index=True).sort_values(["kind", "method", "target"], ignore_index=True)
 
 
-def comparisons(supports: pd.DataFrame, name: str, profile: Profile) -> pd.DataFrame:
+def reached(study: Study, supports: pd.DataFrame) -> str:
+    """How many targets are judged, a sentence."""
+    done, n = supports["target"].nunique(), len(study.targets)
+    if done in (0, n):
+        return f"All {n} targets are judged."
+    return f"**{done} of {n} targets** were judged in the time given. What was trained is kept: run it again to go on."
+
+
+def comparisons(supports: pd.DataFrame, names: list[str], profile: Profile) -> pd.DataFrame:
     """The AUC of what is judged less that of each other method, paired by target, with corrected tests.
 
-    Columns: kind, against, n, difference, low, high, p (of sign flips, corrected by Holm over all rows), verdict.
+    Columns: kind, method, against, n, difference, low, high, p (of sign flips, by Holm over all rows), verdict.
     """
     rows = []
-    for kind in supports["kind"].unique():
+    for kind, name in product(supports["kind"].unique(), names):
         sizes = stats.sizes(supports[supports["kind"] == kind])
         for method in beside(profile):
             paired = stats.smaller_by(sizes[name], sizes[method], profile.k_max).dropna()
             low, high = map(float, stats.mean_interval(paired, "BCa"))
-            row = {"kind": kind, "against": method, "n": len(paired), "difference": paired.mean()}
+            row = {"kind": kind, "method": name, "against": method, "n": len(paired), "difference": paired.mean()}
             rows.append(row | {"low": low, "high": high, "p": stats.sign_flips(paired.to_numpy())})
     table = pd.DataFrame(rows).assign(p=lambda rows: stats.holm(rows["p"]))
     better = np.where(table["difference"] > 0, "smaller supports", "larger supports")
@@ -175,7 +182,7 @@ def doubts(comparisons: pd.DataFrame) -> list[str]:
     """Why the scores may not be what they are meant to be, a sentence each."""
     random = comparisons[(comparisons["against"] == RANDOM) & (comparisons["verdict"] == "larger supports")]
     return [
-        f"By {row.kind} these scores are worse than a random order of the class (AUC {row.difference:+.2f}, p = "
+        f"By {row.kind} {row.method} is worse than a random order of the class (AUC {row.difference:+.2f}, p = "
         f"{row.p:.2g}): is the sign turned round? Higher means that an image supports the target's prediction more."
         for row in random.itertuples()
     ]
@@ -194,16 +201,20 @@ def shares(supports: pd.DataFrame, class_size: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def lds_table(study: Study, judged: Judged) -> pd.DataFrame:
+def lds_table(study: Study, judged: list[Judged]) -> pd.DataFrame:
     """The LDS of what is judged, of MoCo and of TRAK: method, n, lds, lds_low, lds_high; of a ranking no row."""
-    if judged.scores is None:
+    if not (scored := [one for one in judged if one.scores is not None]):
         return pd.DataFrame(columns=["method", "n", "lds", "lds_low", "lds_high"])
     attribution = study.attribution
     masks, margins = attribution.subset_margins(attribution.held_out)
-    values = lds(judged.scores, masks, margins[:, study.targets])
-    own = pd.DataFrame({"method": judged.name, "target": study.targets, "lds": values})
+    tables = [
+        pd.DataFrame({"method": one.name, "target": study.targets}).assign(
+            lds=lds(one.scores, masks, margins[:, study.targets])
+        )
+        for one in scored
+    ]
     others = attribution.lds(["moco", *largest(study.profile, "trak")])
-    return stats.lds_summary(pd.concat([own, others], ignore_index=True))
+    return stats.lds_summary(pd.concat([*tables, others], ignore_index=True))
 
 
 def instructive(supports: pd.DataFrame, name: str, n: int = 2) -> list[int]:
@@ -214,7 +225,7 @@ def instructive(supports: pd.DataFrame, name: str, n: int = 2) -> list[int]:
     return [*less.index[: -n - 1 : -1], *less.index[:n]]
 
 
-def leaderboard(study: Study, name: str, supports: pd.DataFrame) -> pd.DataFrame:
+def leaderboard(study: Study, names: list[str], supports: pd.DataFrame) -> pd.DataFrame:
     """AUC of what is judged among all methods of the profile, the largest of removal first.
 
     Columns: method, and for each kind its AUC with _low and _high, n. The other methods' supports are those of the page
@@ -228,4 +239,4 @@ def leaderboard(study: Study, name: str, supports: pd.DataFrame) -> pd.DataFrame
     wide.columns = [f"{kind}_{value}" for value, kind in wide.columns]
     by = [column for column in wide if column.endswith("_auc")]
     ordered = wide.sort_values(sorted(by, reverse=True), ascending=False).reset_index()
-    return ordered.assign(judged=ordered["method"] == name)
+    return ordered.assign(judged=ordered["method"].isin(names))

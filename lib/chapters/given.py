@@ -1,0 +1,111 @@
+"""What a user gives to be judged: scores or a ranking (.npy), or features, (train, test) vectors (.npz).
+
+Everything that does not fit is refused here, before anything is trained.
+"""
+
+import numpy as np
+import pandas as pd
+
+from lib import data, distances, lds
+from lib.features import Features, knn_accuracy
+from lib.methods import label
+from lib.study import Study
+
+DISTANCES = ("l2", "esvm")  # that features are ranked by
+
+
+def read(path: str) -> np.ndarray:
+    """The array in a .npy file. ValueError where there is none, FileNotFoundError where there is no file."""
+    try:
+        values = np.load(data.given(path), allow_pickle=False)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"there is no file {path}; give scores as numpy.save writes them") from error
+    except (ValueError, EOFError, OSError) as error:
+        raise ValueError(f"{path} holds no array ({error}); give scores as numpy.save writes them") from error
+    if not isinstance(values, np.ndarray):
+        raise ValueError(f"{path} holds several arrays; give one, as numpy.save writes it")
+    return values
+
+
+def ranked(values: np.ndarray, study: Study) -> tuple[np.ndarray, np.ndarray | None]:
+    """The ranking (n_targets, k_max) of each target's class by scores or a ranking, and the scores, if it is these.
+
+    values: scores (n_targets, n_train), higher = more supportive, -inf where an image is not ranked; or a ranking
+    (n_targets, at least k_max) of train ids. Rows are in the order of `study.targets`.
+    """
+    n_targets, k_max, n_train = len(study.targets), study.profile.k_max, len(study.dataset.train_labels)
+    if values.ndim != 2 or len(values) != n_targets:
+        raise ValueError(f"an array of shape {values.shape} does not fit: give a row for each of {n_targets} targets")
+    of_class = study.dataset.test_labels[study.targets][:, None] == study.dataset.train_labels
+    if np.issubdtype(values.dtype, np.integer):
+        return _checked_ranking(values, of_class, k_max), None
+    if values.shape[1] != n_train:
+        raise ValueError(f"scores of {values.shape[1]} training images: {study.dataset.name} has {n_train}, in order")
+    values = values.astype(np.float32)
+    for row, scores in enumerate(values):
+        if np.isnan(scores).any() or np.isposinf(scores).any():
+            raise ValueError(f"row {row}: a score is not a number or infinite; give -inf to images that are not ranked")
+        if len(np.unique(scores[of_class[row]])) == 1:
+            raise ValueError(f"row {row}: all images of the target's class score the same, which is no ranking")
+    own = np.where(of_class, values, -np.inf)
+    return distances.ranking(own, k_max), np.where(np.isfinite(values), values, 0)
+
+
+def _checked_ranking(values: np.ndarray, of_class: np.ndarray, k_max: int) -> np.ndarray:
+    n_train = of_class.shape[1]
+    if values.shape[1] < k_max:
+        raise ValueError(f"a ranking of {values.shape[1]} images is too short; give at least k_max={k_max}")
+    for row, ids in enumerate(values := values[:, :k_max]):
+        if outside := [i for i in ids if not 0 <= i < n_train]:
+            raise ValueError(f"row {row}: train id {outside[0]} does not exist; ids are 0 to {n_train - 1}")
+        if len(set(ids)) < k_max:
+            raise ValueError(f"row {row}: a train id is ranked twice; name each once")
+        if not of_class[row, ids].all():
+            raise ValueError(f"row {row}: an image is not of the target's class; rank the images of its class alone")
+    return values.astype(np.int64)
+
+
+def read_features(path: str, study: Study) -> Features:
+    """The arrays `train` (n_train, d) and `test` (n_test, d) of a file as numpy.savez writes it.
+
+    Raises FileNotFoundError, and ValueError where they are not numbers, or not of the study's images.
+    """
+    form = "give train (n_train, d) and test (n_test, d) as numpy.savez writes them"
+    try:
+        with np.load(data.given(path), allow_pickle=False) as file:
+            train, test = (file[name].astype(np.float32) for name in ("train", "test"))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"there is no file {path}; {form}") from error
+    except (ValueError, EOFError, OSError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} does not hold features ({error}); {form}") from error
+    for name, array, labels in (
+        ("train", train, study.dataset.train_labels),
+        ("test", test, study.dataset.test_labels),
+    ):
+        if array.ndim != 2 or array.shape != (len(labels), train.shape[-1]) or not array.shape[1]:
+            raise ValueError(f"{path}: {name} has shape {array.shape}; {study.dataset.name} needs ({len(labels)}, d)")
+        if not np.isfinite(array).all():
+            raise ValueError(f"{path}: a number of {name} is not finite; extract the features again")
+    return Features(train, test)
+
+
+def rankings(vectors: Features, study: Study) -> dict[str, np.ndarray]:
+    """Rankings (n_targets, k_max) of each target's class, by each of DISTANCES."""
+    labels, train_labels = study.dataset.test_labels[study.targets], study.dataset.train_labels
+    arguments = vectors.test[study.targets], vectors.train, labels, train_labels
+    scores = {name: distances.scores(distances.DISTANCES[name], *arguments) for name in DISTANCES}
+    return {name: distances.ranking(values, study.profile.k_max) for name, values in scores.items()}
+
+
+def linear_scores(vectors: Features, study: Study) -> np.ndarray:
+    """Scores (n_targets, n_train) for the LDS, as the paper takes them from features; see `lds.signed_inverse_l2`."""
+    labels, train_labels = study.dataset.test_labels[study.targets], study.dataset.train_labels
+    return lds.signed_inverse_l2(vectors.test[study.targets], vectors.train, labels, train_labels)
+
+
+def knn_accuracies(vectors: Features, name: str, study: Study) -> pd.DataFrame:
+    """kNN accuracy of the features beside that of MoCo's and of pixels; see `Attribution.knn_accuracies`."""
+    row = {"features": name, "size": vectors.train.shape[1], "knn_accuracy": knn_accuracy(vectors, study.dataset)}
+    others = study.attribution.knn_accuracies(["moco", "pixels"])
+    others = others.assign(features=others["features"].map(label))
+    return pd.concat([pd.DataFrame([row | {"n": len(vectors.test)}]), others], ignore_index=True)

@@ -1,0 +1,41 @@
+"""The ledger as data: a record's ids come from the rankings, and make its key again; ledgers merge."""
+
+import pandas as pd
+import pytest
+
+from lib import profiles
+from lib.chapters import changes
+from lib.engine import FIELDS, Ledger
+from lib.methods import OURS
+from lib.study import REMOVAL, Study
+
+
+@pytest.fixture(scope="module")
+def fashion() -> Study:
+    return Study(profiles.load("fashion"), "cpu", n_jobs=1)
+
+
+def test_every_field_of_a_record_is_described():
+    assert tuple(changes.FIELDS) == FIELDS and all(changes.FIELDS.values())
+
+
+def test_twenty_committed_records_have_their_ids_again(fashion):
+    known = changes.behind(fashion, [(REMOVAL, OURS)], united=True)
+    records = [record for record in fashion.driver.ledger.records if record["key"] in known][:20]
+    rows = changes.table(records, known)
+    assert len(rows) == 20 and rows["seed"].tolist() == [record["seed"] for record in records]
+    for row, record in zip(rows.itertuples(), records, strict=True):
+        assert known[row.key].key(fashion.dataset) == record["key"]
+        assert len(row.removed_ids) == record["removed"] and len(row.relabelled_ids) == record["relabelled"]
+    assert rows["removed_ids"].map(len).max() > 0
+
+
+def test_ledgers_merge_without_doubles(tmp_path):
+    record = dict.fromkeys(FIELDS, 0) | {"key": "a", "targets": [1], "logits": [[0.0, 1.0]]}
+    mine, other = Ledger(tmp_path / "mine"), Ledger(tmp_path / "other")
+    mine.append(record)
+    for more in (record, record | {"key": "b"}, record | {"targets": [1, 2], "logits": [[0.0, 1.0], [2.0, 0.0]]}):
+        other.append(more)
+    assert changes.merge(mine, other) == 2 and changes.merge(mine, other) == 0
+    assert list(pd.DataFrame(Ledger(tmp_path / "mine").records))[: len(FIELDS)] == list(FIELDS)
+    assert mine.logits("b", 1) is not None and mine.logits("a", 2)[0] == 2
