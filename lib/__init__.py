@@ -1,6 +1,7 @@
 """Data attribution by self-supervised features, checked by retraining: the map, in the order in which data flows.
 
 limits     what a parameter can be, whoever sets it
+forks      processes that start with all of this imported
 data       images: what the manifest declares, fetched, read, put on a device, augmented
 nets       the networks: ResNet-9, ResNet-18, MobileNetV2, ViT; backbones with published weights
 retrain    one retraining, a pure function of dataset, recipe, changed images and seed
