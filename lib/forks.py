@@ -33,7 +33,10 @@ def prepare() -> None:
 
 
 def start(function: Callable, *arguments) -> BaseProcess:
-    """A process that runs function(*arguments), writes where this one does, and is terminated when this one ends."""
+    """A process that runs function(*arguments) and writes where this one does.
+
+    When this one ends, however that is, it is terminated, with the group of processes that it leads.
+    """
     if parent_process() is None:
         prepare()
     process = CONTEXT.Process(target=_run, args=(Streams(), function, *arguments))
@@ -60,7 +63,8 @@ def _run(_, function: Callable, *arguments) -> None:
 
     def end_with_the_parent() -> None:
         parent_process().join()
-        os.kill(os.getpid(), signal.SIGTERM)
+        leads_a_group = os.getpgid(0) == os.getpid()
+        os.kill(-os.getpid() if leads_a_group else os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=end_with_the_parent, daemon=True).start()
     function(*arguments)

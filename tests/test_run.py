@@ -19,7 +19,7 @@ import pytest
 from papermill.exceptions import PapermillExecutionError
 
 from lib import forks, profiles, run
-from lib.data import ROOT
+from lib.data import ROOT, replacing
 from lib.report import execution
 
 PARAMETERS = """profile: str = "fashion"  # named set of values
@@ -252,12 +252,14 @@ def test_a_signal_stops_all_that_run_and_leaves_the_pages_as_they_are(root, argu
         write(root, name, f"name = {name!r}\n{WORKING}", parameters=None)
     code = f"""import sys
 from pathlib import Path
+from lib import forks
+forks.prepare()
 from lib import run
 if __name__ == "__main__":
     sys.exit(run.main({arguments}, Path({str(root)!r})))"""
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
     program = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, **options)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while len(list(root.glob("*-works"))) < (4 if arguments == ["--all"] else 2):
         assert program.poll() is None and time.monotonic() < deadline
         time.sleep(0.1)
@@ -307,14 +309,28 @@ atexit.register(pathlib.Path("exit").touch);"""
 
 
 def test_a_process_ends_with_the_one_that_started_it_however_that_ended(tmp_path):
-    forks.start(_killed, tmp_path / "pid").join()
-    started = psutil.Process(int((tmp_path / "pid").read_text()))
-    assert psutil.wait_procs([started], timeout=20)[1] == []
+    forks.start(_killed, tmp_path).join()
+    started, deadline = [int(path.read_text()) for path in tmp_path.glob("*")], time.monotonic() + 20
+    while any(map(psutil.pid_exists, started)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert len(started) == 2
 
 
-def _killed(path: Path) -> None:
-    path.write_text(str(forks.start(time.sleep, 600).pid))
+def _killed(folder: Path) -> None:
+    started = forks.start(_leading, folder / "grandchild")
+    while not (folder / "grandchild").exists():
+        time.sleep(0.05)
+    (folder / "child").write_text(str(started.pid))
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _leading(path: Path) -> None:
+    """As a kernel: it leads a group, in which it starts a process that does not look after its parent."""
+    os.setsid()
+    with replacing(path) as draft:
+        draft.write_text(str(subprocess.Popen(["sleep", "600"]).pid))
+    time.sleep(600)
 
 
 @pytest.mark.parametrize("text", ["", '{"cells": [', "<<<<<<< ours\n{}\n=======\n{}\n>>>>>>> theirs\n", "{}", "\udcff"])
