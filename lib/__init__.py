@@ -1,6 +1,6 @@
 """Data attribution by self-supervised features, checked by retraining: the map, in the order in which data flows.
 
-limits     what a parameter can be, whoever sets it
+base       what a parameter can be, whoever sets it; processes that start with all of this imported
 data       images: what the manifest declares, fetched, read, put on a device, augmented
 nets       the networks: ResNet-9, ResNet-18, MobileNetV2, ViT; backbones with published weights
 retrain    one retraining, a pure function of dataset, recipe, changed images and seed
@@ -20,8 +20,8 @@ chapters   what single chapters of the book compute beyond the paper's figures
 audit      what is stored, checked; some retrainings, done again and compared: python -m lib.audit
 run        notebooks into pages: python -m lib.run fig03
 
-The paper's own ideas are the modules; data, nets, ssl, engine, rivals, report and chapters are packages, each reached
-only by the names that its `__init__` lists. Each uses those above it, never those below; a test sees to that.
+The paper's own ideas are the modules; base, data, nets, ssl, engine, rivals, report and chapters are packages, each
+reached only by the names that its `__init__` lists. Each uses those above it, never those below; a test sees to that.
 """
 
 import warnings

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field, fields, replace
 
 import numpy as np
 
+from lib.base import check
 from lib.data import Entry, find
 from lib.features import FeatureRecipe
-from lib.limits import check
 from lib.retrain import Recipe, short_hash
 
 PEAK_LRS = {"byol": 0.1, "simsiam": 0.1, "barlow_twins": 0.3, "swav": 0.3}  # others: MoCo's (benchmarks/zoo_choice.py)

@@ -8,7 +8,8 @@ retrainings in parallel and remembers them.
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -52,7 +53,7 @@ class Recipe:
         """What names this recipe in keys and files: its fields, without those that came later and change nothing."""
         unused = () if self.sizes else ("sizes", "last_epochs", "smallest_crop")
         unused += () if self.balanced else ("balanced",)
-        return {key: value for key, value in asdict(self).items() if key not in unused}
+        return {key: value for key, value in vars(self).items() if key not in unused}
 
     @property
     def hash(self) -> str:
@@ -79,8 +80,14 @@ class Retraining:
 
     def key(self, dataset: Dataset) -> str:
         """The name of this retraining in the ledger: a hash of all its arguments."""
-        changes = [sorted(map(int, self.removed)), sorted((int(i), int(label)) for i, label in self.relabelled)]
-        return short_hash([dataset.checksum, self.recipe.identity, self.seed, changes])
+        return _key(self, dataset.checksum)
+
+
+@lru_cache(1000)  # a search asks for the same few again and again
+def _key(retraining: Retraining, checksum: str) -> str:
+    removed = sorted(map(int, retraining.removed))
+    relabelled = sorted((int(i), int(label)) for i, label in retraining.relabelled)
+    return short_hash([checksum, retraining.recipe.identity, retraining.seed, [removed, relabelled]])
 
 
 @dataclass(frozen=True)

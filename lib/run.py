@@ -7,6 +7,11 @@ import argparse
 import sys
 from pathlib import Path
 
+from lib.base import forks
+
+if __name__ == "__main__":
+    forks.prepare()  # beside the imports that follow
+
 from lib.data import ROOT
 from lib.profiles import NAMES
 from lib.report import execution

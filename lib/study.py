@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 
 from lib import data, features, nets
+from lib.base import check
 from lib.bisection import UnitedProbe
 from lib.data import RESULTS, pick_device
 from lib.engine import FIELDS, Driver, Group, Ledger, Question, check_loader, retrainings
-from lib.limits import check
 from lib.profiles import Profile, check_k_max, check_n_targets
 from lib.retrain import Recipe, Retraining, margins
 from lib.rivals import Attribution

@@ -13,7 +13,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 NOT_COPIED = (".git", ".venv", "_build", "_failed", "*.egg-info", "__pycache__", ".pytest_cache", ".ruff_cache")
 # Two notebooks at a time, each training in its own process: to start others takes longer than what they have to do.
-PAGES = "from lib.report.execution import run_all; raise SystemExit(bool(run_all('smoke', n_at_once=2)))"
+PAGES = """from lib.base import forks
+forks.prepare()  # beside the imports that follow
+from lib.report.execution import run_all
+raise SystemExit(bool(run_all('smoke', n_at_once=2)))"""
 
 
 def main(copy: Path) -> None:

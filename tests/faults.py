@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from lib import bisection, distances, esvm, features, lds, methods, profiles, retrain
+from lib.base.limits import AREA, COUNT, FROM_0, LIMITS, POSITIVE, SHARE, TEXT, TRUTH, WEIGHT, check
 from lib.chapters import judge
 from lib.data import BOOK, RESULTS, Dataset, as_entry, load, manifest, opened, resident, subset
 from lib.engine import Ledger, Subsets, damaged, seal
@@ -23,7 +24,6 @@ from lib.engine import cache as arrays
 from lib.engine.driver import Question, check_group
 from lib.engine.subsets import Store
 from lib.features import FeatureRecipe, Features
-from lib.limits import AREA, COUNT, FROM_0, LIMITS, POSITIVE, SHARE, TEXT, TRUTH, WEIGHT, check
 from lib.report import checks, execution
 from lib.retrain import Recipe, Retraining
 

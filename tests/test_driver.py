@@ -2,12 +2,12 @@
 
 import time
 from dataclasses import replace
-from multiprocessing import get_context
 
 import numpy as np
 import pytest
 
 from lib import bisection
+from lib.base import forks
 from lib.bisection import FOUND, WRONG_AT_ZERO
 from lib.engine import FIELDS, Ledger, workers
 from lib.engine import driver as campaigns
@@ -147,12 +147,9 @@ def test_a_file_of_this_machine_is_not_for_a_cluster():
 def test_killed_at_random_instants(serial, tmp_path):
     path = tmp_path / "ledger"
     file, rng = path / "0000.jsonl", np.random.default_rng(0)
-    server = get_context("forkserver")
-    server.set_forkserver_preload(["lib.engine.driver"])  # a process then starts with what takes seconds to import
     for _ in range(10):
         size = file.stat().st_size if file.exists() else 0
-        run = server.Process(target=campaign, args=(path,))
-        run.start()
+        run = forks.start(campaign, path)
         while run.is_alive() and (not file.exists() or file.stat().st_size == size):
             time.sleep(0.01)
         time.sleep(rng.uniform(0, 0.12))

@@ -1,11 +1,10 @@
 """The ledger survives whatever moment a run is killed at, and two runs at once."""
 
-import multiprocessing
-
 import numpy as np
 import pandas as pd
 import pytest
 
+from lib.base import forks
 from lib.engine import Ledger, ledger, seal
 from lib.engine.ledger import parted
 
@@ -173,10 +172,7 @@ def _append_many(path, name):
 
 
 def test_two_runs_at_once_do_not_corrupt_each_other(tmp_path):
-    spawn = multiprocessing.get_context("spawn")
-    runs = [spawn.Process(target=_append_many, args=(tmp_path / "l", name)) for name in "ab"]
-    for run in runs:
-        run.start()
+    runs = [forks.start(_append_many, tmp_path / "l", name) for name in "ab"]
     for run in runs:
         run.join()
     keys = [r["key"] for r in Ledger(tmp_path / "l").records]

@@ -11,10 +11,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from lib import profiles
+from lib.base import LIMITS, check
 from lib.data import ROOT, manifest
 from lib.engine import Tally
 from lib.features import FeatureRecipe
-from lib.limits import LIMITS, check
 from lib.report import Page, committed, overview, page, stats
 from lib.report.plan import DryStudy
 from lib.study import REMOVAL, Study

@@ -77,6 +77,12 @@ def test_a_balanced_loss_weighs_classes_not_images(tiny, quick):
     assert Retraining(recipe, 0).key(tiny) != Retraining(quick, 0).key(tiny)
 
 
+def test_a_key_is_what_it_is_in_every_ledger(tiny):
+    """Computed when the first ledger was begun."""
+    keys = [Retraining(Recipe(**fields), 3, (5, 1), ((7, 2),)).key(tiny) for fields in ({}, {"sizes": (20, 24)})]
+    assert keys == ["d9fc596ff04d6f0f", "59f6859ad843e32d"]
+
+
 def test_key_names_the_arguments(tiny, quick):
     key = Retraining(quick, 0, removed=(1, 2)).key(tiny)
     assert key == Retraining(quick, 0, removed=(2, 1)).key(tiny) == Retraining(quick, 0, (np.int64(1), 2)).key(tiny)

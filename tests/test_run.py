@@ -19,7 +19,8 @@ import pytest
 from papermill.exceptions import PapermillExecutionError
 
 from lib import profiles, run
-from lib.data import ROOT
+from lib.base import forks
+from lib.data import ROOT, replacing
 from lib.report import execution
 
 PARAMETERS = """profile: str = "fashion"  # named set of values
@@ -252,12 +253,14 @@ def test_a_signal_stops_all_that_run_and_leaves_the_pages_as_they_are(root, argu
         write(root, name, f"name = {name!r}\n{WORKING}", parameters=None)
     code = f"""import sys
 from pathlib import Path
+from lib.base import forks
+forks.prepare()
 from lib import run
 if __name__ == "__main__":
     sys.exit(run.main({arguments}, Path({str(root)!r})))"""
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
     program = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, **options)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while len(list(root.glob("*-works"))) < (4 if arguments == ["--all"] else 2):
         assert program.poll() is None and time.monotonic() < deadline
         time.sleep(0.1)
@@ -287,9 +290,48 @@ def test_the_kernel_is_this_interpreter_in_the_root_whatever_is_installed(root, 
         (elsewhere / "kernel.json").write_text(json.dumps(spec | {"display_name": "other", "language": "python"}))
     monkeypatch.setenv("HOME", str(root / "home"))
     monkeypatch.setenv("JUPYTER_PATH", str(root / "module"))
-    write(root, "where", "import os, sys; print(sys.executable, os.getcwd())", parameters=None)
+    code = "import os, sys\nprint(sys.executable, os.getcwd(), os.environ['HOME'], 'lib.chapters' in sys.modules)"
+    write(root, "where", code, parameters=None)
     assert run.main(["where"], root) == 0
-    assert page_text(root, "where").split() == [sys.executable, os.path.realpath(root)]
+    home, is_warm = str(root / "home"), str(forks.ARE_FORKS)
+    assert page_text(root, "where").split() == [sys.executable, os.path.realpath(root), home, is_warm]
+
+
+def test_a_fork_shows_figures_as_a_kernel_does_and_ends_with_its_threads_and_exit_functions(root):
+    code = """import atexit, matplotlib.pyplot as plt, pathlib, threading, time
+plt.plot([1, 2])
+threading.Thread(target=lambda: (time.sleep(0.2), pathlib.Path("thread").touch())).start()
+atexit.register(pathlib.Path("exit").touch);"""
+    write(root, "fig", code, parameters=None)
+    assert run.main(["fig"], root) == 0
+    outputs = nbformat.read(execution.page("fig", root), as_version=4).cells[-1].outputs
+    assert [output.output_type for output in outputs] == ["display_data"] and "image/png" in outputs[0].data
+    assert (root / "thread").exists() and (root / "exit").exists()
+
+
+def test_a_process_ends_with_the_one_that_started_it_however_that_ended(tmp_path):
+    forks.start(_killed, tmp_path).join()
+    started, deadline = [int(path.read_text()) for path in tmp_path.glob("*")], time.monotonic() + 20
+    while any(map(psutil.pid_exists, started)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert len(started) == 2
+
+
+def _killed(folder: Path) -> None:
+    started = forks.start(_leading, folder / "grandchild")
+    while not (folder / "grandchild").exists():
+        time.sleep(0.05)
+    (folder / "child").write_text(str(started.pid))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _leading(path: Path) -> None:
+    """As a kernel: it leads a group, in which it starts a process that does not look after its parent."""
+    os.setsid()
+    with replacing(path) as draft:
+        draft.write_text(str(subprocess.Popen(["sleep", "600"]).pid))
+    time.sleep(600)
 
 
 @pytest.mark.parametrize("text", ["", '{"cells": [', "<<<<<<< ours\n{}\n=======\n{}\n>>>>>>> theirs\n", "{}", "\udcff"])
@@ -304,7 +346,13 @@ def test_a_disk_that_refuses_is_one_line_and_the_others_go_on(root, monkeypatch,
         raise OSError(28, "No space left on device", "fig.ipynb")
 
     monkeypatch.setattr(execution, "execute", full)
-    assert execution._attempt(("fig", {}, root)) == "fig"
+    heeded = {number: signal.getsignal(number) for number in forks.STOPS}
+    try:
+        with pytest.raises(SystemExit, match="1"):
+            execution._attempt(("fig", {}, root), n_jobs=1)
+    finally:
+        for number, handler in heeded.items():
+            signal.signal(number, handler)
     assert run.main(["fig"], root) == 1
     line = "fig: failed: [Errno 28] No space left on device: 'fig.ipynb'\n"
     assert capsys.readouterr().err == 2 * line

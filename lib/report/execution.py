@@ -6,6 +6,7 @@ page carries a stamp of what it was made from, so that `run_all` runs the stale 
 """
 
 import ast
+import atexit
 import hashlib
 import json
 import logging
@@ -13,27 +14,32 @@ import math
 import os
 import signal
 import sys
-import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
-from multiprocessing import get_context, parent_process, resource_tracker
+from importlib.metadata import EntryPoint
+from itertools import islice
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import joblib
+import matplotlib
 import matplotlib.pyplot as plt
 import nbformat
 import papermill
+from ipykernel.kernelapp import IPKernelApp
 from ipykernel.kernelspec import get_kernel_dict
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
+from lib.base import check, forks
 from lib.data import ROOT, STANDING, pick_device, replacing
 from lib.engine import Tally
-from lib.limits import check
 from lib.profiles import PROFILES
 from lib.report import plan
 from lib.report.page import Page
@@ -42,8 +48,56 @@ FIRST = ("own", "method")  # of all notebooks: they train, whatever is stored
 LAST = "verdicts"  # it reads the tables of the others
 
 
+class Fork(LocalProvisioner):
+    """A kernel that `lib.base.forks` starts, in a session of its own."""
+
+    async def launch_kernel(self, cmd: list[str], **kwargs) -> dict:
+        arguments = cmd[cmd.index("ipykernel_launcher") :]
+        self.process = Popen(forks.start(_kernel, arguments, os.getcwd(), kwargs["env"]))
+        self.pid = self.pgid = self.process.pid
+        return self.connection_info
+
+
+class Popen:
+    """A process as one of subprocess, of which `LocalProvisioner` knows."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, process: BaseProcess):
+        self.pid, self._process = process.pid, process
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self) -> int:
+        self._process.join()
+        return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+
+def _kernel(arguments: list[str], cwd: Path, environment: dict[str, str]) -> None:
+    """What `python -m ipykernel_launcher` does, with all of lib imported."""
+    os.setsid()
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(environment)
+    matplotlib.rcParams["backend"] = os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    sys.argv = arguments
+    IPKernelApp.launch_instance()
+    atexit._run_exitfuncs()  # a process of multiprocessing ends without
+
+
 class ThisPython(AsyncKernelManager):  # whatever is installed under the kernel's name
     kernel_spec = KernelSpec(**get_kernel_dict())
+
+
+if forks.ARE_FORKS:
+    FORK = EntryPoint("fork", f"{__name__}:Fork", KernelProvisionerFactory.GROUP_NAME)
+    KernelProvisionerFactory.instance().provisioners[FORK.name] = FORK
+    ThisPython.kernel_spec.metadata["kernel_provisioner"] = {"provisioner_name": FORK.name}
 
 
 KERNEL = {
@@ -105,7 +159,7 @@ def declared(name: str, root: Path = ROOT) -> dict[str, dict]:
 def parse(name: str, given: dict[str, str], known: dict[str, dict]) -> dict:
     """Typed values of the parameters given as text. `None` is a value only where it is the default.
 
-    ValueError for an unknown parameter, and for text that is not of the declared type or beyond `lib.limits`.
+    ValueError for an unknown parameter, and for text that is not of the declared type or beyond `lib.base`.
     """
     values = {}
     for key, text in given.items():
@@ -253,16 +307,29 @@ def run_all(profile: str | None, root: Path = ROOT, n_at_once: int | None = None
     cores = joblib.cpu_count()
     n_at_once = n_at_once or min(max(1, len(first)), cores if pick_device("auto") == "cpu" else 1)
     n_jobs = -(-2 * cores // n_at_once)  # of each: twice the cores in all, since most wait for others or only read
-    # Workers are started afresh: a fork takes over locks that threads of this process may hold. What keeps count of
-    # their locks is to outlive them: else it is started again, and complains of all that it does not know.
-    hangup = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    resource_tracker.ensure_running()
-    signal.signal(signal.SIGHUP, hangup)
-    with get_context("spawn").Pool(n_at_once, _begin, [n_jobs]) as pool:  # an interrupt stops those that run
-        failed = [name for tasks in (first, last) for name in pool.imap_unordered(_attempt, tasks) if name]
-        pool.close()
-        pool.join()
-    return failed
+    return [name for tasks in (first, last) for name in _side_by_side(tasks, n_at_once, n_jobs)]
+
+
+def _side_by_side(tasks: list[tuple], n_at_once: int, n_jobs: int) -> Iterator[str]:
+    """Make pages, each in a process; the names of those that failed. An interrupt stops those that run."""
+    waiting, running = iter(tasks), {}
+    try:
+        while True:
+            for task in islice(waiting, n_at_once - len(running)):
+                process = forks.start(_attempt, task, n_jobs)
+                running[process.sentinel] = process, task[0]
+            if not running:
+                return
+            for sentinel in wait(running):
+                process, name = running.pop(sentinel)
+                process.join()
+                if process.exitcode:
+                    yield name
+    finally:
+        for process, _ in running.values():
+            process.terminate()
+        for process, _ in running.values():
+            process.join()
 
 
 def begin() -> None:
@@ -279,25 +346,18 @@ def begin() -> None:
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # it tells of the cell that was stopped at length
 
 
-def _begin(n_jobs: int) -> None:
-    """In a worker, which heeds its parent and not the keyboard: how many processes each notebook takes at most."""
+def _attempt(task: tuple[str, dict, Path], n_jobs: int) -> None:
+    """`make`, in a process of its own, which heeds its parent and not the keyboard; exits with 1 where it fails.
+
+    n_jobs: how many processes the notebook takes at most.
+    """
     begin()
     os.environ["LOKY_MAX_CPU_COUNT"] = str(n_jobs)
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-
-    def end_with_the_parent() -> None:
-        parent_process().join()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=end_with_the_parent, daemon=True).start()
-
-
-def _attempt(task: tuple[str, dict, Path]) -> str | None:
-    """`make`, in a worker; the name of the notebook where it fails."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         make(*task)
     except (RuntimeError, OSError) as error:
         print(f"{task[0]}: failed: {error}", file=sys.stderr, flush=True)
-        return task[0]
+        sys.exit(1)

@@ -32,9 +32,9 @@ from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
 from lib import profiles
+from lib.base import LIMITS, check
 from lib.data import BOOK, find, replacing
 from lib.features import FeatureRecipe
-from lib.limits import LIMITS, check
 from lib.profiles import FASHION, PROFILES, Profile, class_sizes
 from lib.report import claims, committed, overview, plots
 from lib.report.paper import FIGURES, SETUPS
