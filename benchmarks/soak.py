@@ -3,7 +3,7 @@
     python -m benchmarks.soak --minutes 10
 
 One process runs campaigns of profile `smoke`, each on a ledger of its own; where a worker was killed, it runs the
-campaign again, on what was kept. Writes results/audit/soak.csv, a row a minute; the page "Audit" shows it.
+campaign again, on what was kept. Prints a row a minute, and writes them to results/audit/soak.csv.
 """
 
 import random
