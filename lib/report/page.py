@@ -55,7 +55,7 @@ FOOT = """**Download**: {links}; <a href="../_sources/notebooks/{name}.ipynb" do
 papermill notebooks/{name}.ipynb mine.ipynb -p profile smoke     # a small example, into a file of yours
 python -m lib.run {name} -p profile smoke -p seed 1              # the same into this page, with another seed
 python -m lib.run {name} -p {example:<36} # a value of your own, on the data of this page
-python -m lib.run {name} -p profile {paper} -p dry_run true      # what the paper's size would take, counted
+python -m lib.run {name} -p profile {paper} -p dry_run true        # what the paper's size would take, counted
 ```
 
 The first two take about a minute, and their intervals are as wide as the plot: they show that it runs. The third trains
