@@ -25,6 +25,7 @@ from lib.rivals import Attribution
 
 REMOVAL, MISLABEL = "removal", "mislabel"
 Curve = tuple[str, str]  # kind and method
+Groups = list[list[int]]  # positions in `Study.targets` that are tested together
 Changed = tuple[str, str, int]  # kind, method and the position in `Study.targets` of what is changed for
 BASE_SEED = 1000  # base models' seeds start here; votes use 0, 1, ...: targets are not chosen by their own votes
 
@@ -130,7 +131,7 @@ class Study:
         """The methods, their scores and rankings."""
         return Attribution(self.profile, self.dataset, self.targets, self.folder, self.driver, self.given)
 
-    def groups(self, united: bool) -> list[list[int]]:
+    def groups(self, united: bool) -> Groups:
         """Positions in `targets` that are tested together: each alone, or united: one of every class."""
         labels = self.dataset.test_labels[self.targets]
         if not united:
@@ -138,11 +139,7 @@ class Study:
         return np.stack([np.flatnonzero(labels == label) for label in np.unique(labels)]).T.tolist()
 
     def supports(
-        self,
-        curves: list[Curve],
-        united: bool = False,
-        recipe: Recipe | None = None,
-        among: list[list[int]] | None = None,
+        self, curves: list[Curve], united: bool = False, recipe: Recipe | None = None, among: Groups | None = None
     ) -> pd.DataFrame:
         """The support of every target for each (kind, method), one row each, from one campaign.
 
@@ -198,7 +195,6 @@ class Study:
         return {"kind": kind, "method": method, "target": target, "label": label, "wrong_label": wrong}
 
     def questions(self, tests: list[list[Changed]]) -> list[Group]:
-        """What the driver is asked for each test: a target, a ranking and the label that its images are given."""
         if unknown := {kind for kind, _, _ in itertools.chain(*tests)} - {REMOVAL, MISLABEL}:
             raise ValueError(f"unknown kind {min(unknown)!r}; choose {REMOVAL} or {MISLABEL}")
         rankings = {}
@@ -219,6 +215,6 @@ class Study:
         return pd.DataFrame(records, columns=FIELDS).drop_duplicates("key")
 
 
-def _tests(curves: list[Curve], groups: list[list[int]]) -> list[list[Changed]]:
+def _tests(curves: list[Curve], groups: Groups) -> list[list[Changed]]:
     """For each curve and group, what is changed together."""
     return [[(kind, method, i) for i in group] for kind, method in curves for group in groups]
