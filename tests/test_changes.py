@@ -30,6 +30,10 @@ def test_twenty_committed_records_have_their_ids_again(fashion):
     assert rows["removed_ids"].map(len).max() > 0
 
 
+def test_names_that_only_a_chapter_knows_are_passed_over(fashion):
+    assert [changes.is_known(fashion, name) for name in (OURS, "trak:20", "trak share 0.05 damping 0")] == [1, 1, 0]
+
+
 def test_ledgers_merge_without_doubles(tmp_path):
     record = dict.fromkeys(FIELDS, 0) | {"key": "a", "targets": [1], "logits": [[0.0, 1.0]]}
     mine, other = Ledger(tmp_path / "mine"), Ledger(tmp_path / "other")

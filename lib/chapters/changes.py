@@ -68,11 +68,21 @@ def of_profile(study: Study) -> dict[str, Retraining]:
     known = at_fixed_k(study, names, [0, *comparison.ks(study.profile)], comparison.N_SEEDS)
     for path in sorted(study.folder.glob("*/supports.csv")):
         table = pd.read_csv(path)
-        curves = list(table[["kind", "method"]].drop_duplicates().itertuples(index=False, name=None))
+        curves = table[["kind", "method"]].drop_duplicates().itertuples(index=False, name=None)
+        curves = [(kind, method) for kind, method in curves if is_known(study, method)]
         recipes = (study.profile.recipe, *study.profile.transfer) if "network" in table else (study.profile.recipe,)
         for united, recipe in product((False, True), recipes):
             known |= behind(study, curves, united, recipe)
     return known
+
+
+def is_known(study: Study, name: str) -> bool:
+    """Whether the study can rank by that name; a chapter's own rankings have names that only it knows."""
+    try:
+        study.attribution.parse(name)
+    except ValueError:
+        return False
+    return True
 
 
 def table(records: list[dict], known: Mapping[str, Retraining]) -> pd.DataFrame:
