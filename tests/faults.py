@@ -17,6 +17,7 @@ from PIL import Image
 
 from lib import bisection, distances, esvm, features, lds, methods, profiles, retrain
 from lib.base.limits import AREA, COUNT, FROM_0, LIMITS, POSITIVE, SHARE, TEXT, TRUTH, WEIGHT, check
+from lib.chapters import given as mine
 from lib.chapters import judge
 from lib.data import BOOK, RESULTS, Dataset, as_entry, load, manifest, opened, resident, subset
 from lib.engine import Ledger, Subsets, damaged, seal
@@ -161,7 +162,7 @@ def array_with(given: object, folder: Path) -> None:
         path.write_bytes(given)
     elif given is not None:
         np.save(path, given, allow_pickle=True)
-    judge.read(str(path))
+    mine.read(str(path))
 
 
 def parameter(given: tuple[str, str], _: Path) -> None:

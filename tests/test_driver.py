@@ -134,6 +134,7 @@ def test_the_device_reaches_the_training_and_the_pool(tiny, quick, tmp_path, mon
     inline = workers.pool
     monkeypatch.setattr(campaigns, "retrain", on_cpu)
     monkeypatch.setattr(workers, "pool", pool)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "a GPU")
     driver = Driver(tiny, quick, Ledger(tmp_path / "l"), device="cuda", n_jobs=1)
     driver.logits([(Retraining(quick, 0), [5])])
     assert seen == ["cuda", "cuda"] and driver.ledger.records[0]["machine"].endswith(", cuda")
