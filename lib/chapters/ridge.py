@@ -39,9 +39,7 @@ class Compared:
 
 
 GREY = Compared(SETTINGS, (REMOVAL, MISLABEL), 300)
-COLOUR = Compared(
-    ((PAPER_SHARE, 0.0),), (REMOVAL,), 40
-)  # ten times as long: the paper's setting
+COLOUR = Compared(((PAPER_SHARE, 0.0),), (REMOVAL,), 40)  # ten times as long: the paper's setting
 SAID = {  # of which settings the page speaks, in words
     (PAPER_SHARE, 0.0): f"As the paper ran it, undamped at a share of {PAPER_SHARE}",
     (PAPER_SHARE, 1.0): "With the ridge whose LDS is best",
