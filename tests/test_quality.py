@@ -1,7 +1,6 @@
 """The chapter on what features must have: its measures against plain ones, and its tables on sets of known quality."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -59,15 +58,13 @@ def test_sets_rankings_and_tables(study, monkeypatch):
     monkeypatch.setattr(quality, "STORED", ("moco",))
     monkeypatch.setattr(quality, "EPOCHS", (2,))
     sets = quality.all_sets(study)
-    names = ["MoCo, 2 epochs", "MoCo, 2 epochs, 16 dimensions", "MoCo, seed 1", "MoCo", "MoCo, mean of 3 seeds"]
+    names = ["MoCo, 2 epochs", "MoCo, 2 epochs, 16 dimensions", "MoCo"]
     assert set(names) < set(sets) and "MoCo, 16 dimensions" not in sets
     assert np.isnan(sets["MoCo"]["copies"]) and sets["raw pixels"]["copies"] > 2 / 20
-    mean = np.mean([sets[name]["scores"] for name in ("MoCo", "MoCo, seed 1", "MoCo, seed 2")], axis=0)
-    assert np.allclose(sets["MoCo, mean of 3 seeds"]["scores"], mean)
     ours = study.attribution.ranking("moco_esvm")
     rankings = quality.rankings(study, sets)
     assert np.array_equal(rankings["MoCo"], ours)
-    few = {name: rankings[name] for name in (*names, "MoCo, seed 2")}
+    few = {name: rankings[name] for name in names}
     supports = replace(study, given=few).supports([(REMOVAL, name) for name in few], united=True)
     rows = quality.table(study, {name: sets[name] for name in few}, supports)
     assert rows["features"].tolist() == list(few) and rows["auc_removal"].between(0, 1).all()
@@ -80,32 +77,16 @@ def test_agreement(study):
     assert quality.agreement(study, scores, -scores) == pytest.approx(-1)
 
 
-def test_seeds_share_the_variance():
-    rng, names = np.random.default_rng(0), ["MoCo", "MoCo, seed 1", "MoCo, seed 2"]
-    profile = replace(profiles.PROFILES["smoke"], k_max=1000)
-    targets, shift = rng.normal(500, 30, size=(200, 1)), np.array([0, 60, -60])
-    sizes = (targets + shift + rng.normal(0, 10, size=(200, 3))).round()
-    rows = [
-        (REMOVAL, name, t, size, "found") for t, row in enumerate(sizes) for name, size in zip(names, row, strict=True)
-    ]
-    supports = pd.DataFrame(rows, columns=["kind", "method", "target", "size", "reason"])
-    (row,) = quality.seeds(SimpleNamespace(profile=profile), supports).to_dict("records")
-    whole = 30**2 + 3600 + 100
-    assert row["seed"] == pytest.approx(3600 / whole, abs=0.02)
-    assert row["target"] == pytest.approx(900 / whole, abs=0.03)
-    assert row["n_seeds"] == 3 and row["auc_most"] - row["auc_least"] == pytest.approx(0.12, abs=0.01)
-
-
 def test_order_and_figure():
-    rows = pd.DataFrame({"features": [f"set {i}" for i in range(5)] + ["set 0, 16 dimensions"], "n": 9})
+    rng, n = np.random.default_rng(0), 20
+    rows = pd.DataFrame({"features": [*(f"set {i}" for i in range(n - 1)), "set 0, 16 dimensions"], "n": 9})
+    rows["auc_removal"] = rng.random(n)
     for i, key in enumerate(quality.CANDIDATES):
-        rows[key] = np.linspace(0, 1, 6) * (-1) ** i
-    rows.loc[5, "copies"] = np.nan
-    rows["auc_removal"] = [0.1, 0.3, 0.2, 0.4, 0.6, 0.5]
+        rows[key] = (-1) ** i * (rows["auc_removal"] + rng.normal(0, 0.2, n))
+    rows.loc[n - 1, "copies"] = np.nan
     rows["auc_removal_low"], rows["auc_removal_high"] = rows["auc_removal"] - 0.1, rows["auc_removal"] + 0.1
     correlations = quality.order(rows)
-    assert np.sign(correlations["ours"]).tolist() == [1, -1, 1, -1, 1] and correlations["n"].tolist() == [6, 5, 6, 6, 6]
-    assert correlations["ours"][0] == pytest.approx(1 - 6 * 4 / 210)
-    assert correlations["low"][0] < correlations["ours"][0] < correlations["high"][0]
+    assert np.sign(correlations["ours"]).tolist() == [1, -1, 1, -1, 1]
+    assert correlations["n"].tolist() == [n, n - 1, n, n, n] and (correlations["low"] < correlations["high"]).all()
     drawn = quality.figure(rows, correlations, REMOVAL, "title")
     assert drawn.axes[0].get_ylabel() == "AUC, removal" and len(drawn.axes) == 5

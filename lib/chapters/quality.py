@@ -1,8 +1,8 @@
 """What must features have, to rank well? Sets of many kinds, what is known of each, and the supports that they lead to.
 
-Of each set the exemplar SVM ranks the target's class. Beside MoCo as the other pages have it: the same from other
-seeds and after fewer epochs, a classifier's features, raw pixels, other ways to learn without labels, each reduced to a
-few dimensions too, and the mean of the scores of all seeds of MoCo.
+Of each set the exemplar SVM ranks the target's class. Beside MoCo as the other pages have it: the same after fewer
+epochs, a classifier's features, raw pixels, these reduced to a few dimensions too, and other ways to learn without
+labels.
 """
 
 from dataclasses import replace
@@ -22,7 +22,6 @@ from lib.rivals import largest
 from lib.study import MISLABEL, REMOVAL, Study
 
 EPOCHS = (2, 5, 15)  # of MoCo that is trained for less
-SEEDS = (1, 2)  # of further MoCo; the other pages' has 0
 STORED = ("moco", "byol", "simclr", "dino")  # taken as the other pages have them: whole, and without copies
 FEW = 16  # dimensions that features are reduced to
 SHIFT, CONTRAST = 2, 0.7  # pixels, and share of the contrast, of a copy
@@ -40,9 +39,8 @@ def recipes(study: Study) -> dict[str, FeatureRecipe]:
     """How each set is made, by the name that the page has for it."""
     profile, moco = study.profile, study.profile.selfsupervised
     fewer = {f"MoCo, {n} epochs": replace(moco, epochs=n) for n in EPOCHS if n < moco.epochs}
-    seeds = {f"MoCo, seed {seed}": replace(moco, seed=seed) for seed in SEEDS}
     others = {FEATURES[name][0]: profile.features(name) for name in ("supervised", "pixels", *STORED)}
-    return fewer | seeds | others
+    return fewer | others
 
 
 def copied(dataset: Dataset) -> Dataset:
@@ -119,15 +117,12 @@ def copies_named(images: np.ndarray, copies: np.ndarray, labels: np.ndarray) -> 
 
 
 def all_sets(study: Study) -> dict[str, dict[str, np.ndarray]]:
-    """scores, knn, copies and dimensions of each set by name: whole, reduced, and the mean of MoCo's seeds."""
-    sets, seeds, moco = {}, [], study.profile.selfsupervised
+    """scores, knn, copies and dimensions of each set by name, whole and reduced."""
+    sets = {}
     for name, recipe in recipes(study).items():
         for part, values in measured(study, recipe).items():
             sets[name if part == "whole" else f"{name}, {FEW} dimensions"] = values
-            if part == "whole" and replace(recipe, seed=moco.seed) == moco:
-                seeds.append(values["scores"])
-    mean = {"scores": np.mean(seeds, axis=0)} | dict.fromkeys(MEASURED[1:], np.array(np.nan))
-    return sets | {f"MoCo, mean of {len(seeds)} seeds": mean}
+    return sets
 
 
 def rankings(study: Study, sets: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -166,26 +161,6 @@ def order(rows: pd.DataFrame) -> pd.DataFrame:
             row = {"kind": column.removeprefix("auc_"), "candidate": shown}
             correlations.append(row | stats.correlated(*of_both))
     return pd.DataFrame(correlations)
-
-
-def seeds(study: Study, supports: pd.DataFrame) -> pd.DataFrame:
-    """What another seed of MoCo changes, a row for each kind: shares of the variance of the targets' areas.
-
-    Columns: kind, n_seeds, n, auc_least, auc_most (of the seeds), target (share due to the target), seed (due to the
-    features' seed), rest (all else: votes, and what suits one target alone). Source: two-way analysis of variance.
-    """
-    names, rows = [FEATURES["moco"][0], *(f"MoCo, seed {seed}" for seed in SEEDS)], []
-    for kind, of_kind in supports.groupby("kind", sort=False):
-        sizes = stats.sizes(of_kind)[names].dropna()
-        areas = 1 - sizes.clip(upper=study.profile.k_max) / study.profile.k_max
-        (n, n_seeds), of_target, of_seed = areas.shape, areas.mean(axis=1), areas.mean()
-        left = areas.sub(of_target, axis=0) - of_seed + of_seed.mean()
-        rest = float(left.pow(2).sum().sum()) / (n - 1) / (n_seeds - 1)
-        parts = {"target": of_target.var() - rest / n_seeds, "seed": of_seed.var() - rest / n, "rest": rest}
-        parts = {key: max(0.0, value) for key, value in parts.items()}
-        row = {"kind": kind, "n_seeds": n_seeds, "n": n, "auc_least": of_seed.min(), "auc_most": of_seed.max()}
-        rows.append(row | {key: value / sum(parts.values()) for key, value in parts.items()})
-    return pd.DataFrame(rows)
 
 
 def figure(rows: pd.DataFrame, correlations: pd.DataFrame, kind: str, title: str) -> Figure:
