@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 
 from lib import features, profiles
 from lib.features import FeatureRecipe
@@ -134,6 +135,22 @@ def test_lds_table(opened):
     assert len(table) == 15 and table["lds"].between(-1, 1).all()
     smaller = opened.lds(["moco"], alpha=0.25)
     assert not np.allclose(smaller["lds"], table["lds"][:5])
+
+
+def test_lds_ceiling(opened, monkeypatch):
+    """Where a margin is as much chance as subset, two trainings agree by a half, and neither is predicted by more."""
+    n, shape = 4000, (4000, len(opened.dataset.test_labels))
+    subset = np.random.default_rng(0).normal(size=shape)
+    noise = [np.random.default_rng(seed).normal(size=shape) for seed in (1, 2)]
+    margins = {repeat: subset + of_repeat for repeat, of_repeat in enumerate(noise)}
+    monkeypatch.setattr(
+        type(opened), "subset_margins", lambda self, models, alpha=0.5, repeat=0: (None, margins[repeat])
+    )
+    rows = opened.lds_ceiling()
+    assert rows["target"].tolist() == opened.targets.tolist() and len(margins[0]) == n
+    assert rows["repeat"].mean() == pytest.approx(0.48, abs=0.02)  # Spearman's of a Pearson's of one half
+    best = [spearmanr(margins[0][:, i], subset[:, i]).statistic for i in opened.targets]
+    np.testing.assert_allclose(rows["ceiling"], best, atol=0.03)
 
 
 def test_knn_accuracy_table(opened):

@@ -23,7 +23,7 @@ def study(tmp_path_factory) -> Study:
 
 def test_grid_and_supports(study, monkeypatch):
     settings = ((0.3, 0.0), (0.3, 1.0))
-    monkeypatch.setattr(ridge, "SETTINGS", settings)
+    monkeypatch.setattr(ridge, "GREY", ridge.Compared(settings, (REMOVAL, MISLABEL), 4))
     grid = ridge.grid(study, n_networks=2)
     n_train, free = len(study.dataset.train_labels), ridge.free_images(study)
     assert not np.intersect1d(free, study.targets).size and len(free) == ridge.FREE * 5
@@ -38,10 +38,13 @@ def test_grid_and_supports(study, monkeypatch):
     names = [ridge.name(*setting) for setting in settings]
     given = replace(study, given=dict(zip(names, grid["ranking"], strict=True)))
     curves = [(kind, method) for kind in (REMOVAL, MISLABEL) for method in (OURS, *names)]
-    rows = ridge.table(grid["lds_free"], given.supports(curves, united=True), k_max=8)
+    rows = ridge.table(settings, grid["lds_free"], given.supports(curves, united=True), k_max=8)
     assert rows[["share", "damping"]].to_numpy().tolist() == [[0.3, 0.0], [0.3, 1.0]]
     assert np.allclose(rows["lds"], grid["lds_free"].mean(axis=1)) and (rows["n_free"] == len(free)).all()
     assert ridge.said(rows, 0.3, 1.0, "lds").startswith(f"{rows['lds'][1]:z.2f} [")
+    assert ridge.findings(rows) == ""
+    paper = rows.assign(share=ridge.PAPER_SHARE)
+    assert ridge.findings(paper).count("\n") == 1 and ridge.said(paper, 0.41, 0.0, "lds") in ridge.findings(paper)
     assert rows["against_removal"].between(rows["against_removal_low"], rows["against_removal_high"]).all()
 
 

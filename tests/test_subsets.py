@@ -31,6 +31,12 @@ def test_margins_are_those_of_the_retrainings_and_are_read_back(half, tiny, tmp_
     np.testing.assert_array_equal(train(half, range(3, 5), tmp_path, n_jobs=1), rows[1:])
 
 
+def test_a_repeat_sees_the_same_with_another_seed(half, tiny, quick, tmp_path):
+    again = Subsets(tiny, quick, alpha=0.5, seed=3, repeat=1)
+    one, other = half.retraining(4), again.retraining(4)
+    assert one.removed == other.removed and one.seed != other.seed and again.path(tmp_path) != half.path(tmp_path)
+
+
 def test_processes_give_the_same(half, tmp_path):
     one, two = (train(half, range(3), tmp_path / str(n), n_jobs=n) for n in (1, 2))
     np.testing.assert_array_equal(one, two)

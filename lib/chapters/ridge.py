@@ -5,7 +5,8 @@ of the largest. What is good for the LDS is read from test images that are no ta
 what it is then tested with.
 """
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 
 import matplotlib.pyplot as plt
@@ -20,18 +21,42 @@ from lib.lds import lds
 from lib.methods import OURS, RANDOM
 from lib.report import stats
 from lib.rivals import networks, trak
-from lib.study import Study
+from lib.study import MISLABEL, REMOVAL, Study
 
 PAPER_SHARE = 0.41  # dimensions per training image: Paper §4.1 has 20 480 of 50 000
 SHARES = (0.05, 0.1, 0.2, PAPER_SHARE, 0.6, 0.9)
 DAMPINGS = (0.01, 0.1, 1.0, 10.0)  # of the paper's share, in units of the mean eigenvalue
 SETTINGS = (*product(SHARES, (0.0,)), *product((PAPER_SHARE,), DAMPINGS))  # (share, damping)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """settings: shares and dampings. kinds: of supports. n_lds: held-out models that the LDS is read from, at most."""
+
+    settings: tuple[tuple[float, float], ...]
+    kinds: tuple[str, ...]
+    n_lds: int
+
+
+GREY = Compared(SETTINGS, (REMOVAL, MISLABEL), 300)
+COLOUR = Compared(((PAPER_SHARE, 0.0),), (REMOVAL,), 40)  # ten times as long: the paper's setting
+SAID = {  # of which settings the page speaks, in words
+    (PAPER_SHARE, 0.0): f"As the paper ran it, undamped at a share of {PAPER_SHARE}",
+    (PAPER_SHARE, 1.0): "With the ridge whose LDS is best",
+    (0.9, 0.0): "More dimensions without a ridge, a share of 0.9",
+    (0.1, 0.0): "Fewer without a ridge, a share of 0.1",
+}
 FREE = 5  # test images of each class, none of them a target
 
 
 def name(share: float, damping: float) -> str:
     """Of a setting, in tables."""
     return f"trak share {share:g} damping {damping:g}"
+
+
+def compared(study: Study) -> Compared:
+    """What is compared on the dataset of a study."""
+    return GREY if study.dataset.train_images.shape[1] == 1 else COLOUR
 
 
 def free_images(study: Study) -> np.ndarray:
@@ -43,22 +68,22 @@ def free_images(study: Study) -> np.ndarray:
 
 
 def grid(study: Study, n_networks: int) -> dict[str, np.ndarray]:
-    """Of each of SETTINGS, kept among the study's scores: what TRAK with so many networks ranks and predicts.
+    """Of each setting `compared`, kept among the study's scores: what TRAK with so many networks ranks and predicts.
 
     ranking: (n_settings, n_targets, k_max) train ids of the target's class. lds: (n_settings, n_targets). lds_free:
     (n_settings, n_free), of `free_images`.
     """
-    attribution, held_out = study.attribution, study.attribution.held_out
+    attribution, settings, held_out = study.attribution, compared(study).settings, _held_out(study)
     identity = {
-        "settings": SETTINGS,
+        "settings": settings,
         "k_max": study.profile.k_max,
         "lds_models": [held_out.start, held_out.stop],
     }
 
     def stand_in() -> dict[str, np.ndarray]:
-        random, shuffled = attribution.ranking(RANDOM), map(np.random.default_rng, range(len(SETTINGS)))
+        random, shuffled = attribution.ranking(RANDOM), map(np.random.default_rng, range(len(settings)))
         rankings = [random[:, rng.permutation(study.profile.k_max)] for rng in shuffled]
-        zeros = {key: np.zeros((len(SETTINGS), len(study.targets))) for key in ("lds", "lds_free")}
+        zeros = {key: np.zeros((len(settings), len(study.targets))) for key in ("lds", "lds_free")}
         return {"ranking": np.stack(rankings)} | zeros
 
     return attribution.kept("trak_grid", identity, n_networks, lambda: _grid(study, n_networks), stand_in)
@@ -67,7 +92,7 @@ def grid(study: Study, n_networks: int) -> dict[str, np.ndarray]:
 def _grid(study: Study, n_networks: int) -> dict[str, np.ndarray]:
     dataset, n_targets = study.dataset, len(study.targets)
     images = np.concatenate([study.targets, free_images(study)])
-    masks, margins = study.attribution.subset_margins(study.attribution.held_out)
+    masks, margins = study.attribution.subset_margins(_held_out(study))
     own_class = dataset.test_labels[study.targets][:, None] == dataset.train_labels
     rows = []
     for scores in _scores(study, images, n_networks):
@@ -78,12 +103,16 @@ def _grid(study: Study, n_networks: int) -> dict[str, np.ndarray]:
     return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
 
 
+def _held_out(study: Study) -> range:
+    return study.attribution.held_out[: compared(study).n_lds]
+
+
 def _scores(study: Study, images: np.ndarray, n_networks: int) -> list[np.ndarray]:
-    """Scores (n_images, n_train) of each of SETTINGS for test images by their ids."""
-    dataset, device = study.dataset, study.driver.device
-    dimensions = [round(share * len(dataset.train_labels)) for share, _ in SETTINGS]
+    """Scores (n_images, n_train) of each setting `compared` for test images by their ids."""
+    dataset, device, settings = study.dataset, study.driver.device, compared(study).settings
+    dimensions = [round(share * len(dataset.train_labels)) for share, _ in settings]
     inputs = networks.inputs(dataset, images, device)
-    products = np.zeros((len(SETTINGS), len(images), len(dataset.train_labels)), dtype=np.float32)
+    products = np.zeros((len(settings), len(images), len(dataset.train_labels)), dtype=np.float32)
     weights = np.zeros(len(dataset.train_labels), dtype=np.float32)
     trainings = networks.trainings(dataset, study.profile.recipe, n_networks, halves=True)
     with one_thread(device):
@@ -91,20 +120,20 @@ def _scores(study: Study, images: np.ndarray, n_networks: int) -> list[np.ndarra
             net = networks.trained(dataset, training, device)
             train, targets, weight = trak.projected(net, replace(inputs, network=i), max(dimensions))
             weights += weight
-            for total, d, (_, damping) in zip(products, dimensions, SETTINGS, strict=True):
+            for total, d, (_, damping) in zip(products, dimensions, settings, strict=True):
                 total += trak.inner_products(train[:, :d], targets[:, :d], damping)
     return list(products * weights)
 
 
-def table(lds_free: np.ndarray, supports: pd.DataFrame, k_max: int) -> pd.DataFrame:
-    """A row for each of SETTINGS: share, damping, lds (of `free_images`), and for each kind of support its AUC.
+def table(settings: Sequence[tuple], lds_free: np.ndarray, supports: pd.DataFrame, k_max: int) -> pd.DataFrame:
+    """A row for each setting: share, damping, lds (of `free_images`), and for each kind of support its AUC.
 
     lds_free: of `grid`. supports: of `Study.supports`, of the settings by `name` and of OURS. Each value with _low and
     _high; against_KIND is the AUC less that of ours, paired by target.
     """
     areas = stats.summary(supports, k_max).set_index(["kind", "method"])
     rows = []
-    for (share, damping), of_free in zip(SETTINGS, lds_free, strict=True):
+    for (share, damping), of_free in zip(settings, lds_free, strict=True):
         row = {"share": share, "damping": damping, "n_free": len(of_free)} | stats.mean("lds", of_free)
         for kind in supports["kind"].unique():
             this = areas.loc[kind, name(share, damping)]
@@ -122,6 +151,17 @@ def said(rows: pd.DataFrame, share: float, damping: float, value: str) -> str:
     return f"{row[value]:z.2f} [{row[f'{value}_low']:z.2f}, {row[f'{value}_high']:z.2f}]"
 
 
+def findings(rows: pd.DataFrame) -> str:
+    """A line of Markdown for each of SAID among the rows of `table`."""
+    present, lines = set(zip(rows["share"], rows["damping"], strict=True)), []
+    by = {"against_removal": "by removal", "against_mislabel": "by mislabelling"}
+    for setting, words in SAID.items():
+        if setting in present:
+            areas = [f"{said(rows, *setting, key)} {kind}" for key, kind in by.items() if key in rows]
+            lines.append(f"- **{words}**: {', '.join(areas)}; LDS {said(rows, *setting, 'lds')}.")
+    return "\n".join(lines)
+
+
 def figure(rows: pd.DataFrame, title: str) -> Figure:
     """LDS, and AUC less that of ours, over the share of dimensions; damped settings beside their undamped one.
 
@@ -129,6 +169,7 @@ def figure(rows: pd.DataFrame, title: str) -> Figure:
     """
     panels = {"lds": "LDS", "against_removal": "AUC of removal, less ours"}
     panels |= {"against_mislabel": "AUC of mislabelling, less ours"}
+    panels = {value: label for value, label in panels.items() if value in rows}
     drawn, axes = plt.subplots(1, len(panels), figsize=(10, 3.4), layout="constrained")
     for axis, (value, label) in zip(axes, panels.items(), strict=True):
         for i, (damping, group) in enumerate(rows.groupby("damping")):

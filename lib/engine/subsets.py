@@ -20,18 +20,23 @@ from lib.engine.records import Records
 from lib.retrain import Recipe, Retraining, margins, retrain, short_hash
 
 FIRST_SEED = 10_000  # of the trainings; votes use 0, 1, ..., base models 1000, 1001, ...
+AGAIN = 10_000_000  # further on for each repeat
 SHARD = 500  # models a file
 SAVED = np.float16  # a step of 0.008 at margins of 8 to 16, far below the difference between two seeds
 
 
 @dataclass(frozen=True)
 class Subsets:
-    """A family of random subsets: model i sees the share `alpha` of the training ids, drawn from (seed, i)."""
+    """A family of random subsets: model i sees the share `alpha` of the training ids, drawn from (seed, i).
+
+    repeat: trainings of other seeds on the same subsets.
+    """
 
     dataset: Dataset
     recipe: Recipe
     alpha: float = 0.5
     seed: int = 0
+    repeat: int = 0
 
     def __post_init__(self):
         least = self.recipe.batch_size / len(self.dataset.train_labels)
@@ -46,11 +51,12 @@ class Subsets:
         return mask
 
     def retraining(self, i: int) -> Retraining:
-        return Retraining(self.recipe, FIRST_SEED + i, removed=tuple(np.flatnonzero(~self.mask(i)).tolist()))
+        seed = FIRST_SEED + i + AGAIN * self.repeat
+        return Retraining(self.recipe, seed, removed=tuple(np.flatnonzero(~self.mask(i)).tolist()))
 
     def path(self, folder: Path) -> Path:
         """The folder of margins within a folder, named by everything that they depend on."""
-        identity = [self.dataset.checksum, self.recipe.identity, self.alpha, self.seed]
+        identity = [self.dataset.checksum, self.recipe.identity, self.alpha, self.seed, *filter(None, [self.repeat])]
         return folder / f"margins-{self.alpha:g}-{short_hash(identity)}"
 
 

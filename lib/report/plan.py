@@ -103,9 +103,10 @@ class DryAttribution(Attribution):
         self._note("models on a random half, timed", len(self.held_out[:10]), flops)
         return 1.0
 
-    def subset_margins(self, models: range, alpha: float = HALF) -> tuple[np.ndarray, np.ndarray]:
+    def subset_margins(self, models: range, alpha: float = HALF, repeat: int = 0) -> tuple[np.ndarray, np.ndarray]:
         n_train, n_test = len(self.dataset.train_labels), len(self.dataset.test_labels)
         purpose = f"models on subsets of {alpha:g}, {'LDS' if models == self.held_out else 'Datamodels'}"
+        purpose += ", again" * repeat
         self._note(purpose, len(models), alpha * of_training(self.profile.recipe, self.dataset))
         return np.broadcast_to(True, (len(models), n_train)), np.broadcast_to(np.float32(0), (len(models), n_test))
 

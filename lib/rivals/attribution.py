@@ -144,12 +144,12 @@ class Attribution:
         fitted = max(self.profile.subset_models, default=0)
         return range(fitted, fitted + self.profile.lds_models)
 
-    def subset_margins(self, models: range, alpha: float = HALF) -> tuple[np.ndarray, np.ndarray]:
+    def subset_margins(self, models: range, alpha: float = HALF, repeat: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Of models on random subsets: masks (n_models, n_train) bool, margins (n_models, n_test) float32.
 
-        alpha: the share of the training images that each sees.
+        alpha: the share of the training images that each sees. repeat: of the same subsets with other seeds.
         """
-        family, driver = Subsets(self.dataset, self.profile.recipe, alpha), self.driver
+        family, driver = Subsets(self.dataset, self.profile.recipe, alpha, repeat=repeat), self.driver
         where = self.folder / "subsets", driver.device, driver.n_jobs, driver.scheduler
         return subsets.masks(family, models), subsets.train(family, models, *where)
 
@@ -180,6 +180,16 @@ class Attribution:
             values = lds.lds(self._linear_scores(name), masks, margins[:, self.targets])
             tables.append(pd.DataFrame({"method": name, "target": self.targets, "lds": values}))
         return pd.concat(tables, ignore_index=True)
+
+    def lds_ceiling(self) -> pd.DataFrame:
+        """What the noise of single trainings leaves of the LDS, a row for each target: target, repeat, ceiling.
+
+        repeat: rank correlation of the margins of two trainings on each of the same halves. ceiling: its root, the
+        correlation of one training with the mean of ever more. Source: Spearman 1904.
+        """
+        one, other = (self.subset_margins(self.held_out, repeat=repeat)[1][:, self.targets] for repeat in (0, 1))
+        repeated = lds.rank_correlation(one, other)
+        return pd.DataFrame({"target": self.targets, "repeat": repeated, "ceiling": np.sqrt(repeated.clip(min=0))})
 
     def knn_accuracies(self, names: list[str]) -> pd.DataFrame:
         """kNN accuracy on the test images of each feature set, a row each: features, size, knn_accuracy, n."""

@@ -19,7 +19,7 @@ from lib.rivals import networks
 from lib.rivals.rival import HALVES, Inputs, Rival, batches
 
 PROJECTION_DIM, DAMPING = 1024, 1.0
-BLOCK_FLOATS = 2**29  # numbers of the projection matrix that are held at once, at most: 2 GiB
+BLOCK_FLOATS = 2**30  # numbers of the projection matrix that are held at once, at most: 4 GiB
 
 
 def trak(net: nn.Module, inputs: Inputs, projection_dim: int = PROJECTION_DIM, damping: float = DAMPING) -> tuple:
