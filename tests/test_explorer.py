@@ -232,6 +232,7 @@ def test_the_images_go_and_the_target_flips(visit):
 def test_opposing_images_are_of_other_classes_too(visit):
     page = visit("#data=cifar10&methods=moco_esvm,trak:10")
     page.locator("summary").click()
+    page.locator("details .tile").nth(9).wait_for()
     named = page.locator("details .tile").evaluate_all("tiles => tiles.map(tile => tile.ariaLabel)")
     assert len(named) == 10 and len({words.split(", ")[2] for words in named}) > 1
 

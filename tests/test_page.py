@@ -208,6 +208,6 @@ def test_every_parameter_of_a_notebook_is_used(path):
     declared = {line.target.id for tree in apart[True] for line in tree.body}
     read = {node.id for tree in apart[False] for node in ast.walk(tree) if isinstance(node, ast.Name)}
     by_page = {"profile"} | page.OVERRIDES | page.OPTIONS
-    by_page |= {"own": {"images", "size", "target"}, "score": {"scores", "name"}}.get(path.stem, set())
+    by_page |= {"own": {"images", "size", "target"}, "score": {"scores", "name", "minutes"}}.get(path.stem, set())
     assert declared <= (by_page if "locals" in read else set()) | read
     assert all(len(cell.source.splitlines()) <= 15 for cell in cells)
