@@ -49,6 +49,11 @@ def with_ledger(study: Study, folder, change) -> Study:
     return again
 
 
+def test_a_sweep_is_of_several_values():
+    table = pd.read_csv(RESULTS / "fashion" / "sweep" / "supports.csv")
+    assert checks.swept(table) and not checks.swept(table.drop(columns="budget"))
+
+
 def test_committed_files_are_those_of_the_list_and_all_are_listed():
     assert checks.files() == []
     committed = subprocess.run(["git", "ls-files"], cwd=RESULTS, capture_output=True, text=True, check=True).stdout

@@ -131,7 +131,7 @@ def derived(folder: Path) -> list[str]:
         profiles.PROFILES[folder.parent.name].k_max,
         {path.stem: pd.read_csv(path) for path in folder.glob("*.csv")},
     )
-    if "supports" not in tables:
+    if "supports" not in tables or checks.swept(tables["supports"]):
         return []
     supports, wrong = tables["supports"], []
     by = supports.groupby("network", sort=False) if "network" in supports else [("", supports)]

@@ -18,6 +18,7 @@ from lib.data import BOOK, RESULTS, replacing
 from lib.engine import damaged
 from lib.profiles import FASHION, PROFILES
 from lib.report import claims, execution, explorer
+from lib.report.page import OVERRIDES
 from lib.retrain import Recipe, Retraining, margins
 from lib.study import MISLABEL, REMOVAL, Study
 
@@ -89,6 +90,11 @@ def plain(n: int, vote: Callable, k_max: int, budget: int, n_votes: int) -> list
     return [[*ended[i], in_words[i], sum(right + wrong for _, right, wrong in votes[i])] for i in range(n)]
 
 
+def swept(table: pd.DataFrame) -> bool:
+    """Whether its rows are of several values of a parameter, which a column names."""
+    return not OVERRIDES.isdisjoint(table.columns)
+
+
 class Replay:
     """Supports of a study once more, by `plain`, from its ledger and rankings. readings: the votes that were read."""
 
@@ -98,7 +104,7 @@ class Replay:
     def wrong(self, path: Path) -> list[str]:
         """Rows of a table of supports that do not follow; each curve has to by separate tests or by united ones."""
         wrong, profile, table = [], self.study.profile, pd.read_csv(path)
-        if "votes" not in table or table["method"].str.contains(" ").any():  # rankings that a chapter makes
+        if "votes" not in table or swept(table) or table["method"].str.contains(" ").any():  # a chapter's rankings
             return []
         table = table.assign(network=table.get("network", profile.recipe.arch))
         for (kind, method, arch), rows in table.groupby(["kind", "method", "network"]):
