@@ -6,14 +6,11 @@ touch no page of yours.
 
 import contextlib
 import functools
-import hashlib
 import http.server
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tarfile
 import threading
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -23,13 +20,14 @@ from urllib.parse import unquote, urldefrag, urlparse
 import nbformat
 import pytest
 import yaml
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from lib.data import BOOK, ROOT
 from lib.report.departures import departures
 
 DESKTOP, WIDTHS, THEMES = {"width": 1300, "height": 900}, (390, 1300, 1920), ("light", "dark")
-AXE = "axe-core@4.10.3", "0f2b4d7dcdf7d1219df8d1959ad68e565f51d14c3f0d88bb71cd59abeb956292"  # package, sha256 of it
+AXE_OPTIONS = {"resultTypes": ["violations"], "preload": False}  # else it asks for stylesheets once more
 # Every element of an article that neither lies in it nor in a frame that scrolls.
 CLIPPED = """() => {
   const edge = Math.min(document.querySelector(".bd-article").getBoundingClientRect().right, innerWidth) + 1;
@@ -96,6 +94,12 @@ def visit(browser: Browser, address: str, viewport: dict):
     context.close()
 
 
+def serious(violations: list[dict]) -> list[str]:
+    """Those of axe-core's that are, with where each is first."""
+    kept = [found for found in violations if found["impact"] in ("serious", "critical")]
+    return [f"{found['id']}: {len(found['nodes'])} x {found['nodes'][0]['html'][:120]}" for found in kept]
+
+
 @dataclass(frozen=True)
 class Findings:
     """What one visit of a page shows, at all widths, light and dark."""
@@ -106,6 +110,7 @@ class Findings:
     undescribed_images: int
     titles: int
     clipped: dict[tuple[str, int], list[str]]  # by theme and width
+    inaccessible: list[str]  # what axe-core finds serious or critical, light
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +135,12 @@ def look(site, browser):
                     seen.page.set_viewport_size({"width": width, "height": 900})
                     clipped[theme, width] = seen.page.evaluate(CLIPPED) if name in PAGES else []
             foreign = [url for url in seen.requests if not url.startswith((site, "data:", "blob:"))]
-            return Findings(list(seen.errors), foreign, broken_images, undescribed, titles, clipped)
+            errors, inaccessible = list(seen.errors), []
+            if name in PAGES:
+                seen.page.set_viewport_size(DESKTOP)
+                seen.page.evaluate("document.documentElement.dataset.theme = 'light'")
+                inaccessible = serious(Axe().run(seen.page, ".bd-article", AXE_OPTIONS).response["violations"])
+            return Findings(errors, foreign, broken_images, undescribed, titles, clipped, inaccessible)
 
         yield visited
 
@@ -147,42 +157,9 @@ def test_nothing_is_clipped_on_a_phone_or_a_desktop_and_images_are_described(nam
     assert {where: out for where, out in page.clipped.items() if out} == {} and page.undescribed_images == 0
 
 
-@pytest.fixture(scope="module")
-def axe(tmp_path_factory) -> str:
-    """The script of axe-core, by npm."""
-    name, checksum = AXE
-    folder, npm = tmp_path_factory.mktemp("axe"), shutil.which("npm")
-    if not npm or subprocess.run([npm, "pack", "--silent", name], cwd=folder, capture_output=True).returncode:
-        pytest.skip(f"npm cannot have {name} here")
-    [package] = folder.iterdir()
-    assert hashlib.sha256(package.read_bytes()).hexdigest() == checksum
-    with tarfile.open(package) as files:
-        return files.extractfile("package/axe.min.js").read().decode()
-
-
-# A page of each kind, since a page takes seconds; what is left out is Sphinx's own markup of references.
-OF_EACH_KIND = (
-    "intro",
-    "explore",
-    "glossary",
-    "references",
-    "notebooks/holds",
-    "notebooks/fig03",
-    "notebooks/parameters",
-)
-WHERE = "{include: ['.bd-article'], exclude: ['.citation-list']}"
-
-
-def test_no_page_has_a_serious_finding_of_accessibility(site, browser, axe):
-    serious = "r => r.violations.filter(v => ['serious', 'critical'].includes(v.impact))"
-    serious += ".map(v => `${v.id}: ${v.nodes.length} x ${v.nodes[0].html.slice(0, 120)}`)"
-    findings = {}
-    with visit(browser, f"{site}/genindex.html", DESKTOP) as seen:
-        for name in OF_EACH_KIND:
-            seen.page.goto(f"{site}/{name}.html", wait_until="load")
-            seen.page.evaluate(axe)
-            findings[name] = seen.page.evaluate(f"axe.run({WHERE}, {{resultTypes: ['violations']}}).then({serious})")
-    assert {name: of for name, of in findings.items() if of} == {}
+@pytest.mark.parametrize("name", PAGES)
+def test_page_has_no_serious_finding_of_accessibility(name, look):
+    assert look(name).inaccessible == []
 
 
 def test_a_table_is_sorted_by_a_click_and_filtered_where_it_is_long(site, browser):

@@ -106,9 +106,7 @@ TOGETHER = [[*COMMON, *(f"{name}:20" for name in RIVALS)], [f"{name}_esvm" for n
 
 
 @pytest.mark.parametrize("seen", SEEN)
-@pytest.mark.parametrize(
-    "names", [[*COMMON, *(f"{name}:20" for name in RIVALS)], [f"{name}_esvm" for name in FEATURES]]
-)
+@pytest.mark.parametrize("names", TOGETHER)
 def test_methods_with_the_same_line_are_told_apart_by_the_colour_blind(names, seen):
     for one, other in combinations(names, 2):
         (_, colour, line), (_, second, dash) = look(one), look(other)

@@ -260,7 +260,7 @@ if __name__ == "__main__":
     sys.exit(run.main({arguments}, Path({str(root)!r})))"""
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
     program = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, **options)
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 120
     while len(list(root.glob("*-works"))) < (4 if arguments == ["--all"] else 2):
         assert program.poll() is None and time.monotonic() < deadline
         time.sleep(0.1)

@@ -35,9 +35,7 @@ TRAININGS = RESULTS / "audit" / "trainings.csv"
 PROFILES = ("fashion", "cifar10", "imagenet")  # whose ledgers came with the repository
 NEAR = 200  # pairs of seeds by which one vote is judged
 LEVEL = 0.001  # of the test that votes do not differ more often than by another seed
-Stored = dict[
-    str, tuple[Retraining, dict[int, float]]
-]  # by the ledger's key: a retraining, and the margin of each target
+Stored = dict[str, tuple[Retraining, dict[int, float]]]  # by the ledger's key, with the margin of each target
 
 
 def stored(study: Study, readings: dict) -> Stored:
@@ -127,10 +125,8 @@ def wrong(rows: pd.DataFrame, pairs: np.ndarray, p: float) -> list[str]:
 
 def derived(folder: Path) -> list[str]:
     """Tables of a page that do not follow from its supports: summary.csv and, row by row, claims.csv."""
-    k_max, tables = (
-        profiles.PROFILES[folder.parent.name].k_max,
-        {path.stem: pd.read_csv(path) for path in folder.glob("*.csv")},
-    )
+    k_max = profiles.PROFILES[folder.parent.name].k_max
+    tables = {path.stem: pd.read_csv(path) for path in folder.glob("*.csv")}
     if "supports" not in tables or checks.swept(tables["supports"]):
         return []
     supports, wrong = tables["supports"], []
