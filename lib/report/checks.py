@@ -3,7 +3,6 @@
 checksums of files and records -> supports, from ledger and rankings -> summaries, claims, LDS -> explorer and pages
 """
 
-import hashlib
 import json
 import subprocess
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from io import StringIO
 from pathlib import Path
 
 import pandas as pd
+import pooch
 
 from lib.bisection import FOUND, LARGER, WRONG_AT_ZERO
 from lib.data import BOOK, RESULTS, replacing
@@ -31,7 +31,7 @@ def seal(results: Path = RESULTS) -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=results, capture_output=True, text=True, check=True).stdout
     names = [name for name in listed.splitlines() if name != SUMS and not name.endswith(".jsonl")]
     with replacing(results / SUMS) as path:
-        path.write_text("".join(f"{_sha256(results / name)}  {name}\n" for name in names))
+        path.write_text("".join(f"{pooch.file_hash(results / name)}  {name}\n" for name in names))
 
 
 def listed(results: Path = RESULTS) -> dict[str, str]:
@@ -46,17 +46,13 @@ def file(name: str, stated: str | None, results: Path = RESULTS) -> list[str]:
         return [f"results/{name} is missing; restore it"]
     if stated is None:
         return [f"results/{name}: {why}; restore the file" for why in damaged(path)]
-    return [] if _sha256(path) == stated else [f"results/{name} is not the file that came with the repository"]
+    return [] if pooch.file_hash(path) == stated else [f"results/{name} is not the file that came with the repository"]
 
 
 def files() -> list[str]:
     """`file` for every one that is listed, and every ledger's."""
     ledgers = [path.relative_to(RESULTS).as_posix() for path in sorted(RESULTS.glob("*/ledger/*.jsonl"))]
     return [why for name, stated in (listed() | dict.fromkeys(ledgers)).items() for why in file(name, stated)]
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def plain(n: int, vote: Callable, k_max: int, budget: int, n_votes: int) -> list[list]:
