@@ -81,12 +81,12 @@ def embedded(dataset: Dataset, embed: Callable[[Tensor], Tensor], device: str = 
 
 
 @torch.no_grad()
-def published(dataset: Dataset, net: nn.Module, device: str = "cpu") -> Features:
+def published(dataset: Dataset, net: nn.Module, device: str = "cpu", side: int = weights.SIDE) -> Features:
     """Features of every image by a network with published weights: resized, and normalised as it was trained.
 
-    DEPARTURE: the whole image is resized to 224 pixels a side; the network's authors cut that out of the middle of 256.
+    DEPARTURE: the whole image is resized to `side` pixels; the network's authors cut 224 out of the middle of 256.
     """
-    net, size = net.to(device), (weights.SIDE, weights.SIDE)
+    net, size = net.to(device), (side, side)
 
     def embed(images: np.ndarray) -> np.ndarray:  # (n, c, h, w) uint8 -> (n, d), with a batch on the device at a time
         vectors = []

@@ -22,7 +22,7 @@ LIMITS = {  # by name; the self-supervised model's have "moco_" before theirs
     **dict.fromkeys(("weight_decay", "jitter", "saturation", "hue"), WEIGHT),
     **dict.fromkeys(("momentum", "label_smoothing", "grey"), SHARE),
     **dict.fromkeys(("crop", "smallest_crop"), AREA),
-    **dict.fromkeys(("nesterov", "flip", "balanced"), TRUTH),
+    **dict.fromkeys(("nesterov", "flip", "balanced", "mislabel", "pretrained"), TRUTH),
     **dict.fromkeys(("profile", "dataset", "arch", "stem", "method", "precision", "images"), TEXT),
     "n_classes": (int, lambda value: value >= 2, "a whole number of at least 2"),
     "n_jobs": (int, lambda value: value == -1 or value >= 1, "1 or more processes, or -1 for one a core"),

