@@ -13,12 +13,17 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 NOTEBOOKS := $(basename $(notdir $(wildcard notebooks/*.ipynb)))
 
-.PHONY: book test figures bench clean $(NOTEBOOKS)
+.PHONY: book html test figures bench clean $(NOTEBOOKS)
 
-book: figures
+book: figures html
+	@echo "The book: $(CURDIR)/_build/html/index.html"
+
+# Of MathJax's bundles the pages load tex-chtml.js: the others, and what they load, would be a third of the book.
+html:
 	$(BIN)/python -m lib.report.explorer
 	$(BIN)/jupyter-book build book/ --all -n -W --keep-going
-	@echo "The book: $(CURDIR)/_build/html/index.html"
+	@cd _build/html/_static/mathjax && \
+		rm -rf *-svg* mml-* tex-mml-* *-full* node-main.js latest.js input/mml* input/asciimath.js output/svg*
 
 test: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -25,9 +25,7 @@ def main(copy: Path) -> None:
     shutil.rmtree(pages, ignore_errors=True)
     call(copy, sys.executable, "-c", PAGES)
     shutil.copy(pages / "fig03.ipynb", pages / ".fig03-1.ipynb")  # as a run that was killed leaves it
-    call(copy, sys.executable, "-m", "lib.report.explorer")
-    builder = Path(sys.executable).with_name("jupyter-book")
-    call(copy, builder, "build", "book/", "--all", "-n", "-W", "--keep-going")
+    call(copy, "make", "html", f"BIN={Path(sys.executable).parent}")
 
 
 def call(copy: Path, *arguments) -> None:

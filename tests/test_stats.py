@@ -105,10 +105,17 @@ def test_mean_falls_are_over_k_and_leave_out_what_is_wrong_at_once():
 
 
 def test_differences_are_paired_and_sorted():
-    values = pd.DataFrame({"a": [1.0, 5.0], "b": [2.0, 6.0], "c": [0.0, 5.0]})
+    values = pd.DataFrame({"a": [1.0, 5.0] * 4, "b": [2.0, 6.0] * 4, "c": [0.0, 5.0, 0.0, 6.0] * 2})
     rows = stats.differences(values, "a")
-    assert rows["method"].tolist() == ["b", "c"] and rows["mean"].tolist() == [4.0, 2.5]
-    assert rows["difference"].tolist() == [1.0, -0.5] and rows["verdict"].tolist() == ["agrees", "undecided"]
+    assert rows["method"].tolist() == ["b", "c"] and rows["mean"].tolist() == [4.0, 2.75]
+    assert rows["difference"].tolist() == [1.0, -0.25] and rows["verdict"].tolist() == ["agrees", "undecided"]
+    assert rows["p"].tolist() == [2 / 2**8, pytest.approx(stats.sign_flips(values["c"] - values["a"]))]
+
+
+def test_a_verdict_goes_by_the_test_and_not_by_the_interval():
+    few = pd.DataFrame({"a": [0.0] * 5, "b": [1.0, 1.1, 1.2, 0.9, 1.0]})  # p is 2 of 32: no five targets say more
+    row = stats.differences(few, "a").iloc[0]
+    assert row["low"] > 0 and row["p"] == 0.0625 and row["verdict"] == "undecided"
 
 
 def test_shares_have_the_exact_interval():

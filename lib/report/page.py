@@ -137,22 +137,14 @@ class Page:
         """The paper's claims about this figure, and what was measured here."""
         rows = overview.claims(self.name).rename(columns={"low": "ours_low", "high": "ours_high"})
         rows = rows.assign(data=rows["profile"].map(lambda name: committed.data(PROFILES[name])))
-        return plots.table(
-            rows[["claim", "paper", "ours", "ours_low", "ours_high", "measured", "n", "verdict", "data"]]
-        )
+        columns = ["claim", "paper", "ours", "ours_low", "ours_high", "measured", "n", "verdict", "data", "note"]
+        return plots.table(rows[columns].fillna({"note": ""}))
 
     def status(self, tables: list[pd.DataFrame], study: Study | None = None) -> Markdown | None:
         """Profile, device, cost, what differs from the paper. tables: of a study's supports or margins."""
         if self.tally is not None:
             return None
-        if self.name in FIGURES:
-            notes = dict.fromkeys(
-                note for cell in overview.claims(self.name)["note"].dropna() for note in cell.split("; ")
-            )
-            more = "".join(f"\n- {escape(note)}" for note in notes)
-            more = f"\n\nNoted beside the claims:\n{more}" if more else ""
-        else:
-            more = committed.link(self.values, tables)
+        more = "" if self.name in FIGURES else committed.link(self.values, tables)
         if self.missing:
             return Markdown(committed.status(self.values, self.name) + more)
         return Markdown(_status(study or self.study, tables, time.perf_counter() - self.started) + more)

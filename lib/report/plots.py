@@ -296,6 +296,14 @@ def _with_interval(value: float, low: float, high: float) -> str:
     return f"{value:.3f}" if pd.isna(low) else f"{value:.3f} [{low:.3f},\N{NO-BREAK SPACE}{high:.3f}]"
 
 
+def listed(rows: pd.DataFrame | list[dict], verdict: str, column: str = "method") -> str:
+    """The rows with a verdict, for a sentence: method, difference and interval. column: where the method stands."""
+    rows = pd.DataFrame(rows)
+    these = rows[rows["verdict"] == verdict].to_dict("records")
+    words = [f"{label(row[column])} {row['difference']:z.2f} [{row['low']:z.2f}, {row['high']:z.2f}]" for row in these]
+    return "; ".join(words) or "none"
+
+
 NAMES = {  # of columns, where another name says more, or takes less room
     "auc": "AUC",
     "removal_auc": "removal AUC",

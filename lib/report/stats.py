@@ -2,7 +2,7 @@
 
 The unit of every interval and test is the target: they say how a result would vary with other targets of the same kind,
 not with other trainings of the features. Targets that are wrong before anything is changed have no support; they are
-counted and left out. Verdicts on the paper's claims go by the rules, those in a page's tables by an interval alone.
+counted and left out. Verdicts go by the rules, those in a page's tables too.
 """
 
 import warnings
@@ -168,7 +168,7 @@ def summary(supports: pd.DataFrame, k_max: int) -> pd.DataFrame:
 def paired(supports: pd.DataFrame, kind: str, better: str, worse: str, k_max: int) -> dict:
     """Does `better` find smaller supports than `worse` on the same targets? The difference of AUC, paired by target.
 
-    Returns kind, better, worse, n, difference, low, high, smaller, equal, larger (counts of targets), verdict.
+    Returns kind, better, worse, n, difference, low, high, p, smaller, equal, larger (counts of targets), verdict.
     """
     of_kind = sizes(supports[supports["kind"] == kind])
     first, second = of_kind[better], of_kind[worse]
@@ -210,7 +210,7 @@ def by_k(margins: pd.DataFrame) -> pd.DataFrame:
 def differences(values: pd.DataFrame, reference: str) -> pd.DataFrame:
     """Is each method's value larger than that of the reference? Paired by target; the largest mean first.
 
-    values: (targets, methods). Columns: method, n, mean, difference, low, high, verdict.
+    values: (targets, methods). Columns: method, n, mean, difference, low, high, p, verdict.
     """
     means = values.mean().sort_values(ascending=False).drop(reference)
     rows = [
@@ -221,10 +221,10 @@ def differences(values: pd.DataFrame, reference: str) -> pd.DataFrame:
 
 
 def _judged(paired: pd.Series) -> dict:
-    """The mean of paired differences, (n,), its interval, and whether that says that it is positive: all for a row."""
-    low, high = map(float, mean_interval(paired))
-    verdict = "agrees" if low > 0 else "disagrees" if high < 0 else "undecided"
-    return {"difference": paired.mean(), "low": low, "high": high, "verdict": verdict}
+    """The mean of paired differences, (n,), its BCa interval, p of `sign_flips`, and whether it is positive: a row."""
+    (low, high), mean, p = map(float, mean_interval(paired, "BCa")), paired.mean(), sign_flips(paired)
+    verdict = "undecided" if p > LEVEL else "agrees" if mean > 0 else "disagrees"
+    return {"difference": mean, "low": low, "high": high, "p": p, "verdict": verdict}
 
 
 def lds_summary(scores: pd.DataFrame) -> pd.DataFrame:
@@ -236,7 +236,7 @@ def lds_summary(scores: pd.DataFrame) -> pd.DataFrame:
 def lds_paired(scores: pd.DataFrame, better: str) -> pd.DataFrame:
     """Is the LDS of `better` higher than each other method's? Paired by target.
 
-    Columns: better, worse, n, difference, low, high, verdict.
+    Columns: better, worse, n, difference, low, high, p, verdict.
     """
     by_target = scores.pivot(index="target", columns="method", values="lds")
     rows = [
