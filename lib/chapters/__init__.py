@@ -11,6 +11,7 @@ __all__ = [
     "own",
     "quality",
     "ridge",
+    "seeds",
     "validity",
     "zoo",
 ]
