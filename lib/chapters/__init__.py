@@ -8,6 +8,7 @@ __all__ = [
     "given",
     "judge",
     "leaderboard",
+    "moved",
     "own",
     "quality",
     "ridge",
