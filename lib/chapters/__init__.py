@@ -4,6 +4,7 @@ __all__ = [
     "audit",
     "changes",
     "comparison",
+    "departures",
     "export",
     "given",
     "judge",
