@@ -39,11 +39,14 @@ def supports(areas: dict[str, np.ndarray], k_max: int) -> pd.DataFrame:
 def test_variance_table_finding_and_figure_of_known_areas():
     rng, k_max = np.random.default_rng(0), 10_000
     targets, shifts = rng.uniform(0.2, 0.6, 50), {"MoCo, seed 0": 0.0, "MoCo, seed 1": 0.1, "MoCo, seed 2": -0.1}
-    areas = {name: targets + shift for name, shift in shifts.items()} | {seeds.AVERAGED: targets, "trak:2": targets}
+    areas = {name: targets + shift for name, shift in shifts.items()} | {
+        seeds.AVERAGED: targets + 0.05,
+        "trak:2": targets,
+    }
     table = supports(areas, k_max)
-    only_seeds = table[table["method"].isin(shifts)]
-    of = seeds.variance(only_seeds, REMOVAL, k_max)
+    of = seeds.variance(table[table["method"] != "trak:2"], REMOVAL, k_max)
     assert of["sd_over_seeds"] == pytest.approx(0.1, abs=1e-3) and of["seeds"] == 3
+    assert of["gain"] == pytest.approx(0.05, abs=1e-3) and of["gain_low"] <= of["gain"] and of["p"] < 0.01
     error = targets.std(ddof=1) / np.sqrt(50)
     assert of["se_over_targets"] == pytest.approx(error, abs=1e-3)
     assert of["share_of_seeds"] == pytest.approx(0.01 / (0.01 + error**2), rel=0.02)

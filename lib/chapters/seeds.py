@@ -4,6 +4,7 @@ The rest stays as it is: the recipe, the training images, the targets, the exemp
 """
 
 from dataclasses import replace
+from functools import partial
 from itertools import combinations
 
 import matplotlib.pyplot as plt
@@ -86,15 +87,18 @@ def table(supports: pd.DataFrame, sets: list[dict[str, np.ndarray]], rival: str,
 def variance(supports: pd.DataFrame, kind: str, k_max: int) -> dict:
     """What an AUC of one seed varies by: sd over seeds, standard error over targets, the seeds' share of both squared.
 
-    supports: of a ranking for each seed, on the same targets.
+    And gain, what the AVERAGED scores add to the mean over seeds, paired by target, with gain_low, gain_high and p.
+    supports: of a ranking for each seed and of AVERAGED, on the same targets.
     """
-    by_seed = stats.sizes(supports[supports["kind"] == kind])
-    areas = 1 - by_seed.clip(upper=k_max) / k_max  # (targets, seeds)
-    of_seeds = areas.mean().std(ddof=1)
-    of_targets = areas.mean(axis=1).std(ddof=1) / np.sqrt(len(areas))
+    areas = 1 - stats.sizes(supports[supports["kind"] == kind]).clip(upper=k_max) / k_max  # (targets, rankings)
+    averaged, areas = areas[AVERAGED], areas.drop(columns=AVERAGED)
+    of_seeds, n = areas.mean().std(ddof=1), len(areas)
+    of_targets = areas.mean(axis=1).std(ddof=1) / np.sqrt(n)
     share = of_seeds**2 / max(of_seeds**2 + of_targets**2, np.finfo(float).tiny)
     row = {"kind": kind, "mean_auc": areas.to_numpy().mean(), "sd_over_seeds": of_seeds}
-    return row | {"se_over_targets": of_targets, "share_of_seeds": share, "seeds": areas.shape[1], "n": len(areas)}
+    row |= {"se_over_targets": of_targets, "share_of_seeds": share, "seeds": areas.shape[1], "n": n}
+    gain = averaged - areas.mean(axis=1)
+    return row | stats.mean("gain", gain, partial(stats.mean_interval, method="BCa")) | {"p": stats.sign_flips(gain)}
 
 
 def overlap(ranked: dict[str, np.ndarray]) -> pd.DataFrame:
@@ -115,12 +119,11 @@ def finding(rows: pd.DataFrame, variances: pd.DataFrame) -> str:
     for of in variances.itertuples():
         these = rows[rows["kind"] == of.kind].set_index("features")
         each = ", ".join(f"{area:.2f}" for area in these["auc"].drop(AVERAGED))
-        low, high, mean = these.loc[AVERAGED, ["auc_low", "auc_high", "auc"]]
         lines.append(
             f"- **{of.kind.capitalize()}**: AUC of {of.seeds} seeds {each}, a standard deviation of "
             f"{of.sd_over_seeds:.3f} beside a standard error over {of.n} targets of {of.se_over_targets:.3f}: seeds "
-            f"make up {of.share_of_seeds:.0%} of the variance. Their scores averaged: {mean:.2f} [{low:.2f}, "
-            f"{high:.2f}]."
+            f"make up {of.share_of_seeds:.0%} of the variance. Their scores averaged add "
+            f"{of.gain:z.3f} [{of.gain_low:z.3f}, {of.gain_high:z.3f}] to the mean of the seeds (p = {of.p:.2g})."
         )
     return "\n".join(lines)
 
