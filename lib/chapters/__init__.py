@@ -6,6 +6,7 @@ __all__ = [
     "comparison",
     "export",
     "given",
+    "influence",
     "judge",
     "leaderboard",
     "own",
