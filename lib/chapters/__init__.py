@@ -2,6 +2,7 @@
 
 __all__ = [
     "audit",
+    "brittle",
     "changes",
     "comparison",
     "export",
