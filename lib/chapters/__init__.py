@@ -2,11 +2,13 @@
 
 __all__ = [
     "audit",
+    "brittle",
     "changes",
     "comparison",
     "departures",
     "export",
     "given",
+    "influence",
     "judge",
     "leaderboard",
     "moved",

@@ -5,4 +5,4 @@
 
 from lib.rivals.attribution import HALF, Attribution, largest, on_subsets, sizes
 
-__all__ = ["HALF", "Attribution", "ensembles", "largest", "networks", "on_subsets", "sizes", "trak"]
+__all__ = ["HALF", "Attribution", "ensembles", "gradients", "largest", "networks", "on_subsets", "sizes", "trak"]

@@ -1,0 +1,55 @@
+"""The chapter on brittleness: the smallest support of several methods, what goes with it, and overlaps."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib import profiles
+from lib.chapters import brittle
+from lib.methods import OURS, RANDOM
+from lib.report import stats
+from lib.study import Study
+
+SUPPORTS = pd.DataFrame(
+    [
+        ("removal", method, target, size, reason)
+        for method, sizes in {OURS: (4, 40, None), "pixels_l2": (9, 20, None), RANDOM: (1, None, None)}.items()
+        for target, size, reason in zip((3, 5, 8), sizes, ["found"] * 3, strict=True)
+    ],
+    columns=["kind", "method", "target", "size", "reason"],
+).astype({"size": "Int64"})
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory) -> Study:
+    smoke = profiles.load("smoke", moco_epochs=1)
+    return Study(smoke, "cpu", n_jobs=1, results=tmp_path_factory.mktemp("results"))
+
+
+def test_the_smallest_support_is_of_any_method_but_the_control():
+    least = brittle.smallest(SUPPORTS)
+    assert least["size"].tolist() == [4, 20, np.inf] and least["method"].tolist() == [OURS, "pixels_l2", ""]
+    shares = brittle.shares(least, 100).set_index("at_most")
+    assert shares.loc[8, "share"] == 1 / 3 and shares.loc[32, "share"] == 2 / 3 and (shares["n"] == 3).all()
+    assert shares.loc[8, "of_all"] == 0.08
+
+
+def test_traits_that_order_the_targets_as_their_supports_do(monkeypatch):
+    monkeypatch.setattr(stats, "RESAMPLES", 50)
+    size = np.array([2.0, 5, 9, 30, 100, np.inf, np.inf])
+    traits = {"margin": np.minimum(size, 300), "density": -size.clip(max=300)}
+    traits |= {"agreement": np.arange(7), "copy": [3, 1, 2, 1, 3, 2, 2]}
+    rows = brittle.correlations(pd.DataFrame({"size": size} | traits), 256)
+    assert rows["rho"][0] == pytest.approx(1) and rows["rho"][1] == pytest.approx(-1) and (rows["n"] == 7).all()
+
+
+def test_what_a_study_says_of_its_targets(study, monkeypatch):
+    monkeypatch.setattr(brittle, "compared", lambda profile: [OURS, "pixels_l2", RANDOM])
+    sizes = np.where(np.arange(len(study.targets)) == 0, np.inf, 8)
+    least = pd.DataFrame({"target": study.targets, "method": OURS, "size": sizes})
+    rows = brittle.described(study, least)
+    assert (rows["margin"] > 0).all() and rows["agreement"].between(0, 1).all() and (rows["copy"] < 0).all()
+    overlaps = brittle.overlaps(study, least)
+    assert len(overlaps) == 6 and (overlaps["n"] == len(sizes) - 1).all() and overlaps["value"].between(0, 1).all()
+    figure = brittle.figure(rows, overlaps, 16, "title")
+    assert figure.get_suptitle() == "title" and len(brittle.gallery(study, least).subfigs) == brittle.SHOWN
