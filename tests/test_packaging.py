@@ -33,7 +33,7 @@ CONDA_PIP = next(entry["pip"] for entry in CONDA if isinstance(entry, dict))
 
 
 @pytest.mark.parametrize(
-    "requirement", [*PROJECT["dependencies"], *EXTRAS["ffcv"], *EXTRAS["test"], *EXTRAS["examples"]]
+    "requirement", [*PROJECT["dependencies"], *(line for extra in EXTRAS.values() for line in extra)]
 )
 def test_tested_versions_lie_in_the_declared_ranges(requirement):
     wanted = Requirement(requirement)
@@ -55,7 +55,10 @@ def test_constraints_are_exact_and_each_stands_once():
 
 
 def test_every_package_that_is_imported_is_declared():
-    declared = {canonicalize_name(Requirement(line).name) for line in [*PROJECT["dependencies"], *EXTRAS["test"]]}
+    declared = {
+        canonicalize_name(Requirement(line).name)
+        for line in [*PROJECT["dependencies"], *EXTRAS["test"], *EXTRAS["uses"]]
+    }
     providers = packages_distributions()
     imported = set()
     for path in [path for folder in ("lib", "tests", "data", "benchmarks") for path in (ROOT / folder).rglob("*.py")]:

@@ -1,0 +1,73 @@
+"""How well does a score find what is wrong: AUROC, what is found among the first inspected, and curves of that.
+
+Suspicion (n,) is larger for what is to be inspected first; wrong (n,) bool is the truth. Intervals are over the n.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from scipy.stats import norm, rankdata, sem
+
+from lib.report import plots, stats
+
+SHARES = np.linspace(0, 1, 26)  # inspected, at which curves are drawn
+
+
+def placed(suspicion: np.ndarray, wrong: np.ndarray) -> np.ndarray:
+    """Pseudo-values (n,) whose mean is the AUROC and whose scatter is its error's; of two scores they can be paired.
+
+    Source: DeLong, DeLong, Clarke-Pearson 1988.
+    """
+    ranks, n, n_wrong = rankdata(suspicion), len(wrong), wrong.sum()
+    beaten = np.where(wrong, ranks, n + 1 - ranks)  # by each: those of its own kind are taken off
+    beaten[wrong] -= rankdata(suspicion[wrong])
+    beaten[~wrong] -= rankdata(-suspicion[~wrong])
+    share, n_own = beaten / np.where(wrong, n - n_wrong, n_wrong), np.where(wrong, n_wrong, n - n_wrong)
+    auroc = share[wrong].mean()
+    return auroc + (share - auroc) * n / n_own
+
+
+def with_interval(name: str, pseudo: np.ndarray) -> dict:
+    """The mean of `placed` values, or of differences of them, for a row: NAME, NAME_low, NAME_high."""
+    return stats.mean(name, pseudo, lambda values: norm.interval(stats.CONFIDENCE, values.mean(), sem(values)))
+
+
+def row(suspicion: np.ndarray, wrong: np.ndarray) -> dict:
+    """n, n_wrong, auroc; first: share of wrong ones among the n_wrong most suspicious; half: among those inspected
+    until half of the wrong ones are found. Each with _low and _high.
+    """
+    ordered, n_wrong = wrong[np.argsort(-suspicion, kind="stable")], int(wrong.sum())
+    until_half = ordered[: np.searchsorted(ordered.cumsum(), -(-n_wrong // 2)) + 1]
+    values = {"n": len(wrong), "n_wrong": n_wrong} | with_interval("auroc", placed(suspicion, wrong))
+    values["auroc_high"] = min(values["auroc_high"], 1.0)
+    values |= stats.mean("first", ordered[:n_wrong], stats.share_interval)
+    return values | stats.mean("half", until_half, stats.share_interval)
+
+
+def curve(suspicion: np.ndarray, wrong: np.ndarray) -> pd.DataFrame:
+    """inspected, found: which share of the wrong ones lies among the most suspicious SHARES."""
+    total = np.append(0, wrong[np.argsort(-suspicion, kind="stable")].cumsum())
+    return pd.DataFrame({"inspected": SHARES, "found": total[np.round(SHARES * len(wrong)).astype(int)] / total[-1]})
+
+
+def said(row: pd.Series, key: str) -> str:
+    """A value of a row with its interval, for a sentence."""
+    return f"{row[key]:z.3f} [{row[f'{key}_low']:z.3f}, {row[f'{key}_high']:z.3f}]"
+
+
+def figure(curves: pd.DataFrame, panels: str, title: str) -> Figure:
+    """A panel for each value of a column, a line for each `score`; dotted: what random order finds."""
+    plots.style()
+    names = list(curves[panels].unique())
+    drawn, axes = plt.subplots(1, len(names), figsize=(2.6 * len(names) + 2.4, 3.6), sharey=True, layout="constrained")
+    for axis, name in zip(np.atleast_1d(axes), names, strict=True):
+        for score, line in curves[curves[panels] == name].groupby("score", sort=False):
+            axis.plot(line["inspected"], line["found"], label=score, linewidth=1.5)
+        axis.plot([0, 1], [0, 1], color="0.6", linestyle=":")
+        axis.set(xlabel="share inspected", xlim=(0, 1), ylim=(0, 1.01))
+        axis.set_title(name, fontsize=10)
+    np.atleast_1d(axes)[0].set_ylabel("share of the wrong ones found")
+    drawn.legend(*np.atleast_1d(axes)[0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
+    drawn.suptitle(title, fontsize=11)
+    return drawn

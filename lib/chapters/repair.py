@@ -1,0 +1,174 @@
+"""Repairing a wrong prediction: how few training images must go, or be given the right label, until it is right?
+
+The search for a support with the sense of its votes turned: a target is a test image that the base models get wrong,
+its ranking is of the class that it is taken for, and the search ends where it is right. Separate tests, one training
+a probe.
+"""
+
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lib import distances, profiles
+from lib.chapters import people
+from lib.data import RESULTS
+from lib.engine import Driver, cache
+from lib.methods import OURS, RANDOM
+from lib.report import Page, plan, plots, stats
+from lib.retrain import margins
+from lib.study import MISLABEL, REMOVAL, Study
+
+N_TARGETS, K_MAX, BUDGET = 20, 128, 3  # test images; training images changed at most; bisection steps
+KINDS = {REMOVAL: "Removal", MISLABEL: "Relabelling"}
+CURVES = [(kind, method) for kind in KINDS for method in (OURS, RANDOM)]
+FIRST = 10  # of the rankings on CIFAR-10, whose labels are compared with people's
+
+
+@dataclass(frozen=True)
+class Turned(Driver):
+    """A driver that answers whether targets are still wrong."""
+
+    def _are_right(self, retraining, targets: list[int]) -> list[bool]:
+        return [not right for right in super()._are_right(retraining, targets)]
+
+
+@dataclass(frozen=True)
+class RepairStudy(Study):
+    """A study of test images that the base models get wrong. Its `wrong_labels` are what relabelled images get: the
+    targets' own labels.
+    """
+
+    @cached_property
+    def driver(self) -> Driver:
+        return Turned(**vars(super().driver))
+
+    @cached_property
+    def targets(self) -> np.ndarray:
+        """Test ids (n_targets,), ascending: at random among those that the base models get wrong on average.
+
+        Raises ValueError where there are fewer.
+        """
+        wrong = np.flatnonzero(margins(self.base_logits, self.dataset.test_labels) < 0)
+        if self.profile.n_targets > len(wrong):
+            raise ValueError(f"n_targets={self.profile.n_targets} exceeds the {len(wrong)} test images that are wrong")
+        return np.sort(np.random.default_rng(self.profile.seed).permutation(wrong)[: self.profile.n_targets])
+
+    @cached_property
+    def taken_for(self) -> np.ndarray:
+        """The classes (n_targets,) that the base models take the targets for."""
+        return self.base_logits[self.targets].argmax(axis=1)
+
+    @property
+    def wrong_labels(self) -> np.ndarray:
+        return self.dataset.test_labels[self.targets]
+
+
+def small(study: Study) -> Study:
+    """The same study with fewer targets and steps, and one vote."""
+    k_max = min(K_MAX, int(np.bincount(study.dataset.train_labels).min()) * 3 // 4)
+    n_targets = min(N_TARGETS, study.profile.n_targets)
+    return replace(study, profile=replace(study.profile, n_targets=n_targets, k_max=k_max, budget=BUDGET, n_votes=1))
+
+
+def study_of(study: Study) -> RepairStudy:
+    """Of its wrong predictions, with rankings of the classes that they are taken for."""
+    options = {field.name: getattr(study, field.name) for field in fields(Study)}
+    bare = RepairStudy(**options | {"profile": small(study).profile})
+    return replace(bare, given=rankings(bare))
+
+
+def rankings(study: RepairStudy) -> dict[str, np.ndarray]:
+    """Of ours and at random, (n_targets, k_max) train ids of the class that each target is taken for.
+
+    At random, all targets that are taken for one class share one order, and so their trainings.
+    """
+    vectors, labels = study.attribution.features("moco"), study.dataset.train_labels
+    pair = vectors.test[study.targets], vectors.train
+    scores = distances.scores(distances.DISTANCES["esvm"], *pair, study.taken_for, labels)
+    order = np.random.default_rng(study.profile.seed).permutation(len(labels))
+    at_random = np.where(labels == study.taken_for[:, None], order, -np.inf)
+    return {name: distances.ranking(s, study.profile.k_max) for name, s in ((OURS, scores), (RANDOM, at_random))}
+
+
+def supports(page: Page) -> pd.DataFrame:
+    """Of `Study.supports` of the turned study: `size` is how many images repair, "wrong at k = 0" a target that the
+    first training gets right. A dry run counts a study of as many searches, and ends here.
+    """
+    if page.tally is not None:
+        small(page.study).supports(CURVES)
+        raise plan.Counted(plan.text(page.values, page.tally))
+    return study_of(page.study).supports(CURVES)
+
+
+def summary(supports: pd.DataFrame, k_max: int) -> pd.DataFrame:
+    """A row for each kind and method: n (targets wrong at k = 0), repaired (share, with interval), area (of the CDF of
+    the size up to k_max, with interval), median size of those repaired.
+    """
+    rows = []
+    for (kind, method), group in supports.groupby(["kind", "method"], sort=False):
+        wrong = stats.usable(group)
+        row = {"kind": KINDS[kind].lower(), "method": method, "n": len(wrong), "right at once": len(group) - len(wrong)}
+        row |= stats.mean("repaired", wrong["size"].notna().to_numpy(), stats.share_interval)
+        row |= stats.mean("area", stats.area(wrong, k_max))
+        rows.append(row | {"median": wrong["size"].astype(float).median()})
+    return pd.DataFrame(rows)
+
+
+def against_random(supports: pd.DataFrame, k_max: int) -> pd.DataFrame:
+    """The area of ours less that of random images, paired by target, a row for each kind; of `stats.paired`."""
+    rows = [stats.paired(supports, kind, OURS, RANDOM, k_max) for kind in KINDS]
+    return pd.DataFrame(rows).assign(kind=list(map(str.lower, KINDS.values()))).drop(columns="verdict")
+
+
+def of_people() -> pd.DataFrame:
+    """On CIFAR-10: are the first FIRST images, which would be changed to repair, wrongly labelled themselves?
+
+    A row a target, kept under results/: target, wrong (share whose label most of three people did not give), class
+    (that share in the whole class that the target is taken for). Source of the labels: `lib.chapters.people`.
+    """
+
+    def make() -> dict[str, np.ndarray]:
+        study = study_of(Study(profiles.load("cifar10")))
+        own, sets = study.dataset.train_labels, people.training_labels()
+        wrong = sets[people.AGGREGATE][people.original_ids(own, sets[people.CLEAN])] != own
+        first = study.given[OURS][:, :FIRST]
+        of_class = [wrong[own == label].mean() for label in study.taken_for]
+        return {"target": study.targets, "wrong": wrong[first].mean(axis=1), "class": np.array(of_class)}
+
+    identity = {"profile": "cifar10", "targets": N_TARGETS, "first": FIRST}
+    return pd.DataFrame(cache.arrays(RESULTS / "cifar10" / "scores", "repair", identity, make))
+
+
+def said_of_people(rows: pd.DataFrame) -> str:
+    """A sentence of `of_people`, with intervals over targets."""
+    more = stats.mean("more", (rows["wrong"] - rows["class"]).to_numpy())
+    return (
+        f"Of the first {FIRST}, a share of {rows['wrong'].mean():.3f} is wrong by people, in the whole class "
+        f"{rows['class'].mean():.3f}: a difference of {more['more']:z.3f} [{more['more_low']:z.3f}, "
+        f"{more['more_high']:z.3f}] (n = {len(rows)} test images)."
+    )
+
+
+def figure(supports: pd.DataFrame, k_max: int, title: str) -> Figure:
+    """Share of targets repaired against the number of images changed, a panel for each kind."""
+    drawn = plots.support_cdfs(supports, k_max, title)
+    for axis, kind, changed in zip(drawn.axes, KINDS.values(), ("removed", "given the right label"), strict=True):
+        axis.set(title=kind, xlabel=f"training images {changed}, k")
+    drawn.axes[0].set_ylabel("share of targets repaired")
+    return drawn
+
+
+def finding(rows: pd.DataFrame, pairs: pd.DataFrame, k_max: int) -> str:
+    """The page's first line, in Markdown. rows: of `summary`. pairs: of `against_random`."""
+    parts = []
+    for kind in ("relabelling", "removal"):
+        ours = rows[(rows["kind"] == kind) & (rows["method"] == OURS)].iloc[0]
+        pair = pairs[pairs["kind"] == kind].iloc[0]
+        area = f"{pair['difference']:z.2f} [{pair['low']:z.2f}, {pair['high']:z.2f}]"
+        share = f"{ours['repaired']:.2f} [{ours['repaired_low']:.2f}, {ours['repaired_high']:.2f}]"
+        parts.append(f"{kind} repairs a share of {share} (area above random images {area})")
+    n = rows["n"].iloc[0]
+    return f"**Of {n} wrong predictions, changing at most {k_max} training images: {'; '.join(parts)}.**"

