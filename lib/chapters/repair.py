@@ -159,5 +159,5 @@ def finding(rows: pd.DataFrame, pair: dict, k_max: int) -> str:
     return (
         f"**Of {pair['n']} wrong predictions, removing at most {k_max} training images of the class that speaks for "
         f"the mistake repairs a share of {share[OURS]}, random ones of that class {share[RANDOM]}** (area under the "
-        f"curve: a difference of {area}). Most wrong predictions cannot be repaired by removal."
+        f"curve: a difference of {area})."
     )
