@@ -12,6 +12,7 @@ __all__ = [
     "leaderboard",
     "own",
     "ridge",
+    "shortcuts",
     "validity",
     "zoo",
 ]
