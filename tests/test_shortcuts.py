@@ -10,8 +10,8 @@ from lib.methods import RANDOM
 
 @pytest.fixture(scope="module")
 def five() -> Dataset:
-    """Five classes of 30 training and 10 test images in noise."""
-    rng, labels = np.random.default_rng(0), [np.repeat(np.arange(5), n) for n in (30, 10)]
+    """Five classes of 60 training and 10 test images in noise."""
+    rng, labels = np.random.default_rng(0), [np.repeat(np.arange(5), n) for n in (60, 10)]
     train, test = (rng.integers(0, 200, (len(of), 1, 28, 28)).astype(np.uint8) for of in labels)
     return Dataset("five", train, labels[0], test, labels[1], tuple("abcde"))
 
@@ -22,7 +22,7 @@ def has_patch(images: np.ndarray) -> np.ndarray:
 
 def test_a_shortcut_is_in_half_of_the_class_and_changes_no_label(five):
     dataset, carriers = shortcuts.planted(five, shortcuts.SHORTCUT)
-    assert (np.flatnonzero(has_patch(dataset.train_images)) == carriers).all() and len(carriers) == 15
+    assert (np.flatnonzero(has_patch(dataset.train_images)) == carriers).all() and len(carriers) == 30
     assert (dataset.train_labels == five.train_labels).all() and (five.train_labels[carriers] == shortcuts.CLASS).all()
     plain, with_patch = np.split(dataset.test_images, 2)
     assert (plain == five.test_images).all() and has_patch(with_patch).all() and not has_patch(plain).any()
@@ -30,7 +30,7 @@ def test_a_shortcut_is_in_half_of_the_class_and_changes_no_label(five):
 
 def test_a_backdoor_is_in_a_few_images_of_other_classes_labelled_as_the_class(five):
     dataset, carriers = shortcuts.planted(five, shortcuts.BACKDOOR)
-    assert (np.flatnonzero(has_patch(dataset.train_images)) == carriers).all() and len(carriers) == 3
+    assert (np.flatnonzero(has_patch(dataset.train_images)) == carriers).all() and len(carriers) == shortcuts.LEAST
     assert (five.train_labels[carriers] != shortcuts.CLASS).all()
     assert (np.flatnonzero(dataset.train_labels != five.train_labels) == carriers).all()
     assert (dataset.train_labels[carriers] == shortcuts.CLASS).all() and not has_patch(five.train_images).any()
@@ -45,7 +45,7 @@ def test_only_images_that_were_right_can_be_fooled():
 
 def test_a_method_that_knows_the_carriers_names_them(five):
     dataset, carriers = shortcuts.planted(five, shortcuts.SHORTCUT)
-    knows = np.where(dataset.train_labels == shortcuts.CLASS, np.isin(np.arange(150), carriers) * 1.0, -np.inf)
+    knows = np.where(dataset.train_labels == shortcuts.CLASS, np.isin(np.arange(300), carriers) * 1.0, -np.inf)
     scores = {"knows": np.stack([knows] * 3), "opposite": np.stack([1 - knows] * 3)}
     scores["opposite"][:, dataset.train_labels != shortcuts.CLASS] = -np.inf
     result = shortcuts.judged(scores, dataset.train_labels, carriers)
