@@ -22,6 +22,7 @@ __all__ = [
     "repair",
     "ridge",
     "seeds",
+    "shortcuts",
     "spaces",
     "validity",
     "zoo",
