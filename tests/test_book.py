@@ -23,8 +23,8 @@ import yaml
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
+from lib.chapters.departures import departures
 from lib.data import BOOK, ROOT
-from lib.report.departures import departures
 
 DESKTOP, WIDTHS, THEMES = {"width": 1300, "height": 900}, (390, 1300, 1920), ("light", "dark")
 AXE_OPTIONS = {"resultTypes": ["violations"], "preload": False}  # else it asks for stylesheets once more

@@ -1,7 +1,7 @@
 """The page of departures: none is lost, and each is told whole."""
 
+from lib.chapters.departures import departures, listing
 from lib.data import ROOT
-from lib.report.departures import departures, listing
 
 MODULE = '''"""A module whose `DEPARTURE: ` in backticks is only spoken of."""
 

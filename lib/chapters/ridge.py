@@ -19,7 +19,8 @@ from lib import distances
 from lib.data import one_thread
 from lib.lds import lds
 from lib.methods import OURS, RANDOM
-from lib.report import stats
+from lib.profiles import PROFILES
+from lib.report import committed, stats
 from lib.rivals import networks, trak
 from lib.study import MISLABEL, REMOVAL, Study
 
@@ -149,6 +150,15 @@ def said(rows: pd.DataFrame, share: float, damping: float, value: str) -> str:
     """A value of a setting with its interval, for a sentence. rows: of `table`."""
     row = rows[(rows["share"] == share) & (rows["damping"] == damping)].iloc[0]
     return f"{row[value]:z.2f} [{row[f'{value}_low']:z.2f}, {row[f'{value}_high']:z.2f}]"
+
+
+def as_the_paper(value: str = "against_removal") -> str:
+    """A value of the paper's setting, undamped, on every data set whose results are committed; for a sentence."""
+    lines = []
+    for profile in (PROFILES["fashion"], PROFILES["cifar10"]):
+        rows = committed.table(profile, "ridge", "rows")
+        lines.append(f"{said(rows, PAPER_SHARE, 0.0, value)} on {committed.data(profile)}, n = {rows['n'].iloc[0]}")
+    return "; ".join(lines)
 
 
 def findings(rows: pd.DataFrame) -> str:

@@ -7,7 +7,6 @@ __all__ = [
     "checks",
     "claims",
     "committed",
-    "departures",
     "execution",
     "explorer",
     "overview",
