@@ -53,7 +53,8 @@ class Recipe:
         """What names this recipe in keys and files: its fields, without those that came later and change nothing."""
         unused = () if self.sizes else ("sizes", "last_epochs", "smallest_crop")
         unused += () if self.balanced else ("balanced",)
-        return {key: value for key, value in vars(self).items() if key not in unused}
+        content = {key: value for key, value in vars(self).items() if key not in unused}
+        return content | ({"source": nets.own.source(self.arch)} if ":" in self.arch else {})
 
     @property
     def hash(self) -> str:

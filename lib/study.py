@@ -17,7 +17,7 @@ import pandas as pd
 from lib import data, features, nets
 from lib.base import check
 from lib.bisection import UnitedProbe
-from lib.data import RESULTS, pick_device
+from lib.data import WRITTEN, pick_device
 from lib.engine import FIELDS, Driver, Group, Ledger, Question, check_loader, retrainings
 from lib.profiles import Profile, check_k_max, check_n_targets
 from lib.retrain import Recipe, Retraining, margins
@@ -46,7 +46,7 @@ class Study:
     n_jobs: int = -1
     scheduler: str | None = None
     loader: str = "memory"
-    results: Path = RESULTS
+    results: Path = WRITTEN
     given: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False)
 
     def __post_init__(self):

@@ -1,6 +1,9 @@
 """What several tests share: a dataset that is small, separable and made here; and the book, built beside the tests."""
 
 import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: the book is built beside the tests, on the same cores
+
 import shutil
 import signal
 import subprocess

@@ -11,6 +11,7 @@ import http.server
 import io
 import os
 import pickle
+import runpy
 import shutil
 import socket
 import struct
@@ -707,3 +708,12 @@ def test_subset_of_the_first_classes(tiny):
     np.testing.assert_array_equal(part.train_images, tiny.train_images[:80])
     with pytest.raises(ValueError, match="4 classes are not in tiny; give 2 to 3"):
         data.subset(tiny, None, None, 4)
+
+
+def test_results_can_be_kept_elsewhere_while_those_that_came_with_the_repository_are_read_from_there(monkeypatch):
+    file = data.ROOT / "lib" / "data" / "files.py"
+    monkeypatch.setenv("COMPANION_RESULTS", "/somewhere/else")
+    there = runpy.run_path(str(file))
+    assert there["WRITTEN"] == Path("/somewhere/else") and there["RESULTS"] == data.ROOT / "results"
+    monkeypatch.delenv("COMPANION_RESULTS")
+    assert runpy.run_path(str(file))["WRITTEN"] == data.ROOT / "results"

@@ -1,5 +1,6 @@
 """The networks: those of the paper at their own size, each one step of training long, and what all have in common."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -196,7 +197,7 @@ def test_every_network_can_be_a_backbone(arch, stem, width):
     [
         (
             Recipe("vgg"),
-            f"unknown network part 'vgg'; choose one of {', '.join(nets.ARCHITECTURES)}",
+            f"unknown network part 'vgg'; choose one of {', '.join(nets.ARCHITECTURES)}, or package.module:Name",
         ),
         (Recipe(stem="patch4"), "unknown network part 'patch4'; choose one of conv3, conv5s2, resnet9's stems"),
         (Recipe("vit", stem="conv3"), "unknown network part 'conv3'; choose one of patch7, patch4, vit's stems"),
@@ -217,3 +218,56 @@ def test_vit_names_the_images_it_takes():
     )
     with pytest.raises(ValueError, match=message):
         net(images(1, 32))
+
+
+MINE = """
+from torch import nn
+
+class Mine(nn.Module):
+    def __init__(self, n_classes, channels):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(channels, 4, 5, 4), nn.ReLU(), nn.Flatten(), nn.LazyLinear(n_classes))
+        self.layers(__import__("torch").zeros(1, channels, 24, 24))
+
+    def forward(self, x):
+        return self.layers(x)
+
+class Other(nn.Module):
+    pass
+
+number = 3
+"""
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """A file with a network where the user stands."""
+    (tmp_path / "my_network.py").write_text(MINE)
+    (tmp_path / "my_changed_network.py").write_text(MINE.replace("ReLU", "GELU"))
+    monkeypatch.setenv("COMPANION_FROM", str(tmp_path))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+
+def test_a_network_of_ones_own_is_retrained_and_its_source_is_part_of_the_key(mine, tiny, quick):
+    recipe, changed = (replace(quick, arch=f"{module}:Mine") for module in ("my_network", "my_changed_network"))
+    outcome = retrain(tiny, Retraining(recipe, 0))
+    assert outcome.logits.shape == (30, 3) and outcome.test_accuracy > 0.5
+    np.testing.assert_array_equal(retrain(tiny, Retraining(recipe, 0)).logits, outcome.logits)
+    same_name = replace(changed, arch=recipe.arch)
+    assert recipe.identity["source"] != changed.identity["source"] and same_name.identity == recipe.identity
+    assert "source" not in quick.identity
+
+
+@pytest.mark.parametrize(
+    ("arch", "message"),
+    [
+        ("nowhere.at_all:Mine", "there is no network 'nowhere.at_all:Mine' .* give package.module:Name"),
+        ("my_network:Theirs", "there is no network 'my_network:Theirs'"),
+        (":", "there is no network ':'"),
+        ("my_network:number", "my_network:number is no torch.nn.Module"),
+        ("my_network:Other", "my_network:Other is not built by n_classes=3, channels=1"),
+    ],
+)
+def test_a_network_of_ones_own_that_cannot_be_is_named(mine, tiny, quick, arch, message):
+    with pytest.raises(ValueError, match=message):
+        retrain(tiny, Retraining(replace(quick, arch=arch), 0))

@@ -19,7 +19,7 @@ from lib.study import REMOVAL
 
 @pytest.fixture(autouse=True)
 def results(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setattr(own, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(own, "WRITTEN", tmp_path / "results")
     return tmp_path / "results"
 
 
@@ -42,7 +42,7 @@ def opened(images: Path, size: int | None = None, target: str | None = None, **o
     parameters = {"images": str(images), "size": size, "target": target, "device": "cpu", "n_jobs": 1}
     page, _ = own.open_page(parameters | overrides)
     page.__dict__.pop("study", None)  # opened for its cost, with the book's results
-    page.options["results"] = own.RESULTS
+    page.options["results"] = own.WRITTEN
     return page.study
 
 

@@ -25,7 +25,7 @@ from PIL import Image
 
 from lib import data, profiles
 from lib.bisection import FOUND, LARGER
-from lib.data import RESULTS, Entry, as_entry, fetch, replacing
+from lib.data import WRITTEN, Entry, as_entry, fetch, replacing
 from lib.methods import label
 from lib.profiles import Profile
 from lib.report import Page, page, plan, stats
@@ -64,7 +64,7 @@ def example() -> Path:
         "train": (embedded.train_images, embedded.train_labels),
         "test": (embedded.test_images, embedded.test_labels),
     }
-    path = RESULTS / NAME / "example.zip"
+    path = WRITTEN / NAME / "example.zip"
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for split, (images, labels) in splits.items():
             for i in np.flatnonzero(np.isin(labels, EXAMPLE)):

@@ -5,7 +5,7 @@ An id is an index into a dataset's arrays, everywhere. `beton` (FFCV files) need
 
 from lib.data.datasets import Dataset, load, opened, splits, subset
 from lib.data.device import clock, one_thread, pick_device
-from lib.data.files import BOOK, RESULTS, ROOT, STANDING, given, replacing
+from lib.data.files import BOOK, RESULTS, ROOT, STANDING, WRITTEN, given, replacing
 from lib.data.images import EVAL_BATCH, Images, resident
 from lib.data.manifest import MANIFEST, Entry, as_entry, cache_folder, entries, fetch, find, manifest_table, places
 
@@ -16,6 +16,7 @@ __all__ = [
     "RESULTS",
     "ROOT",
     "STANDING",
+    "WRITTEN",
     "Dataset",
     "Entry",
     "Images",

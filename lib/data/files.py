@@ -11,7 +11,8 @@ from tempfile import NamedTemporaryFile
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "book"
-RESULTS = Path(os.environ.get("COMPANION_RESULTS", ROOT / "results")).absolute()
+RESULTS = ROOT / "results"  # what came with the repository
+WRITTEN = Path(os.environ.get("COMPANION_RESULTS", RESULTS)).absolute()  # where studies keep what they compute
 DAY = 86400  # seconds; no file takes so long to write
 STANDING = "COMPANION_FROM"  # names the folder that the user stands in, where a page is run from another
 

@@ -10,10 +10,10 @@ import pkgutil
 import torch
 from torch import nn
 
-from lib.nets import published
+from lib.nets import own, published
 from lib.nets.network import Network
 
-__all__ = ["ARCHITECTURES", "Network", "build", "check", "published", "size"]
+__all__ = ["ARCHITECTURES", "Network", "build", "check", "own", "published", "size"]
 
 ARCHITECTURES: dict[str, type[Network]] = {}
 for _file in pkgutil.iter_modules(__path__, "lib.nets."):
@@ -22,8 +22,12 @@ for _file in pkgutil.iter_modules(__path__, "lib.nets."):
 
 def check(recipe) -> None:
     """Refuse an unknown architecture, or a stem or width that it does not have."""
+    if ":" in recipe.arch:
+        own.named(recipe.arch)
+        return
     if recipe.arch not in ARCHITECTURES:
-        raise ValueError(f"unknown network part {recipe.arch!r}; choose one of {', '.join(ARCHITECTURES)}")
+        known = ", ".join(ARCHITECTURES)
+        raise ValueError(f"unknown network part {recipe.arch!r}; choose one of {known}, or package.module:Name")
     stems, step = ARCHITECTURES[recipe.arch].STEMS, ARCHITECTURES[recipe.arch].WIDTH_STEP
     if recipe.stem not in stems:
         raise ValueError(
@@ -36,11 +40,17 @@ def check(recipe) -> None:
 
 
 def build(recipe, channels: int, n_classes: int, seed: int) -> nn.Module:
-    """The network of a recipe (`arch`, `width`, `stem`), initialised from the seed, channels last."""
+    """The network of a recipe (`arch`, `width`, `stem`), initialised from the seed, channels last.
+
+    A user's own has its size of its own: width and stem do not reach it.
+    """
     check(recipe)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = ARCHITECTURES[recipe.arch](channels, n_classes, recipe.width, recipe.stem)
+        if ":" in recipe.arch:
+            net = own.Own(recipe.arch, channels, n_classes)
+        else:
+            net = ARCHITECTURES[recipe.arch](channels, n_classes, recipe.width, recipe.stem)
     return net.to(memory_format=torch.channels_last)
 
 

@@ -10,6 +10,7 @@ from textwrap import shorten
 import torch
 from torch import Tensor, nn
 from torchvision.models import resnet50
+from torchvision.transforms.v2 import Normalize
 
 from lib.data import MANIFEST, entries, fetch, find
 
@@ -56,7 +57,10 @@ def efficientnet_lite0() -> nn.Module:
     net = EfficientNet.from_name("efficientnet-lite0")
     net.load_state_dict(torch.load(File.get_model_file_path(), map_location="cpu", weights_only=True))
     net._fc = net._dropout = nn.Identity()
-    return net.requires_grad_(False).eval()
+    # it was trained on (pixel - 127) / 128: from what `normalised` gives to that
+    mean, std = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
+    as_trained = Normalize((127 / 255 - mean) / std, 128 / 255 / std)
+    return nn.Sequential(as_trained, net).requires_grad_(False).eval()
 
 
 def normalised(images: Tensor) -> Tensor:
