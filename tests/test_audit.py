@@ -35,6 +35,13 @@ def replay(study: Study, name: str = "supports") -> tuple[checks.Replay, list[st
     return once_more, once_more.wrong(study.results / f"{name}.csv")
 
 
+def test_supports_of_a_chapters_own_targets_are_left_to_the_chapter(opened, tmp_path):
+    table = pd.read_csv(opened.results / "supports.csv")
+    path = tmp_path / "others.csv"
+    table.assign(target=table["target"] + 1000, votes="0:0-9").to_csv(path, index=False)
+    assert checks.Replay(opened).wrong(path) == []
+
+
 def with_ledger(study: Study, folder, change) -> Study:
     """The same study on a copy of its results, of which each record was changed and vouched for."""
     shutil.copytree(study.results, folder, dirs_exist_ok=True)

@@ -102,6 +102,8 @@ class Replay:
         wrong, profile, table = [], self.study.profile, pd.read_csv(path)
         if "votes" not in table or swept(table) or table["method"].str.contains(" ").any():  # a chapter's rankings
             return []
+        if not table["target"].isin(self.study.targets).all():  # or its targets
+            return []
         table = table.assign(network=table.get("network", profile.recipe.arch))
         for (kind, method, arch), rows in table.groupby(["kind", "method", "network"]):
             recipe, differ = profile.network(None if arch == profile.recipe.arch else arch), []
