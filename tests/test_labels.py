@@ -36,7 +36,7 @@ def test_what_is_found_among_the_first():
     row = detection.row(-np.arange(6.0), wrong)
     assert (row["n"], row["n_wrong"], row["first"], row["half"]) == (6, 3, 2 / 3, 2 / 3)
     curve = detection.curve(-np.arange(6.0), wrong).set_index("inspected")["found"]
-    assert (curve.iloc[0], curve.iloc[-1]) == (0, 1) and curve[0.5] == 2 / 3
+    assert (curve.iloc[0], curve.iloc[-1]) == (0, 1) and curve.iloc[13] == 2 / 3
     assert detection.said(pd.Series({"a": 0.5, "a_low": 0.25, "a_high": 1}), "a") == "0.500 [0.250, 1.000]"
 
 
