@@ -168,8 +168,9 @@ def order(rows: pd.DataFrame) -> pd.DataFrame:
     for column in (f"auc_{kind}" for kind in (REMOVAL, MISLABEL) if f"auc_{kind}" in rows):
         for key, shown in CANDIDATES.items():
             of_both = rows[[key, column]].dropna().to_numpy().T
-            row = {"kind": column.removeprefix("auc_"), "candidate": shown}
-            correlations.append(row | stats.correlated(*of_both))
+            row, n = {"kind": column.removeprefix("auc_"), "candidate": shown}, of_both.shape[1]
+            unknown = dict.fromkeys(("ours", "low", "high"), np.nan) | {"n": n}
+            correlations.append(row | (stats.correlated(*of_both) if n > 2 else unknown))
     return pd.DataFrame(correlations)
 
 
