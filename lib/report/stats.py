@@ -70,7 +70,9 @@ def correlated(first: np.ndarray, second: np.ndarray) -> dict:
     """Spearman's correlation over methods, (n,): ours, with BCa low and high and a permutation test's p, two-sided."""
     pairs, drawn = (first, second), {"n_resamples": RESAMPLES, "rng": 0}
     test = permutation_test(pairs, rank_correlation, permutation_type="pairings", **drawn)
-    with warnings.catch_warnings(action="ignore", category=DegenerateDataWarning):  # too few to say: the ends are nan
+    with warnings.catch_warnings():  # too few to say: the ends are nan
+        for kind in (DegenerateDataWarning, RuntimeWarning):
+            warnings.simplefilter("ignore", kind)
         low, high = bootstrap(pairs, rank_correlation, paired=True, **drawn).confidence_interval
     row = {"ours": test.statistic, "low": low, "high": high, "n": len(first)}
     return row | {"test": "permutations of methods", "p": test.pvalue}
