@@ -18,7 +18,7 @@ NOTEBOOKS := $(basename $(notdir $(wildcard notebooks/*.ipynb)))
 book: figures html
 	@echo "The book: $(CURDIR)/_build/html/index.html"
 
-# Of MathJax's bundles the pages load tex-chtml.js: the others, and what they load, would be a third of the book.
+# Of MathJax's bundles the pages load tex-chtml.js: without the others, and what they load, the book weighs less.
 html:
 	$(BIN)/python -m lib.report.explorer
 	$(BIN)/jupyter-book build book/ --all -n -W --keep-going

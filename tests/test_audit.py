@@ -35,11 +35,13 @@ def replay(study: Study, name: str = "supports") -> tuple[checks.Replay, list[st
     return once_more, once_more.wrong(study.results / f"{name}.csv")
 
 
-def test_supports_of_a_chapters_own_targets_are_left_to_the_chapter(opened, tmp_path):
+def test_foreign_targets_are_named_but_on_the_page_that_has_its_own(opened, tmp_path):
     table = pd.read_csv(opened.results / "supports.csv")
-    path = tmp_path / "others.csv"
-    table.assign(target=table["target"] + 1000, votes="0:0-9").to_csv(path, index=False)
-    assert checks.Replay(opened).wrong(path) == []
+    for page, n_wrong in (("fig03", len(table)), ("repair", 0)):
+        path = tmp_path / page / "supports.csv"
+        path.parent.mkdir()
+        table.assign(target=table["target"] + 1000).to_csv(path, index=False)
+        assert len(checks.Replay(opened).wrong(path)) == n_wrong
 
 
 def with_ledger(study: Study, folder, change) -> Study:

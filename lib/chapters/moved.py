@@ -13,33 +13,16 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 
-from lib import bisection, profiles
+from lib import profiles
 from lib.data import RESULTS, replacing
-from lib.engine import Driver, Group, Ledger, processor, retrainings
+from lib.engine import Ledger, processor
 from lib.methods import OURS
 from lib.report import stats
-from lib.retrain import margins
 from lib.study import REMOVAL, Study
 
 TABLE = RESULTS / "audit" / "supports.csv"
-SHIFT = 100  # from a seed to the other one
+SHIFT = 100  # the first of the other seeds
 STORED, AGAIN, OTHER = "stored", "same seeds, here", "other seeds, here"
-
-
-def searched(driver: Driver, group: Group, budget: int, shift: int) -> tuple[list[bisection.Support], list[str]]:
-    """The supports of a group by one training per probe, from seeds that are `shift` later; the ledger's keys."""
-    search, keys = bisection.united(len(group), len(group[0].ranking), budget, 1), []
-    targets = [question.target for question in group]
-    probe = next(search)
-    while True:
-        asked = [replace(each, seed=each.seed + shift) for each in retrainings(group, driver.recipe, probe)]
-        keys += map(driver.key, asked)
-        labels = driver.dataset.test_labels[targets]
-        answers = [(margins(of, labels) > 0).tolist() for of in driver.logits([(each, targets) for each in asked])]
-        try:
-            probe = search.send(answers)
-        except StopIteration as stop:
-            return stop.value, keys
 
 
 def table(study: Study, folder: Path) -> pd.DataFrame:
@@ -47,16 +30,17 @@ def table(study: Study, folder: Path) -> pd.DataFrame:
 
     folder: where the trainings done here are kept.
     """
-    tests = [[(REMOVAL, OURS, i) for i in group] for group in study.groups(united=True)]
+    questions = study.questions([[(REMOVAL, OURS, i) for i in group] for group in study.groups(united=True)])
+    targets = [question.target for group in questions for question in group]
     machines, rows = {record["key"]: record["machine"] for record in study.driver.ledger.records}, []
     here = replace(study.driver, ledger=Ledger(folder))
-    for way, driver, shift in ((STORED, study.driver, 0), (AGAIN, here, 0), (OTHER, here, SHIFT)):
-        for group in study.questions(tests):
-            supports, keys = searched(driver, group, study.profile.budget, shift)
-            on = sorted({machines[key] for key in keys} if driver is not here else {processor(driver.device)})
-            row = {"kind": REMOVAL, "method": way, "stored_on": "; ".join(on)}
-            for question, support in zip(group, supports, strict=True):
-                rows.append(row | {"target": question.target, "size": support.size, "reason": support.reason})
+    for way, driver in ((STORED, study.driver), (AGAIN, here), (OTHER, replace(here, first_seed=SHIFT))):
+        answers = driver.supports(questions, study.profile.budget, 1)
+        known = machines if driver is study.driver else {}
+        on = {known.get(key, processor(driver.device)) for _, keys in answers for key in keys}
+        row = {"kind": REMOVAL, "method": way, "stored_on": "; ".join(sorted(on))}
+        for target, (support, _) in zip(targets, answers, strict=True):
+            rows.append(row | {"target": target, "size": support.size, "reason": support.reason})
     return pd.DataFrame(rows).astype({"size": "Int64"})
 
 

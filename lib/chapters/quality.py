@@ -13,11 +13,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib import distances, esvm, features
+from lib.chapters import spaces
 from lib.data import Dataset
 from lib.features import FeatureRecipe, Features
 from lib.lds import rank_correlation
 from lib.methods import FEATURES
-from lib.nets import published
 from lib.report import stats
 from lib.rivals import largest
 from lib.study import MISLABEL, REMOVAL, Study
@@ -87,7 +87,7 @@ def measured(study: Study, recipe: FeatureRecipe) -> dict[str, dict[str, np.ndar
 def extracted(dataset: Dataset, recipe: FeatureRecipe, device: str) -> Features:
     """As `features.extract`, for IMAGENET too."""
     if recipe.method == IMAGENET:
-        return features.published(dataset, published.efficientnet_lite0(), device, SIDE)
+        return features.published(dataset, spaces.efficientnet_lite0(), device, SIDE)
     return features.extract(dataset, recipe, device)
 
 

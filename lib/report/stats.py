@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from scipy.stats import DegenerateDataWarning, beta, binomtest, bootstrap, fisher_exact, permutation_test
+from scipy.stats import beta, binomtest, bootstrap, fisher_exact, permutation_test
 
 from lib.bisection import WRONG_AT_ZERO
 from lib.lds import rank_correlation
@@ -70,9 +70,7 @@ def correlated(first: np.ndarray, second: np.ndarray) -> dict:
     """Spearman's correlation over methods, (n,): ours, with BCa low and high and a permutation test's p, two-sided."""
     pairs, drawn = (first, second), {"n_resamples": RESAMPLES, "rng": 0}
     test = permutation_test(pairs, rank_correlation, permutation_type="pairings", **drawn)
-    with warnings.catch_warnings():  # too few to say: the ends are nan
-        for kind in (DegenerateDataWarning, RuntimeWarning):
-            warnings.simplefilter("ignore", kind)
+    with warnings.catch_warnings(action="ignore"):  # of too few to say: the ends are nan
         low, high = bootstrap(pairs, rank_correlation, paired=True, **drawn).confidence_interval
     row = {"ours": test.statistic, "low": low, "high": high, "n": len(first)}
     return row | {"test": "permutations of methods", "p": test.pvalue}
@@ -247,15 +245,3 @@ def lds_paired(scores: pd.DataFrame, better: str) -> pd.DataFrame:
         if worse != better
     ]
     return pd.DataFrame(rows)
-
-
-def agreement(first: pd.Series, second: pd.Series) -> dict:
-    """How far do two measurements of the same margins agree? Paired by their index, (target, seed) or the like.
-
-    Returns n, correlation (Pearson's), same_sign (share with the same prediction, right or wrong), difference (mean of
-    second - first) with low, high.
-    """
-    first, second = first.align(second, join="inner")
-    low, high = map(float, mean_interval((second - first).groupby("target").mean()))
-    row = {"n": len(first), "correlation": first.corr(second), "same_sign": ((first > 0) == (second > 0)).mean()}
-    return row | {"difference": (second - first).mean(), "low": low, "high": high}

@@ -37,6 +37,8 @@ class Inputs:
 
     def embeddings(self, net: nn.Module) -> tuple[np.ndarray, np.ndarray]:
         """The layer before the last of the training images and of the targets, (n, d) float32 each."""
+        if not hasattr(net, "embed"):
+            raise ValueError("which layer of your network is the last but one is not known; choose a method without it")
         with torch.no_grad():
             return tuple(
                 torch.cat([net.embed(batch) for batch in images.split(EVAL_BATCH)]).float().cpu().numpy()
