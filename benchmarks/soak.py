@@ -94,14 +94,17 @@ def soak(campaign: Callable[[Path], object], seconds: float, every: float = EVER
         watch, same, restarts = Watch(Path(folder), every, time.monotonic() + seconds), [], 0
         thread = threading.Thread(target=watch.run, daemon=True)
         thread.start()
-        while time.monotonic() < watch.until or not same:
-            try:
-                same.append(campaign(Path(folder) / str(len(same))) == expected)
-            except RuntimeError as error:
-                if "a worker process was killed" not in str(error):
-                    raise
-                restarts += 1
-        thread.join()
+        try:
+            while time.monotonic() < watch.until or not same:
+                try:
+                    same.append(campaign(Path(folder) / str(len(same))) == expected)
+                except RuntimeError as error:
+                    if "a worker process was killed" not in str(error):
+                        raise
+                    restarts += 1
+        finally:
+            watch.until = time.monotonic()  # an error ends the watch too, before its folder goes
+            thread.join()
     return same, pd.DataFrame(watch.notes).assign(restarts=restarts)
 
 
