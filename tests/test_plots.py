@@ -26,3 +26,26 @@ def test_intervals_stand_beside_their_value():
     rows = [{"ours": 0.25, "ours_low": 0.125, "ours_high": 0.5}, {"ours": 2.0}, {}]
     shown = plots.table(rows).data["ours"].tolist()
     assert shown == ["0.250 [0.125,\N{NO-BREAK SPACE}0.500]", "2.000", "–"]
+
+
+def test_numbers_are_as_short_as_what_they_say():
+    rows = [
+        {
+            "bytes": 737280000.0,
+            "p": 0.0,
+            "difference": -0.0001,
+            "low": -0.0002,
+            "high": 0.5,
+            "n": 3,
+            "verdict": "agrees",
+        },
+        {"bytes": 16.0, "p": 0.0005, "difference": 0.5, "low": 0.25, "high": 0.75, "n": 4, "verdict": "undecided"},
+        {"bytes": None, "p": None},
+    ]
+    shown = plots.table(rows)
+    assert list(shown.data) == ["bytes", "p", "difference", "verdict", "n"]
+    assert shown.data["p"].tolist() == ["< 0.001", "0.001", "–"]
+    assert ">737280000<" in shown.to_html() and shown.data["difference"][0].startswith("0.000 [0.000,")
+    assert plots.table([{"share": 0.5, "low": 0.25, "high": 1.0}]).data["share"].tolist() == [
+        "0.500 [0.250,\N{NO-BREAK SPACE}1.000]"
+    ]

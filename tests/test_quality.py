@@ -89,4 +89,4 @@ def test_order_and_figure():
     assert np.sign(correlations["ours"]).tolist() == [1, -1, 1, -1, 1]
     assert correlations["n"].tolist() == [n, n - 1, n, n, n] and (correlations["low"] < correlations["high"]).all()
     drawn = quality.figure(rows, correlations, REMOVAL, "title")
-    assert drawn.axes[0].get_ylabel() == "AUC, removal" and len(drawn.axes) == 5
+    assert drawn.get_supylabel() == "AUC, removal" and sum(axis.get_visible() for axis in drawn.axes) == 5

@@ -147,18 +147,18 @@ def figure(described: pd.DataFrame, overlaps: pd.DataFrame, k_max: int, title: s
     described, overlaps: of the functions of these names. Targets without a support are drawn above k_max.
     """
     plots.style()
-    drawn, axes = plt.subplots(1, 3, figsize=(14, 4.2), layout="constrained", width_ratios=(1, 1, 1.25))
+    drawn, axes = plt.subplot_mosaic([["margin", "density"], ["pairs", "pairs"]], figsize=(10, 8), layout="constrained")
     size, over = described["size"].clip(upper=1.4 * k_max), ~np.isfinite(described["size"])
-    for axis, trait in zip(axes, ("margin", "density"), strict=False):
-        axis.scatter(described[trait], size, c=np.where(over, "0.7", BLUE), s=22)
-        axis.axhline(k_max, color=RED, lw=1, ls=":")
-        axis.set(xlabel=TRAITS[trait].split(",")[0].split(":")[0], ylabel="smallest support found", yscale="log")
+    for trait in ("margin", "density"):
+        axes[trait].scatter(described[trait], size, c=np.where(over, "0.7", BLUE), s=22)
+        axes[trait].axhline(k_max, color=RED, lw=1, ls=":")
+        axes[trait].set(xlabel=TRAITS[trait].split(",")[0].split(":")[0], ylabel="smallest support found", yscale="log")
     pairs = [f"{row} and {column}" for row, column in zip(overlaps["row"], overlaps["column"], strict=True)]
     spans = [overlaps["value"] - overlaps["low"], overlaps["high"] - overlaps["value"]]
-    axes[2].errorbar(overlaps["value"], range(len(pairs)), xerr=spans, fmt="o", color=BLUE, markersize=4)
-    axes[2].set_yticks(range(len(pairs)), pairs, fontsize=8)
-    axes[2].set(xlabel="Jaccard's index at the support", xlim=(0, 1))
-    axes[2].invert_yaxis()
+    axes["pairs"].errorbar(overlaps["value"], range(len(pairs)), xerr=spans, fmt="o", color=BLUE)
+    axes["pairs"].set_yticks(range(len(pairs)), pairs)
+    axes["pairs"].set(xlabel="Jaccard's index at the support", xlim=(0, 1))
+    axes["pairs"].invert_yaxis()
     drawn.suptitle(title)
     return drawn
 

@@ -17,8 +17,8 @@ from lib.chapters import spaces
 from lib.data import Dataset
 from lib.features import FeatureRecipe, Features
 from lib.lds import rank_correlation
-from lib.methods import FEATURES
-from lib.report import stats
+from lib.methods import BLUE, FEATURES
+from lib.report import plots, stats
 from lib.rivals import largest
 from lib.study import MISLABEL, REMOVAL, Study
 
@@ -186,15 +186,18 @@ def finding(correlations: pd.DataFrame, kind: str) -> str:
 
 def figure(rows: pd.DataFrame, correlations: pd.DataFrame, kind: str, title: str) -> Figure:
     """AUC of a kind of support against each candidate, a point a set, with its interval; hollow where reduced."""
-    drawn, axes = plt.subplots(1, len(CANDIDATES), figsize=(14, 3.4), layout="constrained", sharey=True)
+    plots.style()
+    drawn, axes = plt.subplots(2, 3, figsize=(10, 6.4), layout="constrained", sharey=True)
+    axes[1, 2].set_visible(False)
     ordered = correlations[correlations["kind"] == kind].set_index("candidate")
-    for axis, (key, shown) in zip(axes, CANDIDATES.items(), strict=True):
+    for axis, (key, shown) in zip(axes.flat, CANDIDATES.items(), strict=False):
         for few, group in rows.groupby(rows["features"].str.endswith(" dimensions")):
             area = group[f"auc_{kind}"]
             span = [area - group[f"auc_{kind}_low"], group[f"auc_{kind}_high"] - area]
-            axis.errorbar(group[key], area, span, fmt="o", mfc="white" if few else None, color="C0", lw=1)
+            axis.errorbar(group[key], area, span, fmt="o", mfc="white" if few else None, color=BLUE, lw=1)
         ours, low, high, n = ordered.loc[shown, ["ours", "low", "high", "n"]]
-        axis.set(xlabel=shown, title=f"{ours:z.2f} [{low:z.2f}, {high:z.2f}], n = {n:.0f}")
-    axes[0].set_ylabel(f"AUC, {kind}")
+        axis.set(xlabel=shown)
+        axis.set_title(f"{ours:z.2f} [{low:z.2f}, {high:z.2f}], n = {n:.0f}", fontsize=11)
+    drawn.supylabel(f"AUC, {kind}")
     drawn.suptitle(title)
     return drawn

@@ -234,18 +234,18 @@ def figure(rows: pd.DataFrame, check: pd.DataFrame, shown: np.ndarray, title: st
     rows, check, shown: of `table`, `checked` and `strip`. Bars are 95 % intervals over targets.
     """
     plots.style()
-    drawn, axes = plt.subplots(2, 3, figsize=(14, 7), layout="constrained")
+    drawn, axes = plt.subplots(3, 2, figsize=(10.5, 11), layout="constrained")
     for column, (attack, of) in enumerate(rows.groupby("attack", sort=False)):
-        for axis, value, words in zip(axes[:, column], ("auroc", "repaired"), VALUES, strict=True):
+        for axis, value, words in zip(axes[:2, column], ("auroc", "repaired"), VALUES, strict=True):
             _points(axis, of.dropna(subset=[value]), value, BLUE)
             axis.set(title=f"{attack}: {words}", xlim=(-0.03, 1.03))
         axes[0, column].axvline(0.5, color="0.5", lw=1, ls=":")
-    _points(axes[0, 2], check, "seed", "0.6")
-    _points(axes[0, 2], check, "labels", RED)
-    axes[0, 2].set(title="rank correlation: another seed (grey), shuffled labels (red)", xlim=(-0.5, 1.03))
-    axes[1, 2].imshow(shown.squeeze(), cmap="gray")
-    axes[1, 2].set(xticks=[], yticks=[], title="targets and first ten: ours, TRAK; below, backdoor")
-    axes[1, 2].grid(False)
+    _points(axes[2, 0], check, "seed", "0.6")
+    _points(axes[2, 0], check, "labels", RED)
+    axes[2, 0].set(title="rank correlation: another seed (grey), shuffled labels (red)", xlim=(-0.5, 1.03))
+    axes[2, 1].imshow(shown.squeeze(), cmap="gray")
+    axes[2, 1].set(xticks=[], yticks=[], title="targets and first ten: ours, TRAK; below, backdoor")
+    axes[2, 1].grid(False)
     for axis in axes.flat:
         axis.title.set_fontsize(10)
     drawn.suptitle(title)
@@ -255,6 +255,6 @@ def figure(rows: pd.DataFrame, check: pd.DataFrame, shown: np.ndarray, title: st
 def _points(axis: plt.Axes, rows: pd.DataFrame, value: str, colour: str) -> None:
     spans = [rows[value] - rows[f"{value}_low"], rows[f"{value}_high"] - rows[value]]
     axis.errorbar(rows[value], range(len(rows)), xerr=np.maximum(spans, 0), fmt="o", color=colour)
-    axis.set_yticks(range(len(rows)), rows["method"], fontsize=8)
+    axis.set_yticks(range(len(rows)), rows["method"], fontsize=10)
     if not axis.yaxis_inverted():
         axis.invert_yaxis()

@@ -137,7 +137,7 @@ class Page:
         """The paper's claims about this figure, and what was measured here."""
         rows = overview.claims(self.name).rename(columns={"low": "ours_low", "high": "ours_high"})
         rows = rows.assign(data=rows["profile"].map(lambda name: committed.data(PROFILES[name])))
-        columns = ["claim", "paper", "ours", "ours_low", "ours_high", "measured", "n", "verdict", "data", "note"]
+        columns = ["claim", "data", "paper", "ours", "ours_low", "ours_high", "verdict", "n", "measured", "note"]
         return plots.table(rows[columns].fillna({"note": ""}))
 
     def status(self, tables: list[pd.DataFrame], study: Study | None = None) -> Markdown | None:

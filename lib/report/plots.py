@@ -293,7 +293,7 @@ def _span(row: dict, value: str) -> list[list[float]]:
 def _with_interval(value: float, low: float, high: float) -> str:
     if pd.isna(value):
         return "–"
-    return f"{value:.3f}" if pd.isna(low) else f"{value:.3f} [{low:.3f},\N{NO-BREAK SPACE}{high:.3f}]"
+    return f"{value:z.3f}" if pd.isna(low) else f"{value:z.3f} [{low:z.3f},\N{NO-BREAK SPACE}{high:z.3f}]"
 
 
 def listed(rows: pd.DataFrame | list[dict], verdict: str, column: str = "method") -> str:
@@ -304,6 +304,7 @@ def listed(rows: pd.DataFrame | list[dict], verdict: str, column: str = "method"
     return "; ".join(words) or "none"
 
 
+BOUNDED = ("difference", "here", "ours", "rho", "share", "value")  # columns whose interval is low to high
 NAMES = {  # of columns, where another name says more, or takes less room
     "auc": "AUC",
     "removal_auc": "removal AUC",
@@ -336,10 +337,19 @@ def table(rows: pd.DataFrame | list[dict]):
     if "network" in shown:
         shown["network"] = shown["network"].replace(NETWORKS)
     for column in list(shown):
-        bounds = ["low", "high"] if column in ("difference", "here") else [f"{column}_low", f"{column}_high"]
+        bounds = [f"{column}_low", f"{column}_high"]
+        if column in BOUNDED and "low" in shown:
+            bounds = ["low", "high"]
         if set(bounds) <= set(shown):
             shown[column] = [_with_interval(*triple) for triple in shown[[column, *bounds]].itertuples(index=False)]
             shown = shown.drop(columns=bounds)
+    for column in shown.select_dtypes("float"):
+        if column in ("p", "p_holm"):
+            shown[column] = ["–" if pd.isna(p) else "< 0.001" if p < 0.0005 else f"{p:.3f}" for p in shown[column]]
+        elif (shown[column].dropna() % 1 == 0).all():
+            shown[column] = shown[column].astype("Int64")
+    if {"verdict", "difference"} <= set(shown):  # beside what it is about
+        shown.insert(shown.columns.get_loc("difference") + 1, "verdict", shown.pop("verdict"))
     shown.columns = [NAMES.get(column, escape(str(column).replace("_", " "))) for column in shown]
     attributes = 'class="dataframe"'
     return (
