@@ -21,6 +21,7 @@ __all__ = [
     "quality",
     "repair",
     "ridge",
+    "scale",
     "seeds",
     "shortcuts",
     "spaces",

@@ -1,0 +1,146 @@
+"""From a few training images of a class to all: how do supports move with the size of the training set?
+
+Removal, united tests of one training per probe, up to the same share of a class at every size. Up to the profile's own
+size one thing changes, the number of training images: the recipe stays, and so do the features, which were learnt from
+all images of the profile. Profile `cifar10_full` is all of CIFAR-10, with features and a recipe of its own.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lib import distances
+from lib.features import FeatureRecipe
+from lib.methods import OURS, RANDOM, label, look, marker
+from lib.profiles import PROFILES
+from lib.report import Page, plots, stats
+from lib.report.paper import FIGURES
+from lib.rivals import largest, trak
+from lib.study import REMOVAL, Groups, Study
+
+SHARES, FEWEST = (0.1, 0.25), 20  # of the profile's images of a class; images of a class
+N_TARGETS = 50  # at the sizes below the profile's own
+WHOLE, ALL = "cifar10", "cifar10_full"  # the profile that all images are compared with, and theirs
+OF_ALL, GROUPS = (OURS, RANDOM), 5  # rankings that were tested on all images, and groups of ten targets
+
+
+def methods(study: Study) -> list[str]:
+    """That are compared below the full size: ours, the profile's largest TRAK, raw pixels and the control."""
+    return [OURS, *largest(study.profile, "trak"), "pixels_l2", RANDOM]
+
+
+def fewer(study: Study, per_class: int) -> Study:
+    """The same study of the first so many images of each class, on features of all of the study's images.
+
+    TRAK projects to the same share of dimensions.
+    """
+    whole, n_classes = study.profile, len(study.dataset.class_names)
+    labels = study.dataset.train_labels
+    k_max = max(1, round(whole.k_max * per_class * n_classes / len(labels)))
+    dim = max(1, round(trak.PROJECTION_DIM * per_class * n_classes / len(labels)))
+    profile = replace(whole, train_per_class=per_class, k_max=k_max, n_targets=min(N_TARGETS, whole.n_targets))
+    unused = FeatureRecipe("pixels")  # in place of MoCo's, whose batches may not fit so few images
+    profile = replace(profile, trak={"projection_dim": dim}, n_votes=1, selfsupervised=unused)
+    small = replace(study, profile=profile)
+    kept = np.sort(np.concatenate([np.flatnonzero(labels == c)[:per_class] for c in range(n_classes)]))
+    vectors, targets = study.attribution.features("moco"), small.targets
+    pair = vectors.test[targets], vectors.train[kept], small.dataset.test_labels[targets], small.dataset.train_labels
+    scores = distances.scores(distances.DISTANCES["esvm"], *pair)
+    return replace(small, given={OURS: distances.ranking(scores, k_max)})
+
+
+def studies(study: Study) -> Iterator[tuple[Study, list[str], Groups | None]]:
+    """Each size, fewest images first: a study, its rankings, and the groups of targets that are tested (None: all)."""
+    own = len(study.dataset.train_labels) // len(study.dataset.class_names)
+    for per_class in sorted({max(FEWEST, round(share * own)) for share in SHARES}):
+        yield fewer(study, per_class), methods(study), None
+    yield replace(study, profile=replace(study.profile, n_votes=1)), methods(study), None
+    if study.profile == PROFILES[WHOLE]:
+        whole = replace(study, profile=PROFILES[ALL])
+        yield whole, list(OF_ALL), whole.groups(united=True)[:GROUPS]
+
+
+def supports(page: Page) -> pd.DataFrame:
+    """Of `Study.supports` at every size, with columns images (of training), per_class, k_max, accuracy (of the base
+    models, on the test images).
+    """
+    tables = []
+    for study, names, groups in studies(page.study):
+        of_size = study.supports([(REMOVAL, name) for name in names], united=True, among=groups)
+        right = study.base_logits.argmax(axis=1) == study.dataset.test_labels
+        images, n_classes = len(study.dataset.train_labels), len(study.dataset.class_names)
+        size = {"images": images, "per_class": images // n_classes, "k_max": study.profile.k_max}
+        tables.append(of_size.assign(**size, accuracy=right.mean()))
+    return pd.concat(tables, ignore_index=True)
+
+
+def table(supports: pd.DataFrame) -> pd.DataFrame:
+    """A row for each size and ranking. supports: of `supports`.
+
+    Columns: images, accuracy, method, n (targets), auc; few and many, the shares of targets that flip when less than
+    10 % and at most 25.6 % of their class are removed, the paper's k; each with _low and _high.
+    """
+    few, many = (value.k / FIGURES["fig03"].class_size for value in stated())
+    rows = []
+    for (images, method), group in supports.groupby(["images", "method"], sort=False):
+        targets, of = stats.usable(group), group.iloc[0]
+        within = stats.flipped_by(targets, np.array([np.ceil(few * of["per_class"]) - 1, many * of["per_class"]]))
+        row = {"images": images, "accuracy": of["accuracy"], "method": method, "n": len(targets)}
+        row |= stats.mean("auc", stats.area(targets, of["k_max"]))
+        for name, flips in zip(("few", "many"), within.T, strict=True):
+            row |= stats.mean(name, flips, stats.share_interval)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def stated() -> list:
+    """What the paper says of ours by removal: its shares at k < 500 and k ≤ 1280 of 5 000 images of a class."""
+    return [value for value in FIGURES["fig03"].values if (value.kind, value.method) == (REMOVAL, "ours")]
+
+
+def against(supports: pd.DataFrame) -> pd.DataFrame:
+    """Ours less every other ranking at every size, paired by target: images, and the row of `stats.paired`."""
+    rows = []
+    for images, group in supports.groupby("images"):
+        names = [name for name in group["method"].unique() if name != OURS]
+        rows += [{"images": images} | stats.paired(group, REMOVAL, OURS, n, group["k_max"].iloc[0]) for n in names]
+    return pd.DataFrame(rows)
+
+
+def finding(rows: pd.DataFrame, pairs: pd.DataFrame) -> str:
+    """What the page says first, in Markdown. rows, pairs: of `table` and `against`."""
+    rivals = pairs[pairs["worse"].str.startswith("trak")]
+    each = "; ".join(
+        f"{row.images} images {row.difference:z.2f} [{row.low:z.2f}, {row.high:z.2f}]" for row in rivals.itertuples()
+    )
+    ours, paper = rows[rows["method"] == OURS].iloc[-1], stated()[1]
+    return (
+        f"**Ours less {label(rivals['worse'].iloc[0])}, difference of AUC: {each}.** With the most images, "
+        f"{ours['images']}, removing at most a share of {paper.k / FIGURES['fig03'].class_size:.3f} of a class by ours "
+        f"flips {ours['many']:.2f} [{ours['many_low']:.2f}, {ours['many_high']:.2f}] of {ours['n']} targets; the "
+        f"paper has {paper.value / 100:.2f} of {FIGURES['fig03'].n} at 50 000."
+    )
+
+
+def figure(rows: pd.DataFrame, title: str) -> Figure:
+    """AUC, and the share flipped at the paper's larger k with the paper's values (stars), against training images."""
+    plots.style()
+    drawn, axes = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
+    for i, (method, of) in enumerate(rows.groupby("method", sort=False)):
+        _, colour, dash = look(method)
+        for axis, value in zip(axes, ("auc", "many"), strict=True):
+            spans = [of[value] - of[f"{value}_low"], of[f"{value}_high"] - of[value]]
+            drawing = {"color": colour, "linestyle": dash, "marker": marker(method), "label": label(method)}
+            axis.errorbar(of["images"] * 1.02**i, of[value], spans, **drawing)
+    paper = stated()[1]
+    axes[1].plot([10 * FIGURES["fig03"].class_size], [paper.value / 100], "*", ms=14, color=look(OURS)[1], mec="black")
+    words = "AUC", f"share flipped, k up to {paper.k / FIGURES['fig03'].class_size:.1%} of a class"
+    for axis, said in zip(axes, words, strict=True):
+        axis.set(xscale="log", xlabel="training images", ylabel=said)
+    axes[0].legend(fontsize=9)
+    drawn.suptitle(title)
+    return drawn
