@@ -70,4 +70,4 @@ def test_figure():
     row = {"n": 2, "value": 0.2, "value_low": 0.1, "value_high": 0.3}
     steps = ("projection", "ensemble", "threshold")
     drawn = influence.figure(pairs, pd.DataFrame([{"step": s, "setting": 1} | row for s in steps]), "title")
-    assert drawn.get_suptitle() == "title" and drawn.axes[-2].get_title() == "TRAK: threshold"
+    assert drawn.get_suptitle() == "title" and drawn.axes[-1].get_title() == "TRAK: threshold"

@@ -14,7 +14,7 @@ from lib.retrain import Recipe
 
 
 def test_names_and_defaults():
-    assert profiles.NAMES == ("smoke", "fashion", "cifar10", "imagenet", "paper", "paper_imagenet")
+    assert profiles.NAMES == ("smoke", "fashion", "cifar10", "cifar10_full", "imagenet", "paper", "paper_imagenet")
     assert all(profiles.load(name).name == name for name in profiles.NAMES)
     fashion = profiles.load("fashion")
     assert (fashion.n_targets, fashion.k_max, fashion.budget, fashion.n_votes) == (50, 256, 7, 3)
@@ -62,12 +62,13 @@ def test_the_papers_sizes_are_those_that_the_paper_states():
 
 
 def test_profiles_scale_the_paper_down_in_proportion():
-    for name in ("cifar10", "imagenet"):
+    for name in ("cifar10", "cifar10_full", "imagenet"):
         small = profiles.load(name)
         large = profiles.load(small.paper)
         shares = [profile.k_max / profiles.class_sizes(profile)[1] for profile in (small, large)]
         assert shares[0] == pytest.approx(shares[1], rel=0.02) and small.budget == large.budget
-        assert small.n_targets == large.n_targets and find(small.dataset).shape
+        assert find(small.dataset).shape
+        assert small.n_targets == large.n_targets / (1 + (name == "cifar10_full"))
     assert [4 * size for size in profiles.load("imagenet").recipe.sizes] == [160, 192]
 
 

@@ -245,19 +245,16 @@ def agreement(pairs: dict[str, tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
 def figure(pairs: dict[str, tuple[np.ndarray, np.ndarray]], trak: pd.DataFrame, title: str) -> Figure:
     """A scatter for each of four pairs, by name, and the steps of TRAK. trak: of `steps`."""
     plots.style()
-    drawn, axes = plt.subplots(3, 3, figsize=(10, 9.5), layout="constrained")
-    axes[2, 2].set_visible(False)
-    for axis, (name, (predicted, observed)) in zip(axes.flat, pairs.items(), strict=False):
+    drawn, axes = plt.subplot_mosaic("abc;def;gh.", figsize=(10, 9.5), layout="constrained")
+    for axis, (name, (predicted, observed)) in zip(axes.values(), pairs.items(), strict=False):
         axis.scatter(predicted, observed, s=5, alpha=0.35, color=BLUE, linewidths=0, rasterized=True)
         axis.axline((0, 0), slope=1, color="0.5", lw=1, ls=":")
-        axis.set(xlabel="predicted", ylabel="observed")
-        axis.set_title(name, fontsize=11)
+        axis.set(title=name, xlabel="predicted", ylabel="observed")
     names = {"projection": "dimensions", "ensemble": "networks", "threshold": "share of scores kept"}
-    for axis, (step, rows) in zip(axes.flat[-4:-1], trak.groupby("step", sort=False), strict=True):
+    for axis, (step, rows) in zip(map(axes.get, "fgh"), trak.groupby("step", sort=False), strict=True):
         spans = [rows["value"] - rows["value_low"], rows["value_high"] - rows["value"]]
         axis.errorbar(rows["setting"], rows["value"], spans, color=ORANGE, marker="o")
         label = "rank correlation with exact" if step == "projection" else "LDS"
-        axis.set(xlabel=names[step], ylabel=label, xscale="log")
-        axis.set_title(f"TRAK: {step}", fontsize=11)
+        axis.set(title=f"TRAK: {step}", xlabel=names[step], ylabel=label, xscale="log")
     drawn.suptitle(title)
     return drawn

@@ -17,14 +17,15 @@ from lib import distances
 from lib.features import FeatureRecipe
 from lib.methods import OURS, RANDOM, label, look, marker
 from lib.profiles import PROFILES
-from lib.report import Page, plots, stats
-from lib.report.paper import FIGURES
+from lib.report import Page, paper, plots, stats
 from lib.rivals import largest, trak
 from lib.study import REMOVAL, Groups, Study
 
 SHARES, FEWEST = (0.1, 0.25), 20  # of the profile's images of a class; images of a class
 N_TARGETS = 50  # at the sizes below the profile's own
 WHOLE, ALL = "cifar10", "cifar10_full"  # the profile that all images are compared with, and theirs
+FIGURE_3 = paper.FIGURES["fig03"]  # what the paper states of ours by removal, at k < 500 and k ≤ 1280 of 5 000
+FEW, MANY = [value for value in FIGURE_3.values if (value.kind, value.method) == (REMOVAL, "ours")]
 OF_ALL, GROUPS = (OURS, RANDOM), 5  # rankings that were tested on all images, and groups of ten targets
 
 
@@ -84,8 +85,7 @@ def table(supports: pd.DataFrame) -> pd.DataFrame:
     Columns: images, accuracy, method, n (targets), auc; few and many, the shares of targets that flip when less than
     10 % and at most 25.6 % of their class are removed, the paper's k; each with _low and _high.
     """
-    few, many = (value.k / FIGURES["fig03"].class_size for value in stated())
-    rows = []
+    few, many, rows = FEW.k / FIGURE_3.class_size, MANY.k / FIGURE_3.class_size, []
     for (images, method), group in supports.groupby(["images", "method"], sort=False):
         targets, of = stats.usable(group), group.iloc[0]
         within = stats.flipped_by(targets, np.array([np.ceil(few * of["per_class"]) - 1, many * of["per_class"]]))
@@ -95,11 +95,6 @@ def table(supports: pd.DataFrame) -> pd.DataFrame:
             row |= stats.mean(name, flips, stats.share_interval)
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def stated() -> list:
-    """What the paper says of ours by removal: its shares at k < 500 and k ≤ 1280 of 5 000 images of a class."""
-    return [value for value in FIGURES["fig03"].values if (value.kind, value.method) == (REMOVAL, "ours")]
 
 
 def against(supports: pd.DataFrame) -> pd.DataFrame:
@@ -117,12 +112,12 @@ def finding(rows: pd.DataFrame, pairs: pd.DataFrame) -> str:
     each = "; ".join(
         f"{row.images} images {row.difference:z.2f} [{row.low:z.2f}, {row.high:z.2f}]" for row in rivals.itertuples()
     )
-    ours, paper = rows[rows["method"] == OURS].iloc[-1], stated()[1]
+    ours = rows[rows["method"] == OURS].iloc[-1]
     return (
         f"**Ours less {label(rivals['worse'].iloc[0])}, difference of AUC: {each}.** With the most images, "
-        f"{ours['images']}, removing at most a share of {paper.k / FIGURES['fig03'].class_size:.3f} of a class by ours "
+        f"{ours['images']}, removing at most a share of {MANY.k / FIGURE_3.class_size:.3f} of a class by ours "
         f"flips {ours['many']:.2f} [{ours['many_low']:.2f}, {ours['many_high']:.2f}] of {ours['n']} targets; the "
-        f"paper has {paper.value / 100:.2f} of {FIGURES['fig03'].n} at 50 000."
+        f"paper has {MANY.value / 100:.2f} of {FIGURE_3.n} at 50 000."
     )
 
 
@@ -136,9 +131,8 @@ def figure(rows: pd.DataFrame, title: str) -> Figure:
             spans = [of[value] - of[f"{value}_low"], of[f"{value}_high"] - of[value]]
             drawing = {"color": colour, "linestyle": dash, "marker": marker(method), "label": label(method)}
             axis.errorbar(of["images"] * 1.02**i, of[value], spans, **drawing)
-    paper = stated()[1]
-    axes[1].plot([10 * FIGURES["fig03"].class_size], [paper.value / 100], "*", ms=14, color=look(OURS)[1], mec="black")
-    words = "AUC", f"share flipped, k up to {paper.k / FIGURES['fig03'].class_size:.1%} of a class"
+    axes[1].plot([10 * FIGURE_3.class_size], [MANY.value / 100], "*", ms=14, color=look(OURS)[1], mec="black")
+    words = "AUC", f"share flipped, k up to {MANY.k / FIGURE_3.class_size:.1%} of a class"
     for axis, said in zip(axes, words, strict=True):
         axis.set(xscale="log", xlabel="training images", ylabel=said)
     axes[0].legend(fontsize=9)

@@ -1,0 +1,65 @@
+"""The chapter on the size of the training set: smaller studies keep all else; tables of known supports."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib import profiles
+from lib.chapters import scale
+from lib.methods import OURS, RANDOM
+from lib.study import REMOVAL, Study
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory) -> Study:
+    smoke = profiles.load("smoke", k_max=16, budget=1, moco_epochs=1)
+    return Study(smoke, "cpu", n_jobs=1, results=tmp_path_factory.mktemp("results"))
+
+
+def test_fewer_images_keep_the_share_and_the_features(study):
+    small, whole = scale.fewer(study, 20), study.dataset
+    assert len(small.dataset.train_labels) == 100 and small.profile.k_max == 8
+    assert small.profile.trak["projection_dim"] == 512 and small.profile.recipe == study.profile.recipe
+    kept = [
+        np.flatnonzero((whole.train_images == image).all(axis=(1, 2, 3)))[0] for image in small.dataset.train_images
+    ]
+    vectors, target = study.attribution.features("moco"), small.targets[0]
+    ranking = small.attribution.ranking(OURS)
+    own = whole.train_labels[kept] == whole.test_labels[target]
+    assert own[ranking].all(axis=1)[0] and ranking.shape == (5, 8)
+    far = np.linalg.norm(vectors.train[kept][own] - vectors.test[target], axis=1)
+    assert np.isin(np.flatnonzero(own)[far.argsort()[:2]], ranking[0]).any()
+
+
+def test_all_images_belong_to_one_profile_alone(study):
+    sizes = [len(of.dataset.train_labels) for of, _, _ in scale.studies(study)]
+    assert sizes == [100, 200]
+    assert profiles.load(scale.ALL).k_max / 5000 == pytest.approx(profiles.load(scale.WHOLE).k_max / 1000)
+
+
+def supports(sizes: dict[int, dict[str, list]]) -> pd.DataFrame:
+    """By images of a class and ranking, a size a target."""
+    rows = [
+        {"kind": REMOVAL, "method": method, "target": i, "size": size, "reason": "", "trainings": 1}
+        | {"images": 10 * per_class, "per_class": per_class, "k_max": per_class * 256 // 1000, "accuracy": 0.5}
+        for per_class, of in sizes.items()
+        for method, values in of.items()
+        for i, size in enumerate(values)
+    ]
+    return pd.DataFrame(rows).astype({"size": "Int64"})
+
+
+def test_tables_of_known_supports():
+    names = {OURS: 1, "trak:10": 2, RANDOM: 5}
+    table = supports({n: {name: [n // 10 - 1, n // 10, None] for name in names} for n in (100, 1000)})
+    table.loc[table["method"] == RANDOM, "size"] = pd.NA
+    rows = scale.table(table).set_index(["images", "method"])
+    assert rows.loc[(1000, OURS), "few"] == pytest.approx(1 / 3) and rows.loc[(1000, OURS), "many"] == pytest.approx(
+        2 / 3
+    )
+    assert (rows.xs(RANDOM, level="method")["many"] == 0).all() and (rows["n"] == 3).all()
+    pairs = scale.against(table)
+    assert pairs["worse"].tolist() == ["trak:10", RANDOM] * 2 and pairs["difference"].tolist()[::2] == [0, 0]
+    words = scale.finding(rows.reset_index(), pairs)
+    assert "10000" in words and "flips 0.67" in words and "0.55 of 100" in words
+    assert len(scale.figure(rows.reset_index(), "title").axes) == 2
