@@ -7,8 +7,8 @@ the profile without those held out of each class: accuracy on these, and process
 thread, test included. A study is thousands of trainings: for `cifar10` the cheapest is chosen that clears 60 % by two
 standard deviations over seeds (at most 20 core-seconds), for `imagenet` the most accurate of at most 16 core-seconds,
 and between equals the one with a quarter of the paper's pixels a side, for `cifar10_full` the most accurate of about
-100 core-seconds, by one training each. The 60 % and the 20 and 100 core-seconds were set first, the rest with these tables
-in view; all of it before any attribution. Needs the archives of the page on data.
+100 core-seconds, by one training each. The 60 % and the 20 and 100 core-seconds were set first, the rest with these
+tables in view; all of it before any attribution. Needs the archives of the page on data.
 """
 
 from argparse import ArgumentParser
