@@ -1,30 +1,43 @@
 """The table of figures at the head of the README and of the book, from results/: `python -m lib.report.overview`.
 
-It replaces what stands between the two markers in README.md; a test fails while it is out of date.
+It replaces what stands between the two markers in both; a test fails while it is out of date. In the book each row has
+a small picture of its figure, which the command makes too.
 """
 
 import pandas as pd
+from PIL import Image
 
-from lib.data import RESULTS, ROOT
+from lib.data import BOOK, RESULTS, ROOT, replacing
 from lib.report.paper import FIGURES
 
 BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->\n"
-HEADER = "| Figure | Claims of the paper | One of them | Command |\n|---|---|---|---|\n"
+HEADER = ("Figure", "Claims of the paper", "One of them", "Command")
 COUNTED = {"agrees": "agree", "exceeds": "exceed", "undecided": "undecided", "disagrees": "disagree"}
+README, INTRO = "README.md", "book/intro.md"
+THUMBNAIL = "_static/thumbnails/{}.webp"  # under book/
+SIZE = (176, 88)  # pixels, at most; shown at half of it
 
 
-def table() -> str:
-    """The table as Markdown, a row for each figure and profile, from results/claims.csv."""
-    verdicts, text = pd.read_csv(RESULTS / "claims.csv"), HEADER
+def table(file: str) -> str:
+    """The table as Markdown, a row for each figure and profile, from results/claims.csv. file: README or INTRO."""
+    verdicts, columns = pd.read_csv(RESULTS / "claims.csv"), (("",) if file == INTRO else ()) + HEADER
+    lines = [columns, ("---",) * len(columns)]
     for name, figure in FIGURES.items():
         for profile, rows in claims(name).groupby("profile", sort=False):
             title, command = f"{figure.label}: {figure.title}", f"make {name}"
             if profile == "cifar10":
                 title, command = f"{title}, CIFAR-10", f"{command} PROFILE=cifar10"
-            text += f"| {title} | {counted(rows['verdict'])} | {_first(rows)} | `{command}` |\n"
+            line = f"[{title}](notebooks/{name}{'.ipynb' * (file == README)})", counted(rows["verdict"])
+            lines.append((*_picture(file, profile, name), *line, _first(rows), f"`{command}`"))
     tested = counted(verdicts.loc[verdicts["confirmatory"], "verdict"])
     whole = f"the few that are confirmatory, tested together: {tested}"
-    return f"{text}| All pages | {counted(verdicts['verdict'])} | {whole} | `make verdicts` |\n"
+    lines.append(("",) * (file == INTRO) + ("All pages", counted(verdicts["verdict"]), whole, "`make verdicts`"))
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def _picture(file: str, profile: str, name: str) -> tuple[str, ...]:
+    """The cell of a picture, in the book alone."""
+    return (f'<img src="{THUMBNAIL.format(f"{name}-{profile}")}" alt="" width="88">',) if file == INTRO else ()
 
 
 def claims(name: str) -> pd.DataFrame:
@@ -39,11 +52,11 @@ def counted(verdicts: pd.Series) -> str:
     return ", ".join(f"{counts[verdict]} {word}" for verdict, word in COUNTED.items() if verdict in counts) or "–"
 
 
-def update(text: str) -> str:
-    """The README's text with the present table between its markers."""
+def update(text: str, file: str) -> str:
+    """The text of README or INTRO with the present table between its markers."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    return before + BEGIN + table() + END + after
+    return before + BEGIN + table(file) + END + after
 
 
 def _first(rows: pd.DataFrame) -> str:
@@ -56,12 +69,29 @@ def _first(rows: pd.DataFrame) -> str:
 
 
 def refresh() -> None:
-    """Put the present table into the README, which is untouched where it is there already."""
-    readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    if text != (updated := update(text)):
-        readme.write_text(updated, encoding="utf-8")
+    """Put the present table into README and INTRO, which are untouched where it is there already."""
+    for file in (README, INTRO):
+        text = (ROOT / file).read_text(encoding="utf-8")
+        if text != (updated := update(text, file)):
+            (ROOT / file).write_text(updated, encoding="utf-8")
+
+
+def thumbnails() -> None:
+    """Make the pictures of the table anew."""
+    for name in FIGURES:
+        for profile in claims(name)["profile"].unique():
+            path = BOOK / THUMBNAIL.format(f"{name}-{profile}")
+            path.parent.mkdir(exist_ok=True)
+            with Image.open(RESULTS / profile / name / "figure.png") as figure, replacing(path) as temporary:
+                figure.convert("RGB").resize(_within(figure.size)).save(temporary, "WEBP", quality=80)
+
+
+def _within(size: tuple[int, int]) -> tuple[int, int]:
+    """The largest size of this shape within SIZE."""
+    scale = min(most / side for most, side in zip(SIZE, size, strict=True))
+    return tuple(max(1, round(scale * side)) for side in size)
 
 
 if __name__ == "__main__":
+    thumbnails()
     refresh()
