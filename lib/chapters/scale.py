@@ -22,7 +22,7 @@ from lib.rivals import largest, trak
 from lib.study import REMOVAL, Groups, Study
 
 SHARES, FEWEST = (0.1, 0.25), 20  # of the profile's images of a class; images of a class
-N_TARGETS = 50  # at the sizes below the profile's own
+N_TARGETS = 40  # at the sizes below the profile's own
 WHOLE, ALL = "cifar10", "cifar10_full"  # the profile that all images are compared with, and theirs
 FIGURE_3 = paper.FIGURES["fig03"]  # what the paper states of ours by removal, at k < 500 and k ≤ 1280 of 5 000
 FEW, MANY = [value for value in FIGURE_3.values if (value.kind, value.method) == (REMOVAL, "ours")]
