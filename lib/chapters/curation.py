@@ -25,6 +25,7 @@ from lib.rivals import ensembles
 from lib.study import Study
 
 CLEAN, NOISY = "labels as they are", "one label in ten wrong"
+SETTINGS = {CLEAN: "clean", NOISY: "noisy"}  # in names of files
 WRONG = 0.1  # of the labels, planted
 SHARES = (0.0, 0.1, 0.5)  # of the images of each label, removed
 NETWORKS = {"trak": 3, "tracin": 1}  # that a method looks into
@@ -79,7 +80,8 @@ def values(study: Study, setting: str) -> dict[str, np.ndarray]:
         return dict.fromkeys(METHODS, np.arange(len(given), dtype=np.float32))
 
     identity = {"labels": setting, "methods": METHODS}
-    return study.attribution.kept("curation_values", identity, sum(NETWORKS.values()) + 1, make, made_up)
+    name = f"curation_{SETTINGS[setting]}_values"
+    return study.attribution.kept(name, identity, sum(NETWORKS.values()) + 1, make, made_up)
 
 
 def density(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -127,8 +129,8 @@ def accuracies(study: Study, setting: str, share: float) -> dict[str, np.ndarray
         return rows
 
     identity = {"labels": setting, "methods": methods, "share": share, "seeds": n}
-    made_up = dict.fromkeys(methods, np.zeros(n))
-    return study.attribution.kept("curation", identity, n * len(methods), make, lambda: made_up)
+    name, made_up = f"curation_{SETTINGS[setting]}_{share:g}", dict.fromkeys(methods, np.zeros(n))
+    return study.attribution.kept(name, identity, n * len(methods), make, lambda: made_up)
 
 
 def over_seeds(values: np.ndarray) -> tuple[float, float]:
@@ -145,7 +147,7 @@ def table(study: Study) -> pd.DataFrame:
     training; wrong: share of wrong labels among the images removed, of RANDOM on average.
     """
     rows, own = [], study.dataset.train_labels
-    for setting in (CLEAN, NOISY):
+    for setting in SETTINGS:
         given, worth = labelled(study, setting).train_labels, values(study, setting)
         for share in SHARES:
             by_method = accuracies(study, setting, share)
@@ -175,7 +177,7 @@ def judged(rows: pd.DataFrame) -> dict[tuple[str, float], list[int]]:
 def finding(rows: pd.DataFrame) -> str:
     """The page's first line, in Markdown. rows: of `table`."""
     parts, tenth = [], SHARES[1]
-    for setting in (CLEAN, NOISY):
+    for setting in SETTINGS:
         of = rows[(rows["labels"] == setting) & (rows["removed"] == tenth)].set_index("method")
         said = [
             f"{label(m)} {of['difference'][m]:+z.3f} [{of['low'][m]:+z.3f}, {of['high'][m]:+z.3f}]"
@@ -197,7 +199,7 @@ def finding(rows: pd.DataFrame) -> str:
 def against_all(rows: pd.DataFrame) -> str:
     """Is a removal better than none? Of the best of each setting; and who names the wrong labels. rows: of `table`."""
     parts = []
-    for setting in (CLEAN, NOISY):
+    for setting in SETTINGS:
         of = rows[rows["labels"] == setting]
         whole, best = of["accuracy"].iloc[0], of[of["removed"] > 0].nlargest(1, "accuracy").iloc[0]
         name = f"{label(best['method'])}, {best['removed']:.0%} removed"
