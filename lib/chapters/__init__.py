@@ -5,6 +5,7 @@ __all__ = [
     "brittle",
     "changes",
     "comparison",
+    "curation",
     "departures",
     "detection",
     "export",
