@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,6 +94,59 @@ def test_a_mistake_is_explained_by_the_class_that_the_target_is_taken_for(pictur
     assert set(shown["images_of"]) == set(shown["taken_for"]) == {"light"}
     right = opened(pictures, target="val/dark/01.png", **quick)
     assert mistakes.explained(right) is right and "own class" in mistakes.said(right, names)
+
+
+NETWORK = """
+from torch import nn
+
+class Mine(nn.Sequential):
+    def __init__(self, n_classes, channels):
+        super().__init__(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(36 * channels, n_classes))
+
+class Wide(Mine):
+    def __init__(self, n_classes, channels):
+        super().__init__(n_classes + 3, channels)
+
+class Small(Mine):
+    def __init__(self, n_classes, channels):
+        super().__init__(n_classes, channels + 1)
+
+class Pair(Mine):
+    def forward(self, x):
+        return super().forward(x), x
+"""
+
+
+@pytest.fixture
+def network(tmp_path, monkeypatch) -> None:
+    """A file with networks where the user stands."""
+    (tmp_path / "networks_of_mine.py").write_text(NETWORK)
+    monkeypatch.setenv("COMPANION_FROM", str(tmp_path))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+
+def test_a_network_of_ones_own_is_explained_from_the_images_to_supports(pictures, network):
+    quick = {"n_targets": 1, "n_votes": 1, "k_max": 10, "epochs": 4, "n_base": 1, "budget": 1}
+    mine = opened(pictures, arch="networks_of_mine:Mine", **quick)
+    assert mine.profile.recipe.identity["source"] and mine.accuracy > 0.9
+    supports = mine.supports([(REMOVAL, "pixels_l2"), (REMOVAL, "random")])
+    assert len(supports) == 2 and supports["votes"].str.startswith("0:1-0 10:").all()
+    assert mine.outputs("own") != opened(pictures, **quick).outputs("own")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Wide", r"Wide has to give logits \(b, 2\) of images \(b, 3, 24, 24\); of two it gives \(2, 5\)"),
+        ("Pair", r"Pair has to give logits \(b, 2\) .*; of two it gives tuple"),
+        ("Small", r"Small has to give logits \(b, 2\) of images .*: mat1 and mat2 shapes cannot be multiplied"),
+        ("None", "there is no network 'networks_of_mine:None'"),
+    ],
+)
+def test_a_network_of_ones_own_that_does_not_fit_is_refused_before_training(pictures, network, results, name, message):
+    with pytest.raises(ValueError, match=message):
+        opened(pictures, arch=f"networks_of_mine:{name}")
+    assert not results.exists()
 
 
 def test_values_fit_the_number_of_images(pictures):

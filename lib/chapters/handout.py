@@ -7,7 +7,6 @@ Names of files and classes may hold anything: the template escapes all that it i
 
 import base64
 import io
-import json
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,12 +17,14 @@ from PIL import Image
 
 from lib.chapters import answers
 from lib.chapters.mistakes import MistakeStudy
-from lib.chapters.own import NAME, RANKED, SHOWN, Files, OwnStudy
+from lib.chapters.own import METHODS, NAME, RANKED, SHOWN, Files, OwnStudy
 from lib.data import replacing
-from lib.methods import label
 
 SIDE, EXACT = 96, 40  # pixels: larger images are made smaller; up to EXACT they are kept as they are, as PNG
 SETTINGS = ("n_targets", "k_max", "budget", "n_votes", "n_base", "seed", "recipe", "selfsupervised")
+TITLES = dict(
+    zip(METHODS, ("By MoCo features and an exemplar SVM", "By raw pixels", "Control: at random"), strict=True)
+)
 TEMPLATE = Path(__file__).with_name("handout.html")
 
 
@@ -50,8 +51,13 @@ def html(study: OwnStudy, names: Files, supports: pd.DataFrame, accuracies: pd.D
         targets=[target(study, names, supports, i) for i in range(len(study.targets))],
         cost=cost.to_dict("records"),
         unit=cost.columns[-1],
-        settings={key: json.dumps(study.profile.content[key]).strip('"') for key in SETTINGS},
+        settings={key: setting(study.profile.content[key]) for key in SETTINGS},
     )
+
+
+def setting(value: object) -> str:
+    """A value of a profile, or those of a recipe."""
+    return ", ".join(f"{key} {of}" for key, of in value.items()) if isinstance(value, dict) else str(value)
 
 
 def target(study: OwnStudy, names: Files, supports: pd.DataFrame, i: int) -> dict:
@@ -69,7 +75,7 @@ def target(study: OwnStudy, names: Files, supports: pd.DataFrame, i: int) -> dic
                 for rank, train in enumerate(first)
             ]
         votes = sorted((int(k), *vote.split("-")) for k, vote in (v.split(":") for v in row[answers.VOTES].split()))
-        methods.append({"label": label(name), "support": row["support"], "votes": votes, "images": shown})
+        methods.append({"label": TITLES[name], "support": row["support"], "votes": votes, "images": shown})
     return {
         "name": names.test[test_id],
         "uri": uri(dataset.test_images[test_id]),

@@ -19,14 +19,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from PIL import Image
 
-from lib import data, profiles
+from lib import data, nets, profiles
 from lib.chapters import listing
-from lib.data import WRITTEN, Entry, as_entry, fetch, replacing
+from lib.data import WRITTEN, Dataset, Entry, as_entry, fetch, replacing
 from lib.profiles import Profile
 from lib.report import Page, page, plan
-from lib.retrain import margins, short_hash
+from lib.retrain import Recipe, margins, short_hash
 from lib.study import Study
 
 NAME, OF_EXAMPLE = "own", "own_example"  # of the profile, and so of the folder of results
@@ -146,6 +147,8 @@ class OwnStudy(Study):
                 f"give size={LEAST_SIDE} or more to have them resized"
             )
         super().__post_init__()
+        if ":" in self.profile.recipe.arch:
+            check_network(self.profile.recipe, self.dataset)
 
     def check_targets(self) -> None:
         n_test = len(self.dataset.test_labels)
@@ -179,6 +182,19 @@ class OwnStudy(Study):
     def guessing(self) -> float:
         """The accuracy of always naming the test images' most frequent class."""
         return float(np.bincount(self.dataset.test_labels).max() / len(self.dataset.test_labels))
+
+
+def check_network(recipe: Recipe, dataset: Dataset) -> None:
+    """Refuse a network of the user's own that does not take the images, or does not give a logit for every class."""
+    shape, n_classes = dataset.train_images.shape[1:], len(dataset.class_names)
+    form = f"{recipe.arch} has to give logits (b, {n_classes}) of images (b, {', '.join(map(str, shape))})"
+    try:
+        with torch.no_grad():
+            logits = nets.build(recipe, shape[0], n_classes, seed=0).eval()(torch.zeros(2, *shape))
+    except (RuntimeError, TypeError, NotImplementedError) as problem:
+        raise ValueError(f"{form}: {problem}") from problem
+    if not isinstance(logits, torch.Tensor) or logits.shape != (2, n_classes):
+        raise ValueError(f"{form}; of two it gives {tuple(getattr(logits, 'shape', ())) or type(logits).__name__}")
 
 
 def open_page(parameters: Mapping) -> tuple[Page, Files]:
