@@ -28,7 +28,7 @@ def zipped(path: Path) -> Path:
     refuse(path, "not there", missing, FileNotFoundError)
     members = [member(row, split) for row, split in zip(rows, splits(rows), strict=True)]
     refuse(path, "twice", [name for name, n in Counter(members).items() if n > 1])
-    made = WRITTEN / "own" / f"{path.stem}.zip"
+    made = WRITTEN / "own" / "lists" / f"{path.stem}.zip"
     with replacing(made) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for row, name in zip(rows, members, strict=True):
             archive.writestr(zipfile.ZipInfo(name), files[row["path"]].read_bytes())  # without the time: the same bytes

@@ -3,8 +3,8 @@
     path -> Entry of the manifest -> names of its images -> Profile that fits their number -> OwnStudy
 
 The study is `lib.study`'s. Here stands what a dataset needs that nobody has looked at before: values that fit its size,
-targets by the name of their file, and what makes its answers doubtful. Its results are kept under results/own; those of
-the example came with the repository, so that it is shown at once.
+and targets by the name of their file; what is said of the answers stands in `lib.chapters.answers`. Its results are
+kept under results/own; those of the example came with the repository, so that it is shown at once.
 """
 
 import io
