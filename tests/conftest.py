@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 from lib.data import Dataset
@@ -41,6 +42,20 @@ def tiny() -> Dataset:
 def quick() -> Recipe:
     """A training of a few hundredths of a second."""
     return Recipe(width=2, stem="conv5s2", epochs=2, warmup_epochs=0.5, batch_size=20, translate=1, cutout=4)
+
+
+@pytest.fixture
+def pictures(tmp_path) -> Path:
+    """24 + 6 images of each of two classes, 24 x 24 pixels in colour: bright above and dark below, or the reverse."""
+    folder, rng = tmp_path / "pictures", np.random.default_rng(0)
+    for split, n in (("train", 24), ("val", 6)):
+        for top, c in enumerate(("dark", "light")):
+            (folder / split / c).mkdir(parents=True)
+            for i in range(n):
+                pixels = rng.integers(0, 100, (24, 24, 3), dtype=np.uint8)
+                pixels[12 * (1 - top) : 12 * (2 - top)] += 120
+                Image.fromarray(pixels).save(folder / split / c / f"{i:02d}.png")
+    return folder
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lib import profiles
-from lib.data import manifest
+from lib.data import RESULTS, ROOT, manifest
 from lib.profiles import PROFILES
 from lib.report import committed, stats
 
@@ -96,3 +96,11 @@ def test_where_the_images_are_missing_the_figure_that_came_with_the_repository_i
 def test_without_other_results_there_is_no_tab(results):
     shown = committed.tabs(profiles.load("smoke"), "fig02", plt.figure(), "").data
     assert "sd-tab" not in shown and "this page" in shown
+
+
+def test_the_page_on_large_sets_states_what_was_measured():
+    [row] = pd.read_csv(RESULTS / "large_set.csv").to_dict("records")
+    page = (ROOT / "book" / "reproduce.md").read_text(encoding="utf-8")
+    shown = [name for name in row if name.endswith(("_seconds", "_mb"))]
+    assert len(shown) == 8 and all(f" {row[name]:.4g}" in page for name in shown) and row["n_train"] == 100_000
+    assert max(row["driver_mb"], row["worker_mb"]) < 4000

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,29 +13,16 @@ from PIL import Image
 
 from lib import data, run
 from lib.bisection import FOUND, LARGER
-from lib.chapters import own
+from lib.chapters import answers, listing, mistakes, own
 from lib.report import execution, plots
 from lib.study import REMOVAL
 
 
 @pytest.fixture(autouse=True)
 def results(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setattr(own, "WRITTEN", tmp_path / "results")
+    for module in (own, listing):
+        monkeypatch.setattr(module, "WRITTEN", tmp_path / "results")
     return tmp_path / "results"
-
-
-@pytest.fixture
-def pictures(tmp_path) -> Path:
-    """24 + 6 images of each of two classes, 24 x 24 pixels in colour: bright above and dark below, or the reverse."""
-    folder, rng = tmp_path / "pictures", np.random.default_rng(0)
-    for split, n in (("train", 24), ("val", 6)):
-        for top, c in enumerate(("dark", "light")):
-            (folder / split / c).mkdir(parents=True)
-            for i in range(n):
-                pixels = rng.integers(0, 100, (24, 24, 3), dtype=np.uint8)
-                pixels[12 * (1 - top) : 12 * (2 - top)] += 120
-                Image.fromarray(pixels).save(folder / split / c / f"{i:02d}.png")
-    return folder
 
 
 def opened(images: Path, size: int | None = None, target: str | None = None, **overrides) -> own.OwnStudy:
@@ -47,7 +35,7 @@ def opened(images: Path, size: int | None = None, target: str | None = None, **o
 
 
 def test_from_a_folder_to_supports(pictures, results):
-    quick = {"n_targets": 2, "n_votes": 1, "k_max": 10, "epochs": 12, "moco_epochs": 1}
+    quick = {"n_targets": 2, "n_votes": 1, "k_max": 10, "epochs": 12, "moco_epochs": 1, "n_base": 2, "budget": 2}
     mine, files = opened(pictures, **quick), own.files(own.entry(str(pictures)))
     assert mine.dataset.train_images.shape == (48, 3, 24, 24) and mine.accuracy > 0.9 and mine.guessing == 0.5
     assert len(mine.targets) == 2 and (mine.base_logits.argmax(1) == mine.dataset.test_labels)[mine.targets].all()
@@ -82,8 +70,83 @@ def test_names_are_those_of_the_images(pictures):
 def test_a_target_by_its_name_need_not_be_right(pictures):
     mine = opened(pictures, target="val/light/03.png", n_targets=1)
     assert mine.targets.tolist() == [9] and mine.dataset.test_labels[9] == 1
-    with pytest.raises(ValueError, match=r"target='03.png' is no test image; name one as in 'val/dark/00.png'"):
+    with pytest.raises(ValueError, match=r"target='33.png' is no test image; name one as in 'val/dark/00.png'"):
+        opened(pictures, target="33.png")
+    with pytest.raises(ValueError, match=r"target='03.png' is several test images; name one as in 'val/dark/00.png'"):
         opened(pictures, target="03.png")
+    (pictures / "val/light/03.png").rename(pictures / "val/light/k.png")
+    assert own.files(own.entry(str(pictures))).test_id("k.png") == 11
+
+
+def test_a_mistake_is_explained_by_the_class_that_the_target_is_taken_for(pictures):
+    shutil.move(pictures / "val/light/00.png", pictures / "val/dark/wrong.png")
+    quick = {"n_votes": 1, "k_max": 10, "epochs": 12, "moco_epochs": 1, "n_base": 1, "budget": 1}
+    asked, names = opened(pictures, target="wrong.png", **quick), own.files(own.entry(str(pictures)))
+    mine = mistakes.explained(asked)
+    assert mistakes.listed(asked, names)["target"].tolist() == ["val/dark/wrong.png"]
+    assert "val/dark/wrong.png` is of class dark and is taken for light" in mistakes.said(mine, names)
+    for method in own.METHODS:
+        ids = mine.attribution.ranking(method)
+        assert ids.shape == (1, 10) and (mine.dataset.train_labels[ids] == 1).all()
+    supports = mine.supports([(REMOVAL, "pixels_l2"), (REMOVAL, "random")])
+    assert supports["votes"].str.startswith("0:0-1 10:").all() and set(supports["reason"]) <= {FOUND, LARGER}
+    shown = answers.table(mine, supports, names)
+    assert set(shown["images_of"]) == set(shown["taken_for"]) == {"light"}
+    right = opened(pictures, target="val/dark/01.png", **quick)
+    assert mistakes.explained(right) is right and "own class" in mistakes.said(right, names)
+
+
+NETWORK = """
+from torch import nn
+
+class Mine(nn.Sequential):
+    def __init__(self, n_classes, channels):
+        super().__init__(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(36 * channels, n_classes))
+
+class Wide(Mine):
+    def __init__(self, n_classes, channels):
+        super().__init__(n_classes + 3, channels)
+
+class Small(Mine):
+    def __init__(self, n_classes, channels):
+        super().__init__(n_classes, channels + 1)
+
+class Pair(Mine):
+    def forward(self, x):
+        return super().forward(x), x
+"""
+
+
+@pytest.fixture
+def network(tmp_path, monkeypatch) -> None:
+    """A file with networks where the user stands."""
+    (tmp_path / "networks_of_mine.py").write_text(NETWORK)
+    monkeypatch.setenv("COMPANION_FROM", str(tmp_path))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+
+def test_a_network_of_ones_own_is_explained_from_the_images_to_supports(pictures, network):
+    quick = {"n_targets": 1, "n_votes": 1, "k_max": 10, "epochs": 4, "n_base": 1, "budget": 1}
+    mine = opened(pictures, arch="networks_of_mine:Mine", **quick)
+    assert mine.profile.recipe.identity["source"] and mine.accuracy > 0.9
+    supports = mine.supports([(REMOVAL, "pixels_l2"), (REMOVAL, "random")])
+    assert len(supports) == 2 and supports["votes"].str.startswith("0:1-0 10:").all()
+    assert mine.outputs("own") != opened(pictures, **quick).outputs("own")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Wide", r"Wide has to give logits \(b, 2\) of images \(b, 3, 24, 24\); of two it gives \(2, 5\)"),
+        ("Pair", r"Pair has to give logits \(b, 2\) .*; of two it gives tuple"),
+        ("Small", r"Small has to give logits \(b, 2\) of images .*: mat1 and mat2 shapes cannot be multiplied"),
+        ("None", "there is no network 'networks_of_mine:None'"),
+    ],
+)
+def test_a_network_of_ones_own_that_does_not_fit_is_refused_before_training(pictures, network, results, name, message):
+    with pytest.raises(ValueError, match=message):
+        opened(pictures, arch=f"networks_of_mine:{name}")
+    assert not results.exists()
 
 
 def test_values_fit_the_number_of_images(pictures):
@@ -193,33 +256,35 @@ def test_doubts_about_a_model_that_hardly_learns(pictures, monkeypatch, right, n
     predicted = np.where(np.arange(12) < right, labels, 1 - labels)
     monkeypatch.setitem(vars(mine), "base_logits", np.eye(2)[predicted])
     knn = pd.DataFrame({"features": ["moco", "pixels"], "knn_accuracy": [0.9, 0.8]})
-    assert len(own.doubts(mine, knn)) == n_doubts
-    worse = own.doubts(mine, knn.assign(knn_accuracy=[0.8, 0.8]))
+    assert len(answers.doubts(mine, knn)) == n_doubts
+    worse = answers.doubts(mine, knn.assign(knn_accuracy=[0.8, 0.8]))
     assert len(worse) == n_doubts + 1 and "MoCo (80%) is no better than raw pixels (80%)" in worse[-1]
 
 
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        (("found", 4, 5, "0:3-0 5:0-2"), "5 (10% of its class)"),
+        (("found", 4, 5, "0:3-0 5:0-2"), "5 (10% of the class)"),
         (
             ("found", 4, 8, "0:2-1 8:0-2"),
-            "5 to 8 (10% to 16% of its class); in doubt: 2 votes to 1 without any removal",
+            "5 to 8 (10% to 16% of the class); in doubt: 2 votes right and 1 wrong without any removal",
         ),
-        (("larger than k_max", 30, None, "0:2-0 30:2-0"), "more than 30 (60% of its class)"),
+        (("larger than k_max", 30, None, "0:2-0 30:2-0"), "more than 30 (60% of the class)"),
         (("wrong at k = 0", None, 0, "0:0-2"), "wrong without any removal"),
+        (("found", 4, 5, "0:0-3 5:2-0"), "5 (10% of the class)"),
+        (("right at k = 0", None, 0, "0:2-0"), "right without any removal"),
     ],
 )
 def test_supports_in_words(row, words):
-    assert own.in_words(pd.Series(dict(zip(("reason", "low", "high", "votes"), row, strict=True))), 50) == words
+    assert answers.in_words(pd.Series(dict(zip(("reason", "low", "high", "votes"), row, strict=True))), 50) == words
 
 
 def test_copies_are_named(pictures):
     names = own.files(own.entry(str(pictures)))
-    assert own.copies(opened(pictures), names) == []
+    assert answers.copies(opened(pictures), names) == []
     shutil.copy(pictures / "train/dark/03.png", pictures / "val/dark/04.png")
     shutil.copy(pictures / "train/dark/05.png", pictures / "train/light/06.png")
-    across, mixed = own.copies(opened(pictures), names)
+    across, mixed = answers.copies(opened(pictures), names)
     assert across.startswith("1 of the images are among the training and among the test images, the first of them as ")
     assert "train/dark/03.png and val/dark/04.png:" in across
     assert "1 of the images are in two classes" in mixed and "train/dark/05.png and train/light/06.png:" in mixed
@@ -228,7 +293,7 @@ def test_copies_are_named(pictures):
 def test_accuracies_have_intervals(pictures, monkeypatch):
     mine, knn = opened(pictures), pd.DataFrame({"features": ["moco", "pixels"], "knn_accuracy": [0.75, 1.0]})
     monkeypatch.setitem(vars(mine), "base_logits", np.eye(2)[np.repeat([0, 1], 6)])
-    rows = own.accuracies(mine, knn)
+    rows = answers.accuracies(mine, knn)
     assert rows["test_accuracy"].tolist() == [1, 0.5, 0.75, 1] and (rows["n"] == 12).all()
     assert (rows["test_accuracy_low"] < rows["test_accuracy"]).all() and rows["test_accuracy_high"].max() == 1
 
@@ -249,7 +314,7 @@ def test_what_the_support_removes_is_framed():
     files = own.Files([], ["test/a/0.png", "test/a/1.png"])
     rows = [(0, "moco_esvm", 3, FOUND), (0, "random", 40, FOUND), (1, "moco_esvm", pd.NA, LARGER)]
     supports = pd.DataFrame(rows, columns=["target", "method", "size", "reason"])
-    removed = own.removed(supports, files)
+    removed = answers.removed(supports, files)
     assert removed == {("test/a/0.png", "moco_esvm"): 3, ("test/a/0.png", "random"): own.SHOWN}
     images, ranking = np.zeros((12, 1, 4, 4), np.uint8), {"moco_esvm": np.arange(10)}
     figure = plots.most_similar(images, {name: (images[0], ranking) for name in files.test}, removed)
@@ -263,4 +328,4 @@ def test_few_targets_have_no_verdict_and_no_table_a_row_without_images():
     code = "".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
     assert not [word for word in ("paired", "verdict", "comparisons", "shares(", "beside(") if word in code]
     row = pd.Series({"reason": "found", "low": 0, "high": 1, "votes": "0:3-0 1:0-2"})
-    assert own.in_words(row, 24) == "1 (4% of its class)"
+    assert answers.in_words(row, 24) == "1 (4% of the class)"

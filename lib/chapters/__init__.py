@@ -1,6 +1,7 @@
 """What single chapters of the book compute beyond the paper's figures."""
 
 __all__ = [
+    "answers",
     "audit",
     "brittle",
     "changes",
@@ -10,12 +11,15 @@ __all__ = [
     "detection",
     "export",
     "given",
+    "handout",
     "influence",
     "judge",
     "judged",
     "labels",
     "leaderboard",
     "leakage",
+    "listing",
+    "mistakes",
     "moved",
     "own",
     "people",

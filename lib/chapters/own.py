@@ -1,35 +1,33 @@
-"""Your own images: from a folder or a zip to a study of which training images a prediction hangs on.
+"""Your own images: from a folder, a zip or a list to a study of which training images a prediction hangs on.
 
     path -> Entry of the manifest -> names of its images -> Profile that fits their number -> OwnStudy
 
 The study is `lib.study`'s. Here stands what a dataset needs that nobody has looked at before: values that fit its size,
-targets by the name of their file, and what makes its answers doubtful. Its results are kept under results/own; those of
-the example came with the repository, so that it is shown at once.
+and targets by the name of their file; what is said of the answers stands in `lib.chapters.answers`. Its results are
+kept under results/own; those of the example came with the repository, so that it is shown at once.
 """
 
-import hashlib
 import io
 import math
 import sys
 import zipfile
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from PIL import Image
 
-from lib import data, profiles
-from lib.bisection import FOUND, LARGER
-from lib.data import WRITTEN, Entry, as_entry, fetch, replacing
-from lib.methods import label
+from lib import data, nets, profiles
+from lib.chapters import listing
+from lib.data import WRITTEN, Dataset, Entry, as_entry, fetch, replacing
 from lib.profiles import Profile
-from lib.report import Page, page, plan, stats
-from lib.retrain import margins, short_hash
+from lib.report import Page, page, plan
+from lib.retrain import Recipe, margins, short_hash
 from lib.study import Study
 
 NAME, OF_EXAMPLE = "own", "own_example"  # of the profile, and so of the folder of results
@@ -38,18 +36,18 @@ LEAST_IMAGES = 20  # training images of a class: k_max is half of them, and ten 
 SHOWN = 10
 LEAST_SIDE = 21  # pixels: what the profile's network takes
 STEPS = 240  # of a retraining, at least: about as many as profile `fashion` takes
-HARDLY = 0.2  # of the way from guessing to perfect: less is hardly better than guessing
-METHODS = ("moco_esvm", "pixels_l2", "random")
+RANKED, METHODS = ("moco_esvm", "pixels_l2"), ("moco_esvm", "pixels_l2", "random")  # shown as images; all
 EXAMPLE = (2, 3, 4, 6)  # classes of the embedded images: Pullover, Dress, Coat, Shirt
 
 
 def entry(images: str | None = None, size: int | None = None) -> Entry:
-    """images: a folder or a zip with train/<class>/* and test/<class>/* (or val/); None: `example`.
+    """images: a folder or a zip with train/<class>/* and test/<class>/* (or val/), or a list; None: `example`.
 
     size: pixels a side, to which images of another size are resized; None: all are of one size. Raises ValueError for a
     size that is none, FileNotFoundError where there is nothing.
     """
     path = example() if images is None else data.given(images)
+    path = listing.zipped(path) if path.suffix.lower() == ".csv" else path
     keys = {"kind": "folder", "path": str(path)} | ({} if size is None else {"size": [size, size]})
     manual = "Give a folder or a zip that has train/<class>/* and test/<class>/* (or val/) at its top."
     declared = as_entry(path.stem, keys | {"manual": manual})
@@ -88,10 +86,13 @@ class Files:
         return pd.DataFrame([{"class": c, "training": of[0][c], "test": of[1][c]} for c in of[0]])
 
     def test_id(self, name: str) -> int:
-        """The id of a test image. Raises ValueError for another name."""
-        if name not in self.test:
-            raise ValueError(f"target={name!r} is no test image; name one as in {self.test[0]!r}")
-        return self.test.index(name)
+        """The id of a test image by its name, or by its file where no other is called so. Raises ValueError."""
+        file = listing.flat(name)
+        ids = [i for i, test in enumerate(self.test) if name == test or test.split("/")[2] == file]
+        if len(ids) != 1:
+            problem = "several test images" if ids else "no test image"
+            raise ValueError(f"target={name!r} is {problem}; name one as in {self.test[0]!r}")
+        return ids[0]
 
 
 def files(images: Entry) -> Files:
@@ -146,6 +147,8 @@ class OwnStudy(Study):
                 f"give size={LEAST_SIDE} or more to have them resized"
             )
         super().__post_init__()
+        if ":" in self.profile.recipe.arch:
+            check_network(self.profile.recipe, self.dataset)
 
     def check_targets(self) -> None:
         n_test = len(self.dataset.test_labels)
@@ -181,6 +184,19 @@ class OwnStudy(Study):
         return float(np.bincount(self.dataset.test_labels).max() / len(self.dataset.test_labels))
 
 
+def check_network(recipe: Recipe, dataset: Dataset) -> None:
+    """Refuse a network of the user's own that does not take the images, or does not give a logit for every class."""
+    shape, n_classes = dataset.train_images.shape[1:], len(dataset.class_names)
+    form = f"{recipe.arch} has to give logits (b, {n_classes}) of images (b, {', '.join(map(str, shape))})"
+    try:
+        with torch.no_grad():
+            logits = nets.build(recipe, shape[0], n_classes, seed=0).eval()(torch.zeros(2, *shape))
+    except (RuntimeError, TypeError, NotImplementedError) as problem:
+        raise ValueError(f"{form}: {problem}") from problem
+    if not isinstance(logits, torch.Tensor) or logits.shape != (2, n_classes):
+        raise ValueError(f"{form}; of two it gives {tuple(getattr(logits, 'shape', ())) or type(logits).__name__}")
+
+
 def open_page(parameters: Mapping) -> tuple[Page, Files]:
     """The page of the user's images, with their names. parameters: the notebook's, as for `Page`."""
     images, target = entry(parameters["images"], parameters["size"]), parameters["target"]
@@ -194,67 +210,3 @@ def open_page(parameters: Mapping) -> tuple[Page, Files]:
         raise plan.Counted(cost)
     print(f"\r{cost}", file=sys.stderr, flush=True)  # for the terminal: no page keeps a line that begins so
     return opened, names
-
-
-def removed(supports: pd.DataFrame, names: Files) -> dict[tuple[str, str], int]:
-    """How many of the images shown the support removes, by the target's name and the method."""
-    rows = supports.loc[supports["reason"] == FOUND, ["target", "method", "size"]].itertuples(index=False)
-    return {(names.test[target], method): min(int(size), SHOWN) for target, method, size in rows}
-
-
-def doubts(study: OwnStudy, knn: pd.DataFrame) -> list[str]:
-    """Why the answers may mean little, a sentence each. knn: `Attribution.knn_accuracies` of moco and pixels."""
-    sentences, accuracy = [], knn.set_index("features")["knn_accuracy"]
-    if study.accuracy - study.guessing < HARDLY * (1 - study.guessing):
-        sentences.append(
-            f"The retrained model is right on {study.accuracy:.0%} of the test images, hardly better than guessing "
-            f"({study.guessing:.0%}): what flips its predictions is mostly chance. Raise epochs or add images."
-        )
-    if accuracy["moco"] <= accuracy["pixels"]:
-        sentences.append(
-            f"As a nearest-neighbour classifier MoCo ({accuracy['moco']:.0%}) is no better than raw pixels "
-            f"({accuracy['pixels']:.0%}): its ranking may be no better either. Raise moco_epochs or add images."
-        )
-    return sentences
-
-
-def copies(study: OwnStudy, names: Files) -> list[str]:
-    """Which exact copies of an image spoil the answers, a sentence for each kind."""
-    dataset, of_image, sentences = study.dataset, defaultdict(list), []
-    for name, image in zip(names.train + names.test, chain(dataset.train_images, dataset.test_images), strict=True):
-        of_image[hashlib.sha256(image).digest()].append(name)
-    for part, words in ((0, "among the training and among the test images"), (1, "in two classes")):
-        twice = [same for same in of_image.values() if len({name.split("/")[part] for name in same}) > 1]
-        if twice:
-            sentences.append(
-                f"{len(twice)} of the images are {words}, the first of them as {' and '.join(twice[0])}: a support may "
-                f"count copies and nothing else. Keep one of each."
-            )
-    return sentences
-
-
-def accuracies(study: OwnStudy, knn: pd.DataFrame) -> pd.DataFrame:
-    """Shares of the test images that are right, with their intervals: of the model, of guessing, of neighbours.
-
-    knn: as for `doubts`. Columns: classifier, test_accuracy, test_accuracy_low, test_accuracy_high, n.
-    """
-    n = len(study.dataset.test_labels)
-    right = {f"retrained model, mean of {study.profile.n_base}": study.accuracy, "guessing": study.guessing}
-    right |= {f"nearest neighbours, {label(row.features)}": row.knn_accuracy for row in knn.itertuples()}
-    counted = {name: np.arange(n) < round(share * n) for name, share in right.items()}
-    rows = [
-        {"classifier": name} | stats.mean("test_accuracy", yes, stats.share_interval) for name, yes in counted.items()
-    ]
-    return pd.DataFrame(rows).assign(n=n)
-
-
-def in_words(row: pd.Series, class_size: int) -> str:
-    """The support in a row of `Study.supports`, its share of the class, and doubt where votes at k = 0 disagree."""
-    if row["reason"] not in (FOUND, LARGER):
-        return "wrong without any removal"
-    ks = sorted({row["low"] + 1, row["high"]}) if row["reason"] == FOUND else [row["low"]]
-    more = "" if row["reason"] == FOUND else "more than "
-    number, share = (" to ".join(numbers) for numbers in (map(str, ks), (f"{k / class_size:.0%}" for k in ks)))
-    right, wrong = row["votes"].split()[0].removeprefix("0:").split("-")
-    doubt = "" if wrong == "0" else f"; in doubt: {right} votes to {wrong} without any removal"
-    return f"{more}{number} ({share} of its class){doubt}"

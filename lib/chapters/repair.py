@@ -5,6 +5,7 @@ its ranking is of the class that it is taken for, and the search ends where it i
 a probe.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
@@ -35,12 +36,22 @@ class Turned(Driver):
 
 
 @dataclass(frozen=True)
-class RepairStudy(Study):
-    """A study of test images that the base models get wrong."""
+class Mistaken(Study):
+    """A study whose targets the base models get wrong."""
 
     @cached_property
     def driver(self) -> Driver:
         return Turned(**vars(super().driver))
+
+    @cached_property
+    def taken_for(self) -> np.ndarray:
+        """The classes (n_targets,) that the base models take the targets for."""
+        return self.base_logits[self.targets].argmax(axis=1)
+
+
+@dataclass(frozen=True)
+class RepairStudy(Mistaken):
+    """Of test images that are drawn among those that the base models get wrong."""
 
     @cached_property
     def targets(self) -> np.ndarray:
@@ -52,11 +63,6 @@ class RepairStudy(Study):
         if self.profile.n_targets > len(wrong):
             raise ValueError(f"n_targets={self.profile.n_targets} exceeds the {len(wrong)} test images that are wrong")
         return np.sort(np.random.default_rng(self.profile.seed).permutation(wrong)[: self.profile.n_targets])
-
-    @cached_property
-    def taken_for(self) -> np.ndarray:
-        """The classes (n_targets,) that the base models take the targets for."""
-        return self.base_logits[self.targets].argmax(axis=1)
 
 
 def small(study: Study) -> Study:
@@ -73,17 +79,22 @@ def study_of(study: Study) -> RepairStudy:
     return replace(bare, given=rankings(bare))
 
 
-def rankings(study: RepairStudy) -> dict[str, np.ndarray]:
-    """Of ours and at random, (n_targets, k_max) train ids of the class that each target is taken for.
+def rankings(study: Mistaken, methods: Iterable[str] = (OURS, RANDOM)) -> dict[str, np.ndarray]:
+    """Of methods by features and at random, (n_targets, k_max) train ids of the class that each target is taken for.
 
     At random, all targets that are taken for one class share one order, and so their trainings.
     """
-    vectors, labels = study.attribution.features("moco"), study.dataset.train_labels
-    pair = vectors.test[study.targets], vectors.train
-    scores = distances.scores(distances.DISTANCES["esvm"], *pair, study.taken_for, labels)
-    order = np.random.default_rng(study.profile.seed).permutation(len(labels))
-    at_random = np.where(labels == study.taken_for[:, None], order, -np.inf)
-    return {name: distances.ranking(s, study.profile.k_max) for name, s in ((OURS, scores), (RANDOM, at_random))}
+    labels, scores = study.dataset.train_labels, {}
+    for name in methods:
+        method = study.attribution.parse(name)
+        if name == RANDOM:
+            order = np.random.default_rng(study.profile.seed).permutation(len(labels))
+            scores[name] = np.where(labels == study.taken_for[:, None], order, -np.inf)
+        else:
+            vectors = study.attribution.features(method.features)
+            pair = vectors.test[study.targets], vectors.train
+            scores[name] = distances.scores(distances.DISTANCES[method.distance], *pair, study.taken_for, labels)
+    return {name: distances.ranking(of_method, study.profile.k_max) for name, of_method in scores.items()}
 
 
 def supports(page: Page) -> pd.DataFrame:
