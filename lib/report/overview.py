@@ -5,13 +5,13 @@ a small picture of its figure, which the command makes too.
 """
 
 import pandas as pd
-from PIL import Image
+from PIL import Image, ImageOps
 
 from lib.data import BOOK, RESULTS, ROOT, replacing
 from lib.report.paper import FIGURES
 
 BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->\n"
-HEADER = ("Figure", "Claims of the paper", "One of them", "Command")
+HEADER = ["Figure", "Claims of the paper", "One of them", "Command"]
 COUNTED = {"agrees": "agree", "exceeds": "exceed", "undecided": "undecided", "disagrees": "disagree"}
 README, INTRO = "README.md", "book/intro.md"
 THUMBNAIL = "_static/thumbnails/{}.webp"  # under book/
@@ -20,24 +20,20 @@ SIZE = (176, 88)  # pixels, at most; shown at half of it
 
 def table(file: str) -> str:
     """The table as Markdown, a row for each figure and profile, from results/claims.csv. file: README or INTRO."""
-    verdicts, columns = pd.read_csv(RESULTS / "claims.csv"), (("",) if file == INTRO else ()) + HEADER
-    lines = [columns, ("---",) * len(columns)]
+    verdicts, in_book = pd.read_csv(RESULTS / "claims.csv"), file == INTRO
+    lines = [[""] * in_book + HEADER, ["---"] * (in_book + len(HEADER))]
     for name, figure in FIGURES.items():
         for profile, rows in claims(name).groupby("profile", sort=False):
             title, command = f"{figure.label}: {figure.title}", f"make {name}"
             if profile == "cifar10":
                 title, command = f"{title}, CIFAR-10", f"{command} PROFILE=cifar10"
-            line = f"[{title}](notebooks/{name}{'.ipynb' * (file == README)})", counted(rows["verdict"])
-            lines.append((*_picture(file, profile, name), *line, _first(rows), f"`{command}`"))
+            picture = f'<img src="{THUMBNAIL.format(f"{name}-{profile}")}" alt="" width="88">'
+            link = f"[{title}](notebooks/{name}{'' if in_book else '.ipynb'})"
+            lines.append([picture] * in_book + [link, counted(rows["verdict"]), _first(rows), f"`{command}`"])
     tested = counted(verdicts.loc[verdicts["confirmatory"], "verdict"])
     whole = f"the few that are confirmatory, tested together: {tested}"
-    lines.append(("",) * (file == INTRO) + ("All pages", counted(verdicts["verdict"]), whole, "`make verdicts`"))
+    lines.append([""] * in_book + ["All pages", counted(verdicts["verdict"]), whole, "`make verdicts`"])
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
-
-
-def _picture(file: str, profile: str, name: str) -> tuple[str, ...]:
-    """The cell of a picture, in the book alone."""
-    return (f'<img src="{THUMBNAIL.format(f"{name}-{profile}")}" alt="" width="88">',) if file == INTRO else ()
 
 
 def claims(name: str) -> pd.DataFrame:
@@ -83,13 +79,7 @@ def thumbnails() -> None:
             path = BOOK / THUMBNAIL.format(f"{name}-{profile}")
             path.parent.mkdir(exist_ok=True)
             with Image.open(RESULTS / profile / name / "figure.png") as figure, replacing(path) as temporary:
-                figure.convert("RGB").resize(_within(figure.size)).save(temporary, "WEBP", quality=80)
-
-
-def _within(size: tuple[int, int]) -> tuple[int, int]:
-    """The largest size of this shape within SIZE."""
-    scale = min(most / side for most, side in zip(SIZE, size, strict=True))
-    return tuple(max(1, round(scale * side)) for side in size)
+                ImageOps.contain(figure.convert("RGB"), SIZE).save(temporary, "WEBP", quality=80)
 
 
 if __name__ == "__main__":
