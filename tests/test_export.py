@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -15,6 +16,7 @@ from lib.chapters.judge import JudgedStudy
 from lib.data import ROOT, resident
 from lib.features import FeatureRecipe
 from lib.lds import lds
+from lib.methods import OURS, RANDOM
 from lib.report import stats
 from lib.retrain import Retraining
 from lib.study import BASE_SEED, REMOVAL, Study
@@ -90,6 +92,24 @@ def test_an_example_leads_from_the_export_to_a_row(study, exported, monkeypatch,
     judged = JudgedStudy(study.profile, "cpu", 1, results=study.results, given={name: ranking}, judged=name)
     [row] = stats.summary(judged.supports([(REMOVAL, name)], united=True), study.profile.k_max).to_dict("records")
     assert row["method"] == name and 0 <= row["auc"] <= 1 and row["n"] <= 5
+
+
+JUDGED = sorted(path for path in export.JUDGED.glob("*.csv") if "_supports" not in path.stem)
+
+
+@pytest.mark.parametrize("path", JUDGED, ids=lambda path: path.stem)
+def test_the_row_of_an_example_follows_from_its_committed_supports(path):
+    supports = pd.read_csv(path.with_name(f"{path.stem}_supports.csv"))
+    [expected] = stats.summary(supports, profiles.load("fashion").k_max).to_dict("records")
+    [row] = pd.read_csv(path).to_dict("records")
+    assert path.stem in EXAMPLES and row["n"] == expected["n"] and row["retrainings"] > 0
+    assert [row[key] for key in export.AREA] == pytest.approx([expected[key] for key in export.AREA], rel=1e-5)
+
+
+def test_the_page_shows_examples_beside_ours_and_random():
+    rows = export.judged_examples()
+    assert {OURS, RANDOM} < set(rows["method"]) and len(rows) == 2 + len(JUDGED) >= 3
+    assert rows["auc"].is_monotonic_decreasing and rows.loc[rows["method"] == OURS, "retrainings"].isna().all()
 
 
 def test_examples_are_short():

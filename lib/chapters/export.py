@@ -16,7 +16,8 @@ import torch
 from tqdm import tqdm
 
 from lib import data
-from lib.data import resident
+from lib.data import RESULTS, resident
+from lib.methods import OURS, RANDOM
 from lib.report import Page
 from lib.retrain import Retraining, fit
 from lib.study import BASE_SEED, Study
@@ -35,6 +36,8 @@ SCHEMA = {  # file: what an array holds
     "recipe.json": "how the networks are trained, and the sizes, classes, mean and standard deviation of the images",
     "network_0.pt": "state dict of the first of n_networks (in recipe.json), trained on all images",
 }
+JUDGED = RESULTS / "judged" / "fashion"  # rows of examples, a file each
+AREA = ("auc", "auc_low", "auc_high")
 OPENING = """\
 import json, pathlib, torch
 from lib import nets, retrain
@@ -147,6 +150,22 @@ def write(study: Study, folder: Path) -> pd.DataFrame:
 def _row(path: Path, shapes: dict[str, str]) -> dict:
     content = SCHEMA.get(path.name, "state dict of a further network, trained with the next seed")
     return {"file": path.name, "content": content, "shape": shapes.get(path.name, ""), "bytes": path.stat().st_size}
+
+
+def judged_examples() -> pd.DataFrame:
+    """What the examples reached by removal on profile fashion, and ours and random images beside them, largest first.
+
+    Columns: method, n (targets), auc with its interval, seconds (from images to scores, the networks of the export not
+    included), retrainings (that its supports rest on) and their core_seconds. By `python -m benchmarks.examples`.
+    """
+    tables = {path.stem: pd.read_csv(path) for path in sorted(JUDGED.glob("*.csv")) if "_supports" not in path.stem}
+    rows = pd.concat([table.assign(method=f"examples/{name}.py") for name, table in tables.items()], ignore_index=True)
+    board = pd.read_csv(RESULTS / "fashion" / "leaderboard" / "leaderboard.csv")
+    board = board[board["method"].isin((OURS, RANDOM))].rename(columns={"n_targets": "n"})
+    board = board.rename(columns={f"removal_{name}": name for name in AREA})
+    columns = ["method", "n", *AREA, "seconds", "retrainings", "core_seconds"]
+    rows = pd.concat([rows, board]).reindex(columns=columns)
+    return rows.sort_values("auc", ascending=False, ignore_index=True)
 
 
 def exported(page: Page, to: str | None) -> pd.DataFrame:
