@@ -11,7 +11,7 @@ from lib.chapters import repair
 from lib.features import FeatureRecipe
 from lib.methods import OURS, RANDOM
 from lib.retrain import Retraining, margins
-from lib.study import REMOVAL, Study
+from lib.study import MISLABEL, REMOVAL, Study
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,27 @@ def test_a_repair_makes_right_what_was_wrong(study):
             logits = study.driver.logits([(retraining, [row["target"]])])[0]
             assert (logits.argmax() == row["label"]) == right
     rows = repair.summary(table, 30)
-    assert rows["n"][0] + rows["right at once"][0] == 5
-    as_random = pd.concat([table, table.assign(method=RANDOM)])
-    pair = repair.against_random(as_random, 30)
-    assert pair["difference"] == 0 and "removing at most 30" in repair.finding(repair.summary(as_random, 30), pair, 30)
+    assert rows["n"][0] + rows["right at once"][0] == 5 and rows["change"].tolist() == ["removed"]
+
+
+def test_relabelled_images_get_the_label_of_the_target(study):
+    table = study.supports([(MISLABEL, OURS)])
+    assert table["size"].notna().any()
+    row = table[table["size"].notna()].iloc[0]
+    ranking = study.given[OURS][study.targets.tolist().index(row["target"])][: row["size"]]
+    changed = tuple((int(i), int(row["label"])) for i in ranking)
+    retraining = Retraining(study.profile.recipe, 0, relabelled=changed)
+    assert study.driver.key(retraining) in row["keys"]
+    assert study.driver.logits([(retraining, [row["target"]])])[0].argmax() == row["label"]
+
+
+def test_differences_are_of_each_change_and_between_them(study):
+    columns = {"target": [1, 2, 3], "size": [8, 16, pd.NA], "reason": "found"}
+    tables = [pd.DataFrame(columns).assign(kind=kind, method=method) for kind, method in repair.CURVES]
+    tables[2] = tables[2].assign(size=[4, 8, 15])  # ours, relabelled
+    supports = pd.concat(tables).astype({"size": "Int64"})
+    differences = repair.pairs(supports, 30)
+    assert differences["kind"].tolist() == ["removed", "relabelled", "ours"]
+    assert differences["difference"].tolist() == pytest.approx([0, 0.3, 0.3])
+    said = repair.finding(repair.summary(supports, 30), differences, 30)
+    assert "Of 3 wrong predictions, removing at most 30" in said and "ours relabelled less ours removed: 0.300" in said

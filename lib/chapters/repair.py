@@ -1,8 +1,8 @@
-"""Repairing a wrong prediction: how few training images must go until it is right?
+"""Repairing a wrong prediction: how few training images must go, or be relabelled, until it is right?
 
 The search for a support with the sense of its votes turned: a target is a test image that the base models get wrong,
-its ranking is of the class that it is taken for, and the search ends where it is right. Separate tests, one training
-a probe.
+its ranking is of the class that it is taken for, and the search ends where it is right. Its first images are removed,
+or get the target's own label. Separate tests, one training a probe.
 """
 
 from collections.abc import Iterable
@@ -20,10 +20,11 @@ from lib.engine import Driver, cache
 from lib.methods import OURS, RANDOM
 from lib.report import Page, plan, plots, stats
 from lib.retrain import margins
-from lib.study import REMOVAL, Study
+from lib.study import MISLABEL, REMOVAL, Study
 
 N_TARGETS, K_MAX, BUDGET = 20, 128, 3  # test images; training images changed at most; bisection steps
-CURVES = [(REMOVAL, OURS), (REMOVAL, RANDOM)]
+CURVES = [(kind, method) for kind in (REMOVAL, MISLABEL) for method in (OURS, RANDOM)]
+CHANGES = {REMOVAL: "removed", MISLABEL: "relabelled"}  # what is done to training images
 FIRST = 10  # of the rankings on CIFAR-10, whose labels are compared with people's
 
 
@@ -51,7 +52,7 @@ class Mistaken(Study):
 
 @dataclass(frozen=True)
 class RepairStudy(Mistaken):
-    """Of test images that are drawn among those that the base models get wrong."""
+    """Of test images drawn among those that the base models get wrong; relabelled images get the right label."""
 
     @cached_property
     def targets(self) -> np.ndarray:
@@ -63,6 +64,11 @@ class RepairStudy(Mistaken):
         if self.profile.n_targets > len(wrong):
             raise ValueError(f"n_targets={self.profile.n_targets} exceeds the {len(wrong)} test images that are wrong")
         return np.sort(np.random.default_rng(self.profile.seed).permutation(wrong)[: self.profile.n_targets])
+
+    @cached_property
+    def wrong_labels(self) -> np.ndarray:
+        """What relabelled images get, (n_targets,): the targets' own label, wrong for most of those images."""
+        return self.dataset.test_labels[self.targets]
 
 
 def small(study: Study) -> Study:
@@ -99,31 +105,40 @@ def rankings(study: Mistaken, methods: Iterable[str] = (OURS, RANDOM)) -> dict[s
 
 def supports(page: Page) -> pd.DataFrame:
     """Of `Study.supports` of the turned study: `size` is how many images repair, "wrong at k = 0" a target that the
-    first training gets right. A dry run counts a study of as many searches, and ends here.
+    first training gets right, wrong_label what it is taken for. A dry run counts a study of as many searches, and ends
+    here.
     """
     if page.tally is not None:
         small(page.study).supports(CURVES)
         raise plan.Counted(plan.text(page.values, page.tally))
-    return study_of(page.study).supports(CURVES)
+    study = study_of(page.study)
+    taken_for = dict(zip(study.targets, study.taken_for, strict=True))
+    return study.supports(CURVES).assign(wrong_label=lambda table: table["target"].map(taken_for))
 
 
 def summary(supports: pd.DataFrame, k_max: int) -> pd.DataFrame:
-    """A row for each method: n (targets wrong at k = 0), right at once (those left out), repaired (share), area (of the
-    CDF of the size up to k_max), both with intervals, median size of those repaired.
+    """A row for each change and method: change, method, n (targets wrong at k = 0), right at once (those left out),
+    repaired (share), area (of the CDF of the size up to k_max), both with intervals, median size of those repaired.
     """
     rows = []
-    for method, group in supports.groupby("method", sort=False):
+    for (kind, method), group in supports.groupby(["kind", "method"], sort=False):
         wrong = stats.usable(group)
-        row = {"method": method, "n": len(wrong), "right at once": len(group) - len(wrong)}
+        row = {"change": CHANGES[kind], "method": method, "n": len(wrong), "right at once": len(group) - len(wrong)}
         row |= stats.mean("repaired", wrong["size"].notna().to_numpy(), stats.share_interval)
         row |= stats.mean("area", stats.area(wrong, k_max))
         rows.append(row | {"median": wrong["size"].astype(float).median()})
     return pd.DataFrame(rows)
 
 
-def against_random(supports: pd.DataFrame, k_max: int) -> dict:
-    """The area of ours less that of random images, paired by target; of `stats.paired`."""
-    return stats.paired(supports, REMOVAL, OURS, RANDOM, k_max)
+def pairs(supports: pd.DataFrame, k_max: int) -> pd.DataFrame:
+    """Differences of the area, paired by target, of `stats.paired`: ours less random of each change, then ours
+    relabelled less ours removed.
+    """
+    rows = [stats.paired(supports, kind, OURS, RANDOM, k_max) for kind in CHANGES]
+    ours = supports[supports["method"] == OURS]
+    by_change = ours.assign(method=ours["kind"].map(CHANGES), kind=OURS)
+    rows.append(stats.paired(by_change, OURS, CHANGES[MISLABEL], CHANGES[REMOVAL], k_max))
+    return pd.DataFrame(rows).assign(kind=[*CHANGES.values(), "ours"])
 
 
 def of_people() -> pd.DataFrame:
@@ -156,19 +171,23 @@ def said_of_people(rows: pd.DataFrame) -> str:
 
 
 def figure(supports: pd.DataFrame, k_max: int, title: str) -> Figure:
-    """Share of targets repaired against the number of images removed."""
+    """Share of targets repaired against the number of images removed, and relabelled."""
     drawn = plots.support_cdfs(supports, k_max, title)
     drawn.axes[0].set_ylabel("share of targets repaired")
+    for axis, change in zip(drawn.axes, CHANGES.values(), strict=True):
+        axis.set(title=change, xlabel=f"training images {change}, k")
     return drawn
 
 
-def finding(rows: pd.DataFrame, pair: dict, k_max: int) -> str:
-    """The page's first line, in Markdown. rows: of `summary`. pair: of `against_random`."""
-    by = rows.set_index("method")
-    share = {m: detection.said(by.loc[m], "repaired") for m in (OURS, RANDOM)}
-    area = f"{pair['difference']:z.3f} [{pair['low']:z.3f}, {pair['high']:z.3f}]"
+def finding(rows: pd.DataFrame, differences: pd.DataFrame, k_max: int) -> str:
+    """The page's first line, in Markdown. rows: of `summary`. differences: of `pairs`."""
+    by, pair = rows.set_index(["change", "method"]), differences.set_index("kind")
+    removed, relabelled = ([detection.said(by.loc[c, m], "repaired") for m in (OURS, RANDOM)] for c in CHANGES.values())
+    area = {key: f"{of['difference']:z.3f} [{of['low']:z.3f}, {of['high']:z.3f}]" for key, of in pair.iterrows()}
     return (
-        f"**Of {pair['n']} wrong predictions, removing at most {k_max} training images of the class that speaks for "
-        f"the mistake repairs a share of {share[OURS]}, random ones of that class {share[RANDOM]}** (area under the "
-        f"curve: a difference of {area})."
+        f"**Of {pair['n'].iloc[0]} wrong predictions, removing at most {k_max} training images of the class that "
+        f"speaks for the mistake repairs a share of {removed[0]}, giving them the label of the right class "
+        f"{relabelled[0]}; random images of that class {removed[1]} and {relabelled[1]}.** Area under the curve, ours "
+        f"less random: {area['removed']} removed, {area['relabelled']} relabelled; ours relabelled less ours removed: "
+        f"{area['ours']}."
     )
