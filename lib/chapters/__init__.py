@@ -29,7 +29,9 @@ __all__ = [
     "scale",
     "seeds",
     "shortcuts",
+    "sound",
     "spaces",
+    "spoken",
     "validity",
     "zoo",
 ]
