@@ -27,7 +27,7 @@ def table(file: str) -> str:
             title, command = f"{figure.label}: {figure.title}", f"make {name}"
             if profile == "cifar10":
                 title, command = f"{title}, CIFAR-10", f"{command} PROFILE=cifar10"
-            picture = f'<img src="{THUMBNAIL.format(f"{name}-{profile}")}" alt="" width="88">'
+            picture = f'<img src="{THUMBNAIL.format(f"{name}-{profile}")}" alt="{title}" width="88">'
             link = f"[{title}](notebooks/{name}{'' if in_book else '.ipynb'})"
             lines.append([picture] * in_book + [link, counted(rows["verdict"]), _first(rows), f"`{command}`"])
     tested = counted(verdicts.loc[verdicts["confirmatory"], "verdict"])
