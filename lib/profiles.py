@@ -168,8 +168,6 @@ CIFAR10_FULL = replace(
     ),
     n_targets=50,
     k_max=1280,
-    transfer=(),
-    transfer_ensembles=(),
     figures=(),
 )
 # The paper's ImageNet at a quarter of its pixels: 160, 192 and 256 a side become 40, 48 and 64.
@@ -249,9 +247,7 @@ PAPER_IMAGENET = replace(
     trak={"projection_dim": 4096, "damping": 0.0},
     paper="paper_imagenet",
 )
-PROFILES = {
-    profile.name: profile for profile in (SMOKE, FASHION, CIFAR10, CIFAR10_FULL, IMAGENET, PAPER, PAPER_IMAGENET)
-}
+PROFILES = {one.name: one for one in (SMOKE, FASHION, CIFAR10, CIFAR10_FULL, IMAGENET, PAPER, PAPER_IMAGENET)}
 NAMES = tuple(PROFILES)
 SCALARS = {"dataset", "n_classes", "train_per_class", "test_per_class", "seed", "n_targets", "n_base", "k_max"}
 SCALARS |= {"budget", "n_votes", "lds_models"}

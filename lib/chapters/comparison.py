@@ -8,15 +8,22 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
-from lib.methods import OURS, RANDOM, RIVALS, SUBSET_METHODS, parse
+from lib.methods import DOTTED, OURS, RANDOM, RIVALS, SUBSET_METHODS, label, look, marker, parse
 from lib.profiles import Profile
-from lib.report import paper, stats
+from lib.report import paper, plots, stats
 from lib.rivals import largest
 from lib.study import MISLABEL, REMOVAL, Study
 
 BY_FEATURES = (OURS, "moco_l2", "supervised_l2", "pixels_l2")
 N_SEEDS = 3  # trainings for each k, if not said otherwise
+COLUMNS = {  # of the table of all methods
+    "removal_auc": "removal AUC",
+    "mislabel_auc": "mislabelling AUC",
+    "margin_drop": "fall of the margin",
+    "lds": "LDS",
+}
 
 
 def methods(profile: Profile) -> list[str]:
@@ -164,3 +171,36 @@ def transfer_losses(supports: pd.DataFrame, network: str, k_max: int) -> pd.Data
 def _removals(study: Study, names: list[str]) -> list[list]:
     """Tests that remove what each ranking names: united, but for rankings of all classes."""
     return [[(REMOVAL, name, i) for i in group] for name in names for group in study.groups(parse(name).same_class)]
+
+
+def forest(rows: pd.DataFrame, title: str) -> Figure:
+    """All methods, a line each, and a panel for each measure with its 95 % intervals. rows: of `table`."""
+    figure, axes = plots.grid(len(COLUMNS), len(COLUMNS), 13 / len(COLUMNS), 0.36 * len(rows) + 1.6, sharey=True)
+    for axis, (column, name) in zip(axes, COLUMNS.items(), strict=True):
+        for height, row in enumerate(rows.to_dict("records")):
+            sign, colour = marker(row["method"]), look(row["method"])[1]
+            axis.errorbar(row[column], height, xerr=plots.span(row, column), fmt=sign, color=colour)
+        axis.axvline(0, color="0.6", linestyle=DOTTED)
+        axis.set(xlabel=name)
+    axes[0].set_yticks(range(len(rows)), rows["method"].map(label))
+    axes[0].invert_yaxis()
+    return plots.titled(figure, title)
+
+
+def fixed_k(rows: pd.DataFrame, references: list[str], title: str) -> Figure:
+    """Mean fall of the margin against k, a panel for each method, with the references' lines in each for comparison.
+
+    rows: `stats.fixed_k`, of one kind.
+    """
+    methods = [method for method in rows["method"].unique() if method not in references]
+    figure, axes = plots.grid(len(methods), 4, 3.1, 2.5, sharex=True, sharey=True)
+    for axis, method in zip(axes, methods, strict=True):
+        for name in [*references, method]:
+            line = rows[rows["method"] == name]
+            plots.line(axis, line["k"], line["drop"], (line["drop_low"], line["drop_high"]), *look(name), width=1.5)
+        axis.set_title(label(method), fontsize=10)
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(k := sorted(rows["k"].unique()), k)
+    handles, names = axes[0].get_legend_handles_labels()
+    figure.legend(handles[: len(references)], names[: len(references)], loc="upper right", ncols=2, frameon=False)
+    return plots.titled(figure, title, "training images removed, k", "mean fall of the margin", x=0.02, ha="left")

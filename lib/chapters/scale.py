@@ -24,8 +24,8 @@ from lib.study import REMOVAL, Groups, Study
 SHARES, FEWEST = (0.1, 0.25), 20  # of the profile's images of a class; images of a class
 N_TARGETS = 40  # at the sizes below the profile's own
 WHOLE, ALL = "cifar10", "cifar10_full"  # the profile that all images are compared with, and theirs
-FIGURE_3 = paper.FIGURES["fig03"]  # what the paper states of ours by removal, at k < 500 and k ≤ 1280 of 5 000
-FEW, MANY = [value for value in FIGURE_3.values if (value.kind, value.method) == (REMOVAL, "ours")]
+FIGURE_3 = paper.FIGURE_3
+FEW, MANY = (FIGURE_3.select({"kind": REMOVAL, "method": "ours", "k": k}) for k in (500, 1280))
 OF_ALL, GROUPS = (OURS, RANDOM), 5  # rankings that were tested on all images, and groups of ten targets
 
 
@@ -45,13 +45,13 @@ def fewer(study: Study, per_class: int) -> Study:
     dim = max(1, round(trak.PROJECTION_DIM * per_class * n_classes / len(labels)))
     profile = replace(whole, train_per_class=per_class, k_max=k_max, n_targets=min(N_TARGETS, whole.n_targets))
     unused = FeatureRecipe("pixels")  # in place of MoCo's, whose batches may not fit so few images
-    profile = replace(profile, trak={"projection_dim": dim}, n_votes=1, selfsupervised=unused)
-    small = replace(study, profile=profile)
+    profile, given = replace(profile, trak={"projection_dim": dim}, selfsupervised=unused), {}
+    small = replace(study, profile=profile, given=given)
     kept = np.sort(np.concatenate([np.flatnonzero(labels == c)[:per_class] for c in range(n_classes)]))
     vectors, targets = study.attribution.features("moco"), small.targets
     pair = vectors.test[targets], vectors.train[kept], small.dataset.test_labels[targets], small.dataset.train_labels
-    scores = distances.scores(distances.DISTANCES["esvm"], *pair)
-    return replace(small, given={OURS: distances.ranking(scores, k_max)})
+    given[OURS] = distances.ranking(distances.scores(distances.DISTANCES["esvm"], *pair), k_max)
+    return small
 
 
 def studies(study: Study) -> Iterator[tuple[Study, list[str], Groups | None]]:
@@ -59,7 +59,7 @@ def studies(study: Study) -> Iterator[tuple[Study, list[str], Groups | None]]:
     own = len(study.dataset.train_labels) // len(study.dataset.class_names)
     for per_class in sorted({max(FEWEST, round(share * own)) for share in SHARES}):
         yield fewer(study, per_class), methods(study), None
-    yield replace(study, profile=replace(study.profile, n_votes=1)), methods(study), None
+    yield study, methods(study), None
     if study.profile == PROFILES[WHOLE]:
         whole = replace(study, profile=PROFILES[ALL])
         yield whole, list(OF_ALL), whole.groups(united=True)[:GROUPS]
@@ -82,17 +82,17 @@ def supports(page: Page) -> pd.DataFrame:
 def table(supports: pd.DataFrame) -> pd.DataFrame:
     """A row for each size and ranking. supports: of `supports`.
 
-    Columns: images, accuracy, method, n (targets), auc; few and many, the shares of targets that flip when less than
-    10 % and at most 25.6 % of their class are removed, the paper's k; each with _low and _high.
+    Columns: images, accuracy, method, n (targets), auc; few and many, the shares of targets that flip at the paper's
+    two k, of FEW and MANY; each with _low and _high.
     """
-    few, many, rows = FEW.k / FIGURE_3.class_size, MANY.k / FIGURE_3.class_size, []
+    rows = []
     for (images, method), group in supports.groupby(["images", "method"], sort=False):
         targets, of = stats.usable(group), group.iloc[0]
-        within = stats.flipped_by(targets, np.array([np.ceil(few * of["per_class"]) - 1, many * of["per_class"]]))
         row = {"images": images, "accuracy": of["accuracy"], "method": method, "n": len(targets)}
         row |= stats.mean("auc", stats.area(targets, of["k_max"]))
-        for name, flips in zip(("few", "many"), within.T, strict=True):
-            row |= stats.mean(name, flips, stats.share_interval)
+        shares = paper.beside(group, method, of["per_class"]).itertuples()
+        for name, share in zip(("few", "many"), shares, strict=True):
+            row |= {name: share.here, f"{name}_low": share.low, f"{name}_high": share.high}
         rows.append(row)
     return pd.DataFrame(rows)
 

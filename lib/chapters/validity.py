@@ -2,10 +2,12 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from scipy.stats import bootstrap
 
 from lib.bisection import search
-from lib.report import stats
+from lib.methods import BLUE, DOTTED, RED
+from lib.report import plots, stats
 
 
 def monotonicity(margins: pd.DataFrame) -> pd.DataFrame:
@@ -89,3 +91,19 @@ def agreement(first: pd.Series, second: pd.Series) -> dict:
     low, high = map(float, stats.mean_interval((second - first).groupby("target").mean()))
     row = {"n": len(first), "correlation": first.corr(second), "same_sign": ((first > 0) == (second > 0)).mean()}
     return row | {"difference": (second - first).mean(), "low": low, "high": high}
+
+
+def margin_curves(margins: pd.DataFrame, title: str) -> Figure:
+    """Margin against k, a panel a target, a dot where most seeds are wrong. margins: of `Study.margins`."""
+    targets = list(margins["target"].drop_duplicates())
+    figure, axes = plots.grid(len(targets), 5, 2.6, 2.3, sharex=True)
+    for axis, target in zip(axes, targets, strict=True):
+        of_target = margins[margins["target"] == target]
+        by_k = of_target.groupby("k")["margin"]
+        wrong = (of_target["margin"] <= 0).groupby(of_target["k"]).mean() >= 0.5
+        axis.plot(of_target["k"], of_target["margin"], ".", color=BLUE, alpha=0.3)
+        axis.plot(by_k.mean(), color=BLUE, linewidth=1.2)
+        axis.plot(by_k.mean()[wrong], "o", color=RED, markersize=5)
+        axis.axhline(0, color="0.6", linestyle=DOTTED)
+        axis.set_title(f"target {target}", fontsize=10)
+    return plots.titled(figure, title, "training images removed, k", "margin")

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from lib.methods import BLUE, DISTANCES, DOTTED, FEATURES, NETWORKS, ORANGE, RED, SOLID, label, look, marker
+from lib.methods import BLUE, DISTANCES, FEATURES, NETWORKS, ORANGE, SOLID, label, look, marker
 from lib.report import stats
 
 TITLES = {"removal": "Removal", "mislabel": "Mislabelling"}
@@ -25,7 +25,7 @@ def style() -> None:
     plt.rcParams.update({"figure.dpi": 110, "savefig.dpi": 150, "savefig.bbox": "tight", "axes.titleweight": "bold"})
 
 
-def _grid(n: int, columns: int, width: float, height: float, **shared: bool) -> tuple[Figure, list[Axes]]:
+def grid(n: int, columns: int, width: float, height: float, **shared: bool) -> tuple[Figure, list[Axes]]:
     """A figure of n panels, each width x height inches, at most so many columns; those to spare are hidden."""
     style()
     columns = min(columns, n)
@@ -36,7 +36,7 @@ def _grid(n: int, columns: int, width: float, height: float, **shared: bool) -> 
     return figure, list(axes.flat[:n])
 
 
-def _titled(figure: Figure, title: str, x_label: str = "", y_label: str = "", **options) -> Figure:
+def titled(figure: Figure, title: str, x_label: str = "", y_label: str = "", **options) -> Figure:
     """The figure with a title, and labels that all its panels share."""
     if x_label:
         figure.supxlabel(x_label, fontsize=11)
@@ -47,7 +47,7 @@ def _titled(figure: Figure, title: str, x_label: str = "", y_label: str = "", **
     return figure
 
 
-def _line(axis: Axes, x, y, band: tuple, name: str, colour, dash, width: float = 2, step: str | None = None) -> None:
+def line(axis: Axes, x, y, band: tuple, name: str, colour, dash, width: float = 2, step: str | None = None) -> None:
     """A line and the band of its interval. band: low and high, each as long as x. step: where a step curve jumps."""
     drawn = {"color": colour, "linestyle": dash, "linewidth": width, "drawstyle": step and f"steps-{step}"}
     axis.plot(x, y, label=name, **drawn)
@@ -61,7 +61,7 @@ def support_cdfs(supports: pd.DataFrame, k_max: int, title: str, panels: str = "
     tables of one kind that have another. The axis is linear up to 8 and logarithmic beyond.
     """
     names = list(supports[panels].unique())
-    figure, axes = _grid(len(names), len(names), max(4.4, 11.2 / len(names)), 4.4, sharey=True)
+    figure, axes = grid(len(names), len(names), max(4.4, 11.2 / len(names)), 4.4, sharey=True)
     for axis, name in zip(axes, names, strict=True):
         shown = stats.usable(supports[supports[panels] == name])
         methods = list(shown["method"].unique())
@@ -75,7 +75,7 @@ def support_cdfs(supports: pd.DataFrame, k_max: int, title: str, panels: str = "
         )
     axes[0].set_ylabel("share of targets flipped")
     axes[0].legend(loc="upper left", bbox_to_anchor=(0, 0.92), fontsize=9)
-    return _titled(figure, title)
+    return titled(figure, title)
 
 
 def support_panels(supports: pd.DataFrame, panels: dict[str, list[str]], k_max: int, title: str) -> Figure:
@@ -83,7 +83,7 @@ def support_panels(supports: pd.DataFrame, panels: dict[str, list[str]], k_max: 
 
     supports: as for `support_cdfs`, of one kind. panels: {features: methods}. The last line of all is in each, grey.
     """
-    figure, axes = _grid(len(panels), 3, 3.8, 3.6, sharey=True)
+    figure, axes = grid(len(panels), 3, 3.8, 3.6, sharey=True)
     of = dict(iter(stats.usable(supports).groupby("method")))
     reference = list(panels.values())[-1][-1]
     for axis, (features, methods) in zip(axes, panels.items(), strict=True):
@@ -94,14 +94,14 @@ def support_panels(supports: pd.DataFrame, panels: dict[str, list[str]], k_max: 
         _of_k(axis, of[reference], k_max)
         axis.set(title=FEATURES[features][0], xlabel="k")
         axis.legend(loc="upper left", bbox_to_anchor=(0, 0.92), fontsize=8)
-    return _titled(figure, title, y_label="share of targets flipped")
+    return titled(figure, title, y_label="share of targets flipped")
 
 
 def _cdf(axis: Axes, supports: pd.DataFrame, k_max: int, name: str, colour, dash, width: float = 2) -> None:
     """The line and the band of one method."""
     k = np.arange(k_max + 1)
     flipped = stats.flipped_by(supports, k)
-    _line(axis, k, flipped.mean(axis=0), stats.share_interval(flipped), name, colour, dash, width, step="post")
+    line(axis, k, flipped.mean(axis=0), stats.share_interval(flipped), name, colour, dash, width, step="post")
 
 
 def _of_k(axis: Axes, supports: pd.DataFrame, k_max: int) -> None:
@@ -116,7 +116,7 @@ def _of_k(axis: Axes, supports: pd.DataFrame, k_max: int) -> None:
 def counts(rows: list[dict], title: str) -> Figure:
     """For each rival the share of targets with smaller, equal and larger support. rows: of `stats.paired`."""
     kinds = list(dict.fromkeys(row["kind"] for row in rows))
-    figure, axes = _grid(len(kinds), len(kinds), 5.6, 0.6 * len(rows) / len(kinds) + 1.8, sharey=True)
+    figure, axes = grid(len(kinds), len(kinds), 5.6, 0.6 * len(rows) / len(kinds) + 1.8, sharey=True)
     for axis, kind in zip(axes, kinds, strict=True):
         of_kind = [row for row in rows if row["kind"] == kind]
         left = np.zeros(len(of_kind))
@@ -130,7 +130,7 @@ def counts(rows: list[dict], title: str) -> Figure:
         axis.grid(False)
     axes[0].invert_yaxis()
     axes[-1].legend(loc="upper left", bbox_to_anchor=(1, 1), title="our support is", frameon=False)
-    return _titled(figure, title, fontsize=11)
+    return titled(figure, title, fontsize=11)
 
 
 def heat_map(values: pd.DataFrame, colour: pd.DataFrame, title: str, label: str) -> Figure:
@@ -142,7 +142,7 @@ def heat_map(values: pd.DataFrame, colour: pd.DataFrame, title: str, label: str)
     rows, columns = (list(values[key].drop_duplicates()) for key in ("row", "column"))
     texts = [f"{v:.2f}\n[{low:.2f}, {high:.2f}]" for v, low, high in values[["value", "low", "high"]].to_numpy()]
     cells = values.assign(text=texts).pivot(index="row", columns="column", values="text").loc[rows, columns]
-    figure, [axis] = _grid(1, 1, 0.94 * len(columns) + 3.2, 0.5 * len(rows) + 1.4)
+    figure, [axis] = grid(1, 1, 0.94 * len(columns) + 3.2, 0.5 * len(rows) + 1.4)
     shades = colour.loc[rows, columns].astype(float)
     options = {"cmap": "vlag", "center": 0} if (shades.to_numpy() < 0).any() else {"cmap": "rocket_r"}
     sns.heatmap(shades, annot=cells, fmt="", ax=axis, annot_kws={"fontsize": 8}, cbar_kws={"label": label}, **options)
@@ -189,7 +189,7 @@ def _is_legible(text: str, fonts: list[str]) -> bool:
 def lds_strips(scores: pd.DataFrame, title: str) -> Figure:
     """LDS of each target as a point, and their mean, a row for each method. scores: from `Attribution.lds`."""
     methods = list(scores["method"].drop_duplicates())
-    figure, [axis] = _grid(1, 1, 8, 0.45 * len(methods) + 1.5)
+    figure, [axis] = grid(1, 1, 8, 0.45 * len(methods) + 1.5)
     for height, method in enumerate(methods):
         values, colour = scores.loc[scores["method"] == method, "lds"], look(method)[1]
         points = {"marker": marker(method), "markersize": 5, "markeredgewidth": 0, "linestyle": ""}
@@ -204,74 +204,17 @@ def lds_strips(scores: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
-COLUMNS = {  # of the table of all methods
-    "removal_auc": "removal AUC",
-    "mislabel_auc": "mislabelling AUC",
-    "margin_drop": "fall of the margin",
-    "lds": "LDS",
-}
-
-
-def forest(rows: pd.DataFrame, title: str) -> Figure:
-    """All methods, a line each, and a panel for each measure with its 95 % intervals. rows: `comparison.table`."""
-    figure, axes = _grid(len(COLUMNS), len(COLUMNS), 13 / len(COLUMNS), 0.36 * len(rows) + 1.6, sharey=True)
-    for axis, (column, name) in zip(axes, COLUMNS.items(), strict=True):
-        for height, row in enumerate(rows.to_dict("records")):
-            sign, colour = marker(row["method"]), look(row["method"])[1]
-            axis.errorbar(row[column], height, xerr=_span(row, column), fmt=sign, color=colour)
-        axis.axvline(0, color="0.6", linestyle=DOTTED)
-        axis.set(xlabel=name)
-    axes[0].set_yticks(range(len(rows)), rows["method"].map(label))
-    axes[0].invert_yaxis()
-    return _titled(figure, title)
-
-
-def fixed_k(rows: pd.DataFrame, references: list[str], title: str) -> Figure:
-    """Mean fall of the margin against k, a panel for each method, with the references' lines in each for comparison.
-
-    rows: `stats.fixed_k`, of one kind.
-    """
-    methods = [method for method in rows["method"].unique() if method not in references]
-    figure, axes = _grid(len(methods), 4, 3.1, 2.5, sharex=True, sharey=True)
-    for axis, method in zip(axes, methods, strict=True):
-        for name in [*references, method]:
-            line = rows[rows["method"] == name]
-            _line(axis, line["k"], line["drop"], (line["drop_low"], line["drop_high"]), *look(name), width=1.5)
-        axis.set_title(label(method), fontsize=10)
-        axis.set_xscale("log", base=2)
-        axis.set_xticks(k := sorted(rows["k"].unique()), k)
-    handles, names = axes[0].get_legend_handles_labels()
-    figure.legend(handles[: len(references)], names[: len(references)], loc="upper right", ncols=2, frameon=False)
-    return _titled(figure, title, "training images removed, k", "mean fall of the margin", x=0.02, ha="left")
-
-
-def margin_curves(margins: pd.DataFrame, title: str) -> Figure:
-    """Margin against k, a panel a target, a dot where most seeds are wrong. margins: of `Study.margins`."""
-    targets = list(margins["target"].drop_duplicates())
-    figure, axes = _grid(len(targets), 5, 2.6, 2.3, sharex=True)
-    for axis, target in zip(axes, targets, strict=True):
-        of_target = margins[margins["target"] == target]
-        by_k = of_target.groupby("k")["margin"]
-        wrong = (of_target["margin"] <= 0).groupby(of_target["k"]).mean() >= 0.5
-        axis.plot(of_target["k"], of_target["margin"], ".", color=BLUE, alpha=0.3)
-        axis.plot(by_k.mean(), color=BLUE, linewidth=1.2)
-        axis.plot(by_k.mean()[wrong], "o", color=RED, markersize=5)
-        axis.axhline(0, color="0.6", linestyle=DOTTED)
-        axis.set_title(f"target {target}", fontsize=10)
-    return _titled(figure, title, "training images removed, k", "margin")
-
-
 def costs(rows: pd.DataFrame, scaled: pd.DataFrame, title: str) -> Figure:
     """Figure 1: seconds against bytes, measured (filled) and extrapolated (hollow); removal against mislabelling AUC.
 
     rows: `comparison.table`. scaled: `comparison.at_the_papers_numbers`.
     """
-    figure, (cost, quality) = _grid(2, 2, 6.75, 5)
+    figure, (cost, quality) = grid(2, 2, 6.75, 5)
     for row in rows.to_dict("records"):
         (name, colour, _), sign = look(row["method"]), marker(row["method"])
         if row["bytes"]:
             cost.plot(row["seconds"], row["bytes"] / 1e6, sign, color=colour)
-        spans = {"xerr": _span(row, "removal_auc"), "yerr": _span(row, "mislabel_auc")}
+        spans = {"xerr": span(row, "removal_auc"), "yerr": span(row, "mislabel_auc")}
         point = row["removal_auc"], row["mislabel_auc"]
         quality.errorbar(*point, **spans, fmt=sign, color=colour, ecolor=(*to_rgb(colour), 0.3), label=name)
     for row in scaled.to_dict("records"):
@@ -282,10 +225,10 @@ def costs(rows: pd.DataFrame, scaled: pd.DataFrame, title: str) -> Figure:
     n = rows["n_targets"].min()
     quality.set(xlabel="removal AUC", ylabel="mislabelling AUC", title=f"(b) quality, n = {n} targets, 95 % intervals")
     quality.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8, frameon=False)
-    return _titled(figure, title)
+    return titled(figure, title)
 
 
-def _span(row: dict, value: str) -> list[list[float]]:
+def span(row: dict, value: str) -> list[list[float]]:
     """An interval as matplotlib's error bars want it: how far below the value, how far above."""
     return [[row[value] - row[f"{value}_low"]], [row[f"{value}_high"] - row[value]]]
 
