@@ -131,8 +131,8 @@ def test_the_page_says_and_draws_what_the_tables_hold(study):
     speakers = speakers.assign(**{f"margin, {kind}": 1.0 for kind in sound.KEPT})
     tables = {"shares": shares, "summary": areas, "speakers": speakers, "pictures": sound.pictures(study)}
     said = sound.finding(tables)
-    assert "ours 0.50 [0.40, 0.60]" in said and "chance is 0.25** (n = 3 targets)" in said
-    assert "loses 0.70 [0.70, 0.70] of accuracy" in said and "n = 2 speakers" in said
+    assert "ours 0.500 [0.400, 0.600]" in said and "chance is 0.25** (n = 3 targets)" in said
+    assert "loses 0.700 [0.700, 0.700] of accuracy" in said and "n = 2 speakers" in said
     drawn = sound.figure(tables, "title")
     assert drawn.get_suptitle() == "title" and len(tables["pictures"]) == 1 + sound.SHOWN
 

@@ -51,7 +51,7 @@ def curve(suspicion: np.ndarray, wrong: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({"inspected": SHARES, "found": total[np.round(SHARES * len(wrong)).astype(int)] / total[-1]})
 
 
-def said(row: pd.Series, key: str) -> str:
+def said(row: pd.Series | dict, key: str) -> str:
     """A value of a row with its interval, for a sentence."""
     return f"{row[key]:z.3f} [{row[f'{key}_low']:z.3f}, {row[f'{key}_high']:z.3f}]"
 

@@ -165,8 +165,7 @@ def said_of_people(rows: pd.DataFrame) -> str:
     more = stats.mean("more", (rows["wrong"] - rows["class"]).to_numpy())
     return (
         f"Of the first {FIRST}, a share of {rows['wrong'].mean():.3f} is wrong by people, in the whole class "
-        f"{rows['class'].mean():.3f}: a difference of {more['more']:z.3f} [{more['more_low']:z.3f}, "
-        f"{more['more_high']:z.3f}] (n = {len(rows)} test images)."
+        f"{rows['class'].mean():.3f}: a difference of {detection.said(more, 'more')} (n = {len(rows)} test images)."
     )
 
 

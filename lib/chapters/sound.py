@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib import data, profiles
-from lib.chapters import curation, spoken
+from lib.chapters import curation, detection, spoken
 from lib.data import Dataset
 from lib.methods import BLUE, OURS, RANDOM, RED, label
 from lib.profiles import Profile
@@ -181,23 +181,19 @@ def lost(speakers: pd.DataFrame) -> dict:
     return rows[0] | rows[1]
 
 
-def said(row: pd.Series | dict, key: str) -> str:
-    """A mean with its interval."""
-    return f"{row[key]:z.2f} [{row[f'{key}_low']:z.2f}, {row[f'{key}_high']:z.2f}]"
-
-
 def finding(tables: dict[str, pd.DataFrame]) -> str:
     """The page's first line, in Markdown."""
     shares, speakers = tables["shares"].set_index("method"), tables["speakers"]
-    named = [f"{label(method)} {said(row, 'first')}" for method, row in shares.iterrows() if method != RANDOM]
+    named = [f"{label(method)} {detection.said(row, 'first')}" for method, row in shares.iterrows() if method != RANDOM]
     removal = tables["summary"].query("kind == @REMOVAL").set_index("method")
-    areas = [f"{label(method)} {said(removal.loc[method], 'auc')}" for method in removal.index]
+    areas = [f"{label(method)} {detection.said(removal.loc[method], 'auc')}" for method in removal.index]
+    gap = detection.said(lost(speakers), "accuracy")
     return (
         f"**Of the first {FIRST} recordings that a method names for a spoken digit, a share is by the target's own "
         f"speaker: {', '.join(named)}; chance is {shares['chance'].iloc[0]:.2f}** (n = {shares['n'].iloc[0]} targets). "
         f"Area under the curve of removal supports: {', '.join(areas)} (n = {removal['n'].iloc[0]} targets). A speaker "
-        f"left out of training loses {said(lost(speakers), 'accuracy')} of accuracy more than when as many others are "
-        f"left out (n = {len(speakers)} speakers; 95 % intervals over targets, and over speakers)."
+        f"left out of training loses {gap} of accuracy more than when as many others are left out (n = {len(speakers)} "
+        f"speakers; 95 % intervals over targets, and over speakers)."
     )
 
 
