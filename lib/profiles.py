@@ -154,8 +154,8 @@ CIFAR10 = replace(
     figures=("fig02", "fig03", "fig07"),
 )
 # All of the paper's CIFAR-10, and its k_max, with a narrower network and half of its targets.
-# DEPARTURE: profile cifar10_full trains it for 3 epochs (about 100 core-seconds; benchmarks/colour_choice.py), and a
-# MoCo of width 16 for 24, with the augmentation of MoCo v2.
+# DEPARTURE: profile cifar10_full trains the network of cifar10 for 3 epochs (about 100 core-seconds;
+# benchmarks/colour_choice.py), and a MoCo of width 16 for 24, with the augmentation of MoCo v2.
 MOCO_V2 = {"crop": 0.2, "cutout": 0, "saturation": 0.4, "hue": 0.1, "grey": 0.2}
 CIFAR10_FULL = replace(
     CIFAR10,
