@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from trak import TRAKer
-from trak.projectors import BasicProjector, ProjectionType
+from trak.projectors import AbstractProjector, BasicProjector, ProjectionType
 from trak.score_computers import BasicScoreComputer
 
 from lib import nets
@@ -22,26 +22,34 @@ PROJECTION_DIM, DAMPING = 1024, 1.0
 BLOCK_FLOATS = 2**30  # numbers of the projection matrix that are held at once, at most: 4 GiB
 
 
-def trak(net: nn.Module, inputs: Inputs, projection_dim: int = PROJECTION_DIM, damping: float = DAMPING) -> tuple:
+def trak(
+    net: nn.Module,
+    inputs: Inputs,
+    projection_dim: int = PROJECTION_DIM,
+    damping: float = DAMPING,
+    sparse: bool = False,
+) -> tuple:
     """One network's inner products (n_targets, n_train) and weights 1 - p (n_train,) of the training images.
 
     Of networks that are each trained on a random half of the training images, as TRAK's authors do.
-    projection_dim: of the random Gaussian projection of the gradients, drawn anew for each network. damping: added to
-    the diagonal of Φ'Φ, in units of its mean eigenvalue; 0: none. Cost per network beside its training: a gradient of
-    every image, and 2 * n_train * n_parameters * projection_dim operations.
+    projection_dim: of the random projection of the gradients, drawn anew for each network. damping: added to the
+    diagonal of Φ'Φ, in units of its mean eigenvalue; 0: none. sparse: project by `SparseProjector` and not by a
+    Gaussian matrix. Cost per network beside its training: a gradient of every image, and 2 * n_train * n_parameters *
+    projection_dim operations; sparse, n_train * n_parameters.
     Source: Paper §4.1 (there 20 480 dimensions). DEPARTURE: its authors do not damp; how much was chosen by LDS on test
     images that are no targets (benchmarks/trak_choice.py).
     """
-    train, targets, weights = projected(net, inputs, projection_dim)
+    train, targets, weights = projected(net, inputs, projection_dim, sparse)
     return inner_products(train, targets, damping), weights
 
 
-def projected(net: nn.Module, inputs: Inputs, projection_dim: int) -> tuple[Tensor, Tensor, np.ndarray]:
+def projected(net: nn.Module, inputs: Inputs, dim: int, sparse: bool = False) -> tuple[Tensor, Tensor, np.ndarray]:
     """Projected gradients of training images (n_train, d) and targets (n_targets, d), and weights 1 - p (n_train,).
 
-    The first columns are a projection to fewer dimensions.
+    The first columns of a Gaussian one are a projection to fewer dimensions.
     """
-    projector, state = random_projector(net, projection_dim, inputs.network), net.state_dict()
+    projector = (SparseProjector if sparse else random_projector)(net, dim, inputs.network)
+    state = net.state_dict()
     # traker differentiates by torch.func: no_grad spares it a second graph.
     with tempfile.TemporaryDirectory() as folder, networks.quiet(), torch.no_grad():
         settings = {"device": projector.device, "use_half_precision": False, "logging_level": logging.ERROR}
@@ -93,12 +101,45 @@ def random_projector(net: nn.Module, projection_dim: int, model_id: int) -> Basi
     return projector
 
 
-def check(dataset: Dataset, recipe: Recipe, projection_dim: int = PROJECTION_DIM, damping: float = DAMPING) -> None:
+class SparseProjector(AbstractProjector):
+    """Adds each parameter's gradient, with a random sign, to one dimension drawn at random.
+
+    Its inner products are unbiased, as the Gaussian's are. Source: Charikar, Chen and Farach-Colton 2002, "Finding
+    frequent items in data streams"; for attribution GraSS, arXiv 2505.18976.
+    """
+
+    def __init__(self, net: nn.Module, projection_dim: int, model_id: int):
+        size, device = nets.size(net), next(net.parameters()).device
+        super().__init__(size, projection_dim, 0, "sparse", device.type)
+        rng = np.random.default_rng(np.random.SeedSequence(1, spawn_key=(model_id,)))
+        self.dimension = torch.as_tensor(rng.integers(projection_dim, size=size), device=device)
+        self.sign = torch.as_tensor(rng.choice(np.float32([-1, 1]), size=size), device=device)
+
+    def project(self, grads: dict[str, Tensor] | Tensor, model_id: int) -> Tensor:  # (b, p) -> (b, d)
+        if isinstance(grads, dict):
+            grads = torch.cat([part.flatten(1) for part in grads.values()], dim=1)
+        by_parameter = (grads * self.sign).T
+        empty = by_parameter.new_zeros(self.proj_dim, len(grads))
+        return empty.index_add_(0, self.dimension, by_parameter).T.contiguous()
+
+    def free_memory(self) -> None:
+        """Nothing that is worth it."""
+
+
+def check(
+    dataset: Dataset,
+    recipe: Recipe,
+    projection_dim: int = PROJECTION_DIM,
+    damping: float = DAMPING,
+    sparse: bool = False,
+) -> None:
     """Refuse what is no dimension or no damping, or, undamped, more dimensions than images or parameters."""
     if not (isinstance(projection_dim, Integral) and projection_dim >= 1):
         raise ValueError(f"projection_dim={projection_dim!r} must be a whole number of at least 1")
     if not (isinstance(damping, Real) and 0 <= damping < np.inf):
         raise ValueError(f"damping={damping!r} must be a finite number, not below 0")
+    if sparse not in (False, True):
+        raise ValueError(f"sparse={sparse!r} must be True or False")
     limit = min(len(dataset.train_labels), networks.n_parameters(dataset, recipe))
     if damping == 0 and projection_dim > limit:
         raise ValueError(
