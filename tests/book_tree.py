@@ -1,7 +1,8 @@
-"""Makes the book that `tests/test_book.py` reads: `python tests/book_tree.py FOLDER`.
+"""Makes the book that `tests/test_book.py` reads: `python tests/book_tree.py FOLDER STATUS`.
 
 A copy of the tree in which every notebook is run on `smoke` and the book is built, warnings being errors. It is a
-program of its own so that it runs beside the other tests: see the fixture `book` in conftest.py.
+program of its own so that it runs beside the other tests: see the fixture `book` in conftest.py. At the end the file
+STATUS says how that went.
 """
 
 import os
@@ -34,4 +35,9 @@ def call(copy: Path, *arguments) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    outcome = "the book was not built"
+    try:
+        main(Path(sys.argv[1]))
+        outcome = "built"
+    finally:
+        Path(sys.argv[2]).write_text(outcome)

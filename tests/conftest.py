@@ -4,10 +4,13 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: the book is built beside the tests, on the same cores
 
+import contextlib
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from playwright.sync_api import Browser, sync_playwright
 from lib.data import Dataset
 from lib.retrain import Recipe
 
+BOOK = pytest.StashKey[str]()
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
 FLAGS += ["--disable-background-networking", "--disable-component-update"]
 
@@ -58,9 +62,28 @@ def pictures(tmp_path) -> Path:
     return folder
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Names the folder of the book, for all processes that share an execution of the tests."""
+    if not hasattr(config, "workerinput"):
+        os.environ["TESTS_BOOK"] = config.stash.setdefault(BOOK, tempfile.mkdtemp(prefix="book-"))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """An execution that ends earlier ends the building too."""
+    if folder := config.stash.get(BOOK, None):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            os.killpg(int(Path(folder, "pid").read_text()), signal.SIGTERM)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests that read the book come last: it is built while the others run."""
+    """The tests that read the book come last: it is built while the others run. Of these a file stays in one process,
+    since its tests share what they train.
+    """
     items.sort(key=lambda item: "book" in item.fixturenames)
+    for item in items:
+        if "book" not in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="module")
@@ -78,28 +101,31 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def started_book(request, tmp_path_factory) -> Iterator[Callable[[], Path] | None]:
+def started_book(request) -> Callable[[], Path] | None:
     """Starts building the book before the first test, if any test reads it; a function that waits for its folder.
 
-    An execution that ends earlier ends the building too.
+    The first process of an execution starts it.
     """
     if not any("book" in item.fixturenames for item in request.session.items):
-        yield None
-        return
-    folder = tmp_path_factory.mktemp("book")
-    program, log = Path(__file__).with_name("book_tree.py"), folder / "log"
-    with log.open("w") as file:
-        arguments = [sys.executable, program, folder / "tree"]
-        building = subprocess.Popen(arguments, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
+        return None
+    folder, program = Path(os.environ["TESTS_BOOK"]), Path(__file__).with_name("book_tree.py")
+    with contextlib.suppress(FileExistsError):
+        (folder / "begun").mkdir()
+        with (folder / "log").open("w") as log:
+            arguments = [sys.executable, program, folder / "tree", folder / "status"]
+            building = subprocess.Popen(arguments, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        (folder / "pid").write_text(str(building.pid))
 
     def wait() -> Path:
-        assert building.wait() == 0, f"the book was not built:\n{log.read_text(errors='replace')[-8000:]}"
+        deadline = time.monotonic() + 1800
+        while not (folder / "status").exists():
+            assert time.monotonic() < deadline, "the book is not built after half an hour"
+            time.sleep(0.2)
+        status = (folder / "status").read_text()
+        assert status == "built", f"{status}:\n{(folder / 'log').read_text(errors='replace')[-8000:]}"
         return folder / "tree"
 
-    yield wait
-    if building.poll() is None:
-        os.killpg(building.pid, signal.SIGTERM)
-        building.wait()
+    return wait
 
 
 @pytest.fixture(scope="session")

@@ -145,7 +145,7 @@ def test_nothing_is_left_behind(tiny, quick, method, capsys):
         ("trak", {"projection_dim": 0}, "projection_dim=0 must be a whole number of at least 1"),
         ("trak", {"damping": -0.1}, "damping=-0.1 must be a finite number, not below 0"),
         ("trak", {"damping": 0, "projection_dim": 121}, "projection_dim=121 exceeds the 120 training images"),
-        ("trak", {"models": 2}, "trak has no setting 'models'; it has projection_dim, damping"),
+        ("trak", {"models": 2}, "trak has no setting 'models'; it has projection_dim, damping, sparse"),
         ("grad_dot", {"damping": 1}, "grad_dot has no setting 'damping'; it has none"),
         ("trak", {"device": "tpu"}, "unknown device 'tpu'"),
     ],
@@ -284,6 +284,29 @@ def test_trak_ensembles_are_those_of_traker(toy, tmp_path):
             tracker.score(toy.targets, num_samples=20)
         expected = tracker.finalize_scores("targets")
     np.testing.assert_allclose(scores.T, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
+def test_a_sparse_projection_keeps_inner_products(toy):
+    """Of the gradients, in the mean over its draws; and the scores of many draws are those of the Gaussian ones."""
+    net = Curved()
+    gradient = torch.cat(list(gradients.gradients(net, gradients.minus_log_odds, toy.targets)))
+    drawn = [trak.SparseProjector(net, 10, i).project(gradient, i) for i in range(600)]
+    mean = sum(each @ each.T for each in drawn) / len(drawn)
+    assert torch.corrcoef(torch.stack([mean.flatten(), (gradient @ gradient.T).flatten()]))[0, 1] > 0.99
+    by_sparse, by_gaussian = (
+        sum(trak.trak(net, replace(toy, network=i), 25, sparse=sparse)[0] for i in range(40))
+        for sparse in (True, False)
+    )
+    assert pearsonr(by_sparse.ravel(), by_gaussian.ravel()).statistic > 0.98
+
+
+def test_a_sparse_projection_takes_gradients_by_name():
+    net = Curved()
+    by_name = {"weight": torch.randn(3, 4, 9), "bias": torch.randn(3, 4)}
+    flat = torch.cat([by_name["weight"].flatten(1), by_name["bias"]], dim=1)
+    projector = trak.SparseProjector(net, 10, 0)
+    assert torch.equal(projector.project(by_name, 0), projector.project(flat, 0))
+    assert torch.allclose(projector.project(flat, 0).sum(1), (flat * projector.sign).sum(1), atol=1e-5)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from lib.methods import DOTTED, OURS, RANDOM, RIVALS, SUBSET_METHODS, label, look, marker, parse
@@ -204,3 +205,27 @@ def fixed_k(rows: pd.DataFrame, references: list[str], title: str) -> Figure:
     handles, names = axes[0].get_legend_handles_labels()
     figure.legend(handles[: len(references)], names[: len(references)], loc="upper right", ncols=2, frameon=False)
     return plots.titled(figure, title, "training images removed, k", "mean fall of the margin", x=0.02, ha="left")
+
+
+def costs(rows: pd.DataFrame, scaled: pd.DataFrame, title: str) -> Figure:
+    """Figure 1: seconds against bytes, measured (filled) and extrapolated (hollow); removal against mislabelling AUC.
+
+    rows: `table`. scaled: `at_the_papers_numbers`.
+    """
+    figure, (cost, quality) = plots.grid(2, 2, 6.75, 5)
+    for row in rows.to_dict("records"):
+        (name, colour, _), sign = look(row["method"]), marker(row["method"])
+        if row["bytes"]:
+            cost.plot(row["seconds"], row["bytes"] / 1e6, sign, color=colour)
+        spans = {"xerr": plots.span(row, "removal_auc"), "yerr": plots.span(row, "mislabel_auc")}
+        point = row["removal_auc"], row["mislabel_auc"]
+        quality.errorbar(*point, **spans, fmt=sign, color=colour, ecolor=(*to_rgb(colour), 0.3), label=name)
+    for row in scaled.to_dict("records"):
+        point = row["seconds"], row["bytes"] / 1e6
+        cost.plot(*point, marker(row["method"]), color=look(row["method"])[1], fillstyle="none")
+        cost.annotate(label(row["method"]), point, xytext=(-6, 6), textcoords="offset points", fontsize=8, ha="right")
+    cost.set(xscale="log", yscale="log", xlabel="core-seconds", ylabel="MB to be kept", title="(a) cost")
+    n = rows["n_targets"].min()
+    quality.set(xlabel="removal AUC", ylabel="mislabelling AUC", title=f"(b) quality, n = {n} targets, 95 % intervals")
+    quality.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8, frameon=False)
+    return plots.titled(figure, title)

@@ -267,8 +267,9 @@ def of_features(recipe: FeatureRecipe, dataset: Dataset) -> float:
 
 def of_trak(profile: Profile, dataset: Dataset) -> float:
     """Of one network: half a training, the gradient of every training image, and its projection."""
-    recipe, projection_dim = profile.recipe, profile.trak.get("projection_dim", trak.PROJECTION_DIM)
-    projection = 2.0 * len(dataset.train_labels) * nets.size(network(recipe, dataset)) * projection_dim
+    recipe, per_number = profile.recipe, 2.0 * profile.trak.get("projection_dim", trak.PROJECTION_DIM)
+    per_number = 1.0 if profile.trak.get("sparse") else per_number
+    projection = len(dataset.train_labels) * nets.size(network(recipe, dataset)) * per_number
     return of_training(recipe, dataset) * (1 / 2 + 1 / recipe.epochs) + projection
 
 

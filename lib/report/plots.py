@@ -8,7 +8,6 @@ import pandas as pd
 import seaborn as sns
 from matplotlib import font_manager
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from lib.methods import BLUE, DISTANCES, FEATURES, NETWORKS, ORANGE, SOLID, label, look, marker
@@ -202,30 +201,6 @@ def lds_strips(scores: pd.DataFrame, title: str) -> Figure:
     axis.set(xlabel=f"LDS; a point per target, n = {n}, a bar for the mean", title=title)
     figure.tight_layout()
     return figure
-
-
-def costs(rows: pd.DataFrame, scaled: pd.DataFrame, title: str) -> Figure:
-    """Figure 1: seconds against bytes, measured (filled) and extrapolated (hollow); removal against mislabelling AUC.
-
-    rows: `comparison.table`. scaled: `comparison.at_the_papers_numbers`.
-    """
-    figure, (cost, quality) = grid(2, 2, 6.75, 5)
-    for row in rows.to_dict("records"):
-        (name, colour, _), sign = look(row["method"]), marker(row["method"])
-        if row["bytes"]:
-            cost.plot(row["seconds"], row["bytes"] / 1e6, sign, color=colour)
-        spans = {"xerr": span(row, "removal_auc"), "yerr": span(row, "mislabel_auc")}
-        point = row["removal_auc"], row["mislabel_auc"]
-        quality.errorbar(*point, **spans, fmt=sign, color=colour, ecolor=(*to_rgb(colour), 0.3), label=name)
-    for row in scaled.to_dict("records"):
-        point = row["seconds"], row["bytes"] / 1e6
-        cost.plot(*point, marker(row["method"]), color=look(row["method"])[1], fillstyle="none")
-        cost.annotate(label(row["method"]), point, xytext=(-6, 6), textcoords="offset points", fontsize=8, ha="right")
-    cost.set(xscale="log", yscale="log", xlabel="core-seconds", ylabel="MB to be kept", title="(a) cost")
-    n = rows["n_targets"].min()
-    quality.set(xlabel="removal AUC", ylabel="mislabelling AUC", title=f"(b) quality, n = {n} targets, 95 % intervals")
-    quality.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8, frameon=False)
-    return titled(figure, title)
 
 
 def span(row: dict, value: str) -> list[list[float]]:

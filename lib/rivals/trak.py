@@ -126,20 +126,12 @@ class SparseProjector(AbstractProjector):
         """Nothing that is worth it."""
 
 
-def check(
-    dataset: Dataset,
-    recipe: Recipe,
-    projection_dim: int = PROJECTION_DIM,
-    damping: float = DAMPING,
-    sparse: bool = False,
-) -> None:
+def check(dataset: Dataset, recipe: Recipe, projection_dim=PROJECTION_DIM, damping=DAMPING, **_) -> None:
     """Refuse what is no dimension or no damping, or, undamped, more dimensions than images or parameters."""
     if not (isinstance(projection_dim, Integral) and projection_dim >= 1):
         raise ValueError(f"projection_dim={projection_dim!r} must be a whole number of at least 1")
     if not (isinstance(damping, Real) and 0 <= damping < np.inf):
         raise ValueError(f"damping={damping!r} must be a finite number, not below 0")
-    if sparse not in (False, True):
-        raise ValueError(f"sparse={sparse!r} must be True or False")
     limit = min(len(dataset.train_labels), networks.n_parameters(dataset, recipe))
     if damping == 0 and projection_dim > limit:
         raise ValueError(
