@@ -90,3 +90,24 @@ def test_order_and_figure():
     assert correlations["n"].tolist() == [n, n - 1, n, n, n] and (correlations["low"] < correlations["high"]).all()
     drawn = quality.figure(rows, correlations, REMOVAL, "title")
     assert drawn.get_supylabel() == "AUC, removal" and sum(axis.get_visible() for axis in drawn.axes) == 5
+
+
+def test_ones_own_features_among_the_sets(study, monkeypatch, tmp_path):
+    """The same pixels, as a reader gives them, have the numbers of the book's."""
+    pixels = study.attribution.features("pixels")
+    mine = replace(study, given={"mine": study.attribution.ranking("pixels_esvm")})
+    supports = mine.supports([(REMOVAL, "mine")], united=True)
+    sets = {"raw pixels": quality.measured(study, study.profile.features("pixels"))["whole"]}
+    rows = quality.table(study, sets, supports.replace("mine", "raw pixels"))
+    monkeypatch.setattr(quality.committed, "RESULTS", tmp_path)
+    stored = quality.committed.folder(study.profile, "quality")
+    stored.mkdir(parents=True)
+    for name, table in (("rows", rows), ("correlations", quality.order(rows))):
+        table.to_csv(stored / f"{name}.csv", index=False)
+    own, figure = quality.placed(study, "mine", pixels, supports)
+    kept = rows.columns.drop(["features", "copies"])
+    pd.testing.assert_frame_equal(own[kept], rows[kept], rtol=1e-6)
+    assert own["features"].tolist() == ["mine"] and "mine (star)" in figure.get_suptitle()
+    (stored / "rows.csv").unlink()
+    with pytest.raises(FileNotFoundError):
+        quality.placed(study, "mine", pixels, supports)

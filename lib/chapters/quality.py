@@ -17,8 +17,8 @@ from lib.chapters import spaces
 from lib.data import Dataset
 from lib.features import FeatureRecipe, Features
 from lib.lds import rank_correlation
-from lib.methods import BLUE, FEATURES
-from lib.report import plots, stats
+from lib.methods import BLUE, FEATURES, RED
+from lib.report import committed, plots, stats
 from lib.rivals import largest
 from lib.study import MISLABEL, REMOVAL, Study
 
@@ -184,17 +184,39 @@ def finding(correlations: pd.DataFrame, kind: str) -> str:
     return f"**Rank correlation with the AUC of {kind}, over {of_kind['n'].max()} sets**: {'; '.join(words)}."
 
 
-def figure(rows: pd.DataFrame, correlations: pd.DataFrame, kind: str, title: str) -> Figure:
-    """AUC of a kind of support against each candidate, a point a set, with its interval; hollow where reduced."""
+def placed(study: Study, name: str, vectors: Features, supports: pd.DataFrame) -> tuple[pd.DataFrame, Figure]:
+    """Features of one's own among the sets of the book: their row of `table`, and the `figure` with them in it.
+
+    name: of their ranking by the exemplar SVM in supports, of `Study.supports`. Raises FileNotFoundError where the
+    profile has no sets.
+    """
+    rows, correlations = (committed.table(study.profile, "quality", table) for table in ("rows", "correlations"))
+    of_own = supports[(supports["method"] == name) & (supports["kind"] == REMOVAL)]
+    own = table(study, {name: _measured(vectors, study.dataset, study.targets)}, of_own)
+    title = f"Profile {study.profile.name}: {name} (star) among the features of the book"
+    return own, figure(pd.concat([rows, own], ignore_index=True), correlations, REMOVAL, title, own=name)
+
+
+def figure(rows: pd.DataFrame, correlations: pd.DataFrame, kind: str, title: str, own: str | None = None) -> Figure:
+    """AUC of a kind of support against each candidate, a point a set, with its interval; hollow where reduced.
+
+    own: the set that is drawn as a star.
+    """
     plots.style()
     drawn, axes = plt.subplots(2, 3, figsize=(10, 6.4), layout="constrained", sharey=True)
     axes[1, 2].set_visible(False)
     ordered = correlations[correlations["kind"] == kind].set_index("candidate")
     for axis, (key, shown) in zip(axes.flat, CANDIDATES.items(), strict=False):
-        for few, group in rows.groupby(rows["features"].str.endswith(" dimensions")):
+        few = rows["features"].str.endswith(" dimensions")
+        is_own = rows["features"] == own
+        for group, shape in (
+            (rows[~few & ~is_own], {"fmt": "o"}),
+            (rows[few & ~is_own], {"fmt": "o", "mfc": "white"}),
+            (rows[is_own], {"fmt": "*", "color": RED, "ms": 14}),
+        ):
             area = group[f"auc_{kind}"]
             span = [area - group[f"auc_{kind}_low"], group[f"auc_{kind}_high"] - area]
-            axis.errorbar(group[key], area, span, fmt="o", mfc="white" if few else None, color=BLUE, lw=1)
+            axis.errorbar(group[key], area, span, **{"color": BLUE, "lw": 1} | shape)
         ours, low, high, n = ordered.loc[shown, ["ours", "low", "high", "n"]]
         axis.set(xlabel=shown)
         axis.set_title(f"{ours:z.2f} [{low:z.2f}, {high:z.2f}], n = {n:.0f}", fontsize=11)
