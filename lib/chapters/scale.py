@@ -26,7 +26,7 @@ N_TARGETS = 40  # at the sizes below the profile's own
 WHOLE, ALL = "cifar10", "cifar10_full"  # the profile that all images are compared with, and theirs
 FIGURE_3 = paper.FIGURE_3
 FEW, MANY = (FIGURE_3.select({"kind": REMOVAL, "method": "ours", "k": k}) for k in (500, 1280))
-OF_ALL, GROUPS = (OURS, RANDOM), 5  # rankings that were tested on all images, and groups of ten targets
+OF_ALL, GROUPS = (OURS, "trak:10", RANDOM), 5  # rankings that were tested on all images, and groups of ten targets
 
 
 def methods(study: Study) -> list[str]:
