@@ -106,6 +106,8 @@ def test_what_is_lost_is_paired_by_seed():
 def test_images_are_changed_as_they_say(tiny):
     images, side = tiny.test_images[:4], transformed.SQUARE
     assert (transformed.CHANGES["shifted by 4"](images)[:, :, 4:, 4:] == images[:, :, :-4, :-4]).all()
+    blurred = transformed.CHANGES["blurred"](images)
+    assert abs(int(blurred[0, 0, 5, 5]) - images[0, 0, 4:7, 4:7].mean()) <= 1
     assert (transformed.CHANGES["mirrored"](images) == images[:, :, :, ::-1]).all()
     square = transformed.CHANGES["grey square"](images)
     grey = square == images.mean().round()

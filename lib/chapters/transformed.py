@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import torch
+from scipy.ndimage import uniform_filter
 
 from lib.chapters import curation, spaces
 from lib.data import augment
@@ -13,7 +14,7 @@ from lib.report import stats
 from lib.retrain import Recipe, Retraining, margins, retrain
 from lib.study import Study
 
-SQUARE = 8  # pixels a side of the grey square
+SQUARE, BLUR = 8, 3  # pixels a side: of the grey square; of the window whose mean a blurred pixel is
 
 
 def with_square(images: np.ndarray) -> np.ndarray:
@@ -28,6 +29,7 @@ CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "shifted by 2": spaces.shifted,
     "shifted by 4": lambda images: spaces.shifted(spaces.shifted(images)),
     "grey square": with_square,
+    "blurred": lambda images: uniform_filter(images, (1, 1, BLUR, BLUR), mode="nearest"),
 }
 
 
@@ -54,7 +56,7 @@ def measured(study: Study, recipes: dict[str, Recipe], seeds: dict[str, int]) ->
         }
 
     identity = {"recipes": {name: recipe.identity for name, recipe in recipes.items()}, "changes": list(CHANGES)}
-    identity |= {"square": SQUARE, "seeds": seeds}
+    identity |= {"square": SQUARE, "blur": BLUR, "seeds": seeds}
     return study.attribution.kept("modeldiff_effects", identity, sum(seeds.values()), make, made_up)
 
 
