@@ -4,14 +4,6 @@
     -> principal components of that: directions among the training images -> pictures -> a transformation -> its effect
 
 Each algorithm is compared with itself too, by networks of other seeds and halves: what a difference is measured by.
-
-Expected, and written before a network was trained: augmentation gives invariance, so that networks trained without it
-lose more, by accuracy and margin, when test images are mirrored, shifted by 2 and by 4 pixels, or have a grey square as
-cutout makes it. Of ResNet-9 against MobileNetV2 nothing is expected of the same transformations.
-
-Expected after looking at the pictures and before any transformed image was seen: the first direction of plain networks
-is of sandals and sneakers, which straps and other small things inside tell apart, that of augmented ones of trousers,
-which are an outline; so that plain networks lose more when images are blurred.
 """
 
 from collections import Counter
