@@ -101,6 +101,11 @@ def test_what_is_lost_is_paired_by_seed():
     assert rows["images"].tolist() == list(transformed.CHANGES) and (rows["n"] == 2).all()
     assert np.allclose(rows["change of one"], -0.4) and np.allclose(rows["change of other"], -0.1)
     assert np.allclose(rows["accuracy"], 0.3) and np.allclose(rows["margin"], 0.6)
+    rows["accuracy_low"], rows["accuracy_high"] = [0.1, 0.1, -0.1, -0.1, -0.2], [0.2, 0.2, 0.1, 0.1, -0.1]
+    assert transformed.verdict(rows) == (
+        "b loses less than a when mirrored, shifted by 2; loses more than a when blurred; "
+        "cannot be told from a when shifted by 4, grey square (n = 2 trainings)."
+    )
 
 
 def test_images_are_changed_as_they_say(tiny):

@@ -87,3 +87,14 @@ def effects(of: dict[str, np.ndarray], names: list[str]) -> pd.DataFrame:
                 row |= stats.mean(value, second - first, curation.over_seeds)
             rows.append(row)
     return pd.DataFrame(rows)
+
+
+def verdict(rows: pd.DataFrame) -> str:
+    """A sentence for each other algorithm: which transformations cost it less accuracy, more, or cannot be told."""
+    parts = []
+    for (one, other), of in rows.groupby(["one", "other"], sort=False):
+        is_less, is_more = of["accuracy_low"] > 0, of["accuracy_high"] < 0
+        kinds = {"loses less than": is_less, "loses more than": is_more, "cannot be told from": ~is_less & ~is_more}
+        said = [f"{words} {one} when {', '.join(of['images'][which])}" for words, which in kinds.items() if which.any()]
+        parts.append(f"{other} {'; '.join(said)} (n = {of['n'].iloc[0]} trainings).")
+    return " ".join(parts)
