@@ -249,9 +249,10 @@ def finding(tables: dict[str, pd.DataFrame]) -> str:
         for (one, other), row in cosine.dropna(subset=["corrected"]).iterrows()
     ]
     effects = tables["effects"][tables["effects"]["other"] == AUGMENTED]
-    spared = ", ".join(f"{row['images']} {said(row, 'accuracy')}" for _, row in effects.iterrows())
+    spared = [f"{row['images']} {said(row, 'accuracy')}" for _, row in effects.iterrows()]
     return (
         f"**Mean cosine of two ways of training, by TRAK's attributions of the same {cosine['n'].iloc[0]} test images: "
-        f"{'; '.join(parts)}.** What networks trained with augmentation lose less, in accuracy, than those without it "
-        f"when test images are transformed ({effects['n'].iloc[0]} trainings each): {spared}."
+        f"{'; '.join(parts)}. What augmented networks lose less, in accuracy, than plain ones when test images are "
+        f"transformed: named without any attribution, {', '.join(spared[:-1])}; guessed from the directions' pictures, "
+        f"{spared[-1]} ({effects['n'].iloc[0]} trainings each).**"
     )
