@@ -92,7 +92,8 @@ def distinguishing(one: np.ndarray, other: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def compared(study: Study) -> dict[str, np.ndarray]:
-    """`distinguishing` of each of `pairs`, stacked; kept. The first group of one against the second of the other.
+    """`distinguishing` of each of `pairs`, stacked, with the first component alone; kept. The first group of one
+    against the second of the other.
 
     squares: (n_pairs, 4, n_test, k), of the attributions along the components: by the groups of one and of the other
     that were compared, then by the groups that were not. A group of either algorithm has the same halves and seeds.
@@ -106,12 +107,13 @@ def compared(study: Study) -> dict[str, np.ndarray]:
         for one, other in asked:
             of = distinguishing(scores[one, 0], scores[other, 1])
             looked = [scores[key] for key in ((one, 0), (other, 1), (one, 1), (other, 0))]
-            rows.append(of | {"squares": np.stack([(each @ of["components"].T) ** 2 for each in looked])})
+            squares = np.stack([(each @ of["components"].T) ** 2 for each in looked])
+            rows.append(of | {"components": of["components"][:1], "squares": squares})
         return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
 
     def made_up() -> dict[str, np.ndarray]:
         n_test, n_train, k = len(tested(study)), len(study.dataset.train_labels), COMPONENTS
-        shapes = {"cosine": (n_test,), "components": (k, n_train), "projections": (n_test, k), "residual": (k,)}
+        shapes = {"cosine": (n_test,), "components": (1, n_train), "projections": (n_test, k), "residual": (k,)}
         rng, shapes = np.random.default_rng(0), shapes | {"squares": (4, n_test, k)}
         return {key: rng.random((len(asked), *shape), dtype=np.float32) for key, shape in shapes.items()}
 
@@ -201,7 +203,7 @@ def figure(tables: dict[str, pd.DataFrame], sprites: list[np.ndarray], title: st
     for value, colour in {"residual": GREY, "own": BLUE, "others": RED, "own anew": BLUE, "others anew": RED}.items():
         axes[1].plot(first[value], range(len(first)), "x" if "anew" in value else "o", color=colour, label=value)
     axes[1].set_yticks(range(len(first)), first["of"] + " − " + first["beyond"])
-    axes[1].legend(fontsize=9)
+    axes[1].legend(fontsize=8, ncols=3, loc="upper center", bbox_to_anchor=(0.3, -0.08))
     effects = tables["effects"]
     _points(axes[2], effects, "accuracy", effects["other"] + ": " + effects["images"])
     titles = "cosine of attributions", "share along the first direction", "loses less accuracy than plain"
@@ -212,7 +214,7 @@ def figure(tables: dict[str, pd.DataFrame], sprites: list[np.ndarray], title: st
     for axis, picture, other in zip(
         below.subplots(1, len(sprites), squeeze=False)[0], sprites, cosine["other"].drop_duplicates()[1:], strict=True
     ):
-        axis.imshow(picture.squeeze(), cmap="gray")
+        axis.imshow(picture.squeeze(), cmap="gray", interpolation="nearest")
         height = len(picture) / 6
         axis.set_yticks((np.arange(6) + 0.5) * height, 2 * ROWS, fontsize=9)
         axis.set(xticks=[], title=f"above plain − {other}, below {other} − plain")
