@@ -20,6 +20,7 @@ __all__ = [
     "leakage",
     "listing",
     "mistakes",
+    "modeldiff",
     "moved",
     "own",
     "people",
@@ -32,6 +33,7 @@ __all__ = [
     "sound",
     "spaces",
     "spoken",
+    "transformed",
     "validity",
     "zoo",
 ]
