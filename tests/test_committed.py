@@ -76,7 +76,7 @@ def test_a_page_shows_the_figure_nearest_to_the_paper_first_and_its_own_in_a_tab
     assert shown.count("checked") == 1 and shown.index("fig02-cifar10") < shown.index("fig02-fashion")
     assert "some images. 100 targets, 1 training(s) a probe at most, united tests: 12 distinct retrainings, " in shown
     assert "mean test accuracy 62.5%, 2.00 core-hours." in shown
-    assert 'alt="CIFAR-10. lines &amp; bands"' in shown and "Fashion-MNIST, this run</label>" in shown
+    assert 'alt="CIFAR-10. lines &amp; bands"' in shown and "Fashion-MNIST, this run (fashion)</label>" in shown
     assert "make fig02 PROFILE=cifar10" in shown and manifest.find("cifar10_jpeg").manual[:40] in shown
     assert "0.250 [0.125,\N{NO-BREAK SPACE}0.375]" in shown
 

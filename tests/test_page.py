@@ -15,7 +15,7 @@ from lib.base import LIMITS, check
 from lib.data import ROOT, manifest
 from lib.engine import Tally
 from lib.features import FeatureRecipe
-from lib.report import Page, committed, overview, page, stats
+from lib.report import Page, claims, committed, page, stats
 from lib.report.plan import DryStudy
 from lib.study import REMOVAL, Study
 
@@ -150,10 +150,10 @@ def test_results_that_came_with_the_repository_are_kept_where_they_differ(opened
 
 def test_the_head_of_a_figure_counts_verdicts_and_its_notes_stand_below():
     mine = Page("fig03", {"profile": "fashion"})
-    rows = overview.claims("fig03")
+    rows = claims.of_figure("fig03")
     of_cifar10 = rows[rows["profile"] == "cifar10"]["verdict"]
     head = mine.head([pd.DataFrame({"kind": ["removal"], "method": ["moco_esvm"]})]).data
-    assert f"CIFAR-10: {overview.counted(of_cifar10)}, {(of_cifar10 == 'not measured').sum()} not measured; " in head
+    assert f"CIFAR-10: {claims.counted(of_cifar10)}, {(of_cifar10 == 'not measured').sum()} not measured; " in head
     assert head.index("CIFAR-10") < head.index("Fashion-MNIST") and "](verdicts)" in head and "explorer.html#" in head
     assert mine.said(rows.iloc[0]["claim"]).endswith(": undecided") and len(mine.beside().data) == len(rows)
     assert Page("fig07", {"profile": "fashion"}).head([]).data.endswith("Fashion-MNIST: 1 not measured.")

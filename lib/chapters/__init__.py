@@ -10,6 +10,7 @@ __all__ = [
     "departures",
     "detection",
     "export",
+    "front",
     "given",
     "handout",
     "influence",

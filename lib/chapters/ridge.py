@@ -146,19 +146,34 @@ def table(settings: Sequence[tuple], lds_free: np.ndarray, supports: pd.DataFram
     return pd.DataFrame(rows)
 
 
-def said(rows: pd.DataFrame, share: float, damping: float, value: str) -> str:
-    """A value of a setting with its interval, for a sentence. rows: of `table`."""
+def said(rows: pd.DataFrame, share: float, damping: float, value: str, sign: int = 1) -> str:
+    """A value of a setting with its interval, for a sentence. rows: of `table`. sign: -1 for ours less TRAK."""
     row = rows[(rows["share"] == share) & (rows["damping"] == damping)].iloc[0]
-    return f"{row[value]:z.2f} [{row[f'{value}_low']:z.2f}, {row[f'{value}_high']:z.2f}]"
+    low, high = sorted(sign * row[f"{value}_{end}"] for end in ("low", "high"))
+    return f"{sign * row[value]:z.2f} [{low:z.2f}, {high:z.2f}]"
 
 
 def as_the_paper(value: str = "against_removal") -> str:
-    """A value of the paper's setting, undamped, on every data set whose results are committed; for a sentence."""
-    lines = []
+    """A value of the paper's setting, undamped, on every data set whose results are committed; for a sentence.
+
+    Differences are of ours less TRAK.
+    """
+    lines, sign = [], -1 if value.startswith("against") else 1
     for profile in (PROFILES["fashion"], PROFILES["cifar10"]):
         rows = committed.table(profile, "ridge", "rows")
-        lines.append(f"{said(rows, PAPER_SHARE, 0.0, value)} on {committed.data(profile)}, n = {rows['n'].iloc[0]}")
+        shown = said(rows, PAPER_SHARE, 0.0, value, sign)
+        lines.append(f"{shown} on {committed.data(profile)}, n = {rows['n' if sign < 0 else 'n_free'].iloc[0]}")
     return "; ".join(lines)
+
+
+def together(rows: pd.DataFrame) -> str:
+    """Whether LDS and supports order the settings alike, a sentence. rows: of `table`."""
+    words = []
+    for kind in (REMOVAL, MISLABEL):
+        if f"against_{kind}" in rows and len(rows) > 2:
+            of = stats.correlated(rows["lds"].to_numpy(), rows[f"against_{kind}"].to_numpy())
+            words.append(f"{kind} {of['ours']:z.2f} [{of['low']:z.2f}, {of['high']:z.2f}]")
+    return f"Over the {len(rows)} settings, the rank correlation of LDS and AUC is {', '.join(words) or 'not known'}."
 
 
 def findings(rows: pd.DataFrame) -> str:

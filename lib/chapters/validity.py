@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from scipy.stats import bootstrap
 
 from lib.bisection import search
-from lib.methods import BLUE, DOTTED, RED
+from lib.methods import BLUE, DOTTED, RED, label, look, marker
 from lib.report import plots, stats
 
 
@@ -107,3 +107,21 @@ def margin_curves(margins: pd.DataFrame, title: str) -> Figure:
         axis.axhline(0, color="0.6", linestyle=DOTTED)
         axis.set_title(f"target {target}", fontsize=10)
     return plots.titled(figure, title, "training images removed, k", "margin")
+
+
+def lds_strips(scores: pd.DataFrame, title: str) -> Figure:
+    """LDS of each target as a point, and their mean, a row for each method. scores: from `Attribution.lds`."""
+    methods = list(scores["method"].drop_duplicates())
+    figure, [axis] = plots.grid(1, 1, 8, 0.45 * len(methods) + 1.5)
+    for height, method in enumerate(methods):
+        values, colour = scores.loc[scores["method"] == method, "lds"], look(method)[1]
+        points = {"marker": marker(method), "markersize": 5, "markeredgewidth": 0, "linestyle": ""}
+        axis.plot(values, np.full(len(values), height), color=colour, alpha=0.35, **points)
+        axis.plot(values.mean(), height, "|", color="black", markersize=16, markeredgewidth=2)
+    axis.set_yticks(range(len(methods)), [label(method) for method in methods])
+    axis.axvline(0, color="0.6", linestyle=":")
+    axis.invert_yaxis()
+    n = scores["target"].nunique()
+    axis.set(xlabel=f"LDS; a point per target, n = {n}, a bar for the mean", title=title)
+    figure.tight_layout()
+    return figure

@@ -9,7 +9,6 @@ __all__ = [
     "committed",
     "execution",
     "explorer",
-    "overview",
     "page",
     "paper",
     "plan",

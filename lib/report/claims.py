@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from lib.data import RESULTS
 from lib.methods import OURS, RANDOM, parse
 from lib.profiles import FASHION, PROFILES
 from lib.report import stats
@@ -19,6 +20,7 @@ from lib.report.paper import CLAIMS, FIGURES, Claim, Figure, Value
 COLUMNS = ["claim", "section", "paper", "profile", "confirmatory", "measured", "ours", "low", "high", "n", "tests"]
 COLUMNS += ["test", "p", "p_holm", "uncorrected", "verdict", "note"]
 Stated = tuple[Value, Figure] | None
+COUNTED = {"agrees": "agree", "exceeds": "exceed", "undecided": "undecided", "disagrees": "disagree"}
 
 
 def difference(tables, stated: Stated, kind: str, better: str, worse: str, claimed="better", network="") -> dict:
@@ -108,6 +110,18 @@ def table(folder: Path, profile: str, claims: Sequence[Claim] = CLAIMS) -> pd.Da
         verdicts = rows["leaning"].where(p <= stats.LEVEL, rows["otherwise"])
         rows[column] = verdicts.mask(rows["weaker"] & verdicts.isin(["agrees", "exceeds"]), "not measured")
     return rows[COLUMNS].astype({"n": "Int64"})
+
+
+def of_figure(name: str) -> pd.DataFrame:
+    """The rows of results/claims.csv about a figure or the table, the profile nearest to the paper first."""
+    rows = pd.read_csv(RESULTS / "claims.csv").astype({"n": "Int64"})
+    return rows[rows["section"].str.endswith(f", {FIGURES[name].label}")]
+
+
+def counted(verdicts: pd.Series) -> str:
+    """How many claims agree, exceed, are undecided and disagree, those that occur."""
+    counts = verdicts.value_counts()
+    return ", ".join(f"{counts[verdict]} {word}" for verdict, word in COUNTED.items() if verdict in counts) or "–"
 
 
 def said(table: pd.DataFrame, claim: str, profile: str) -> str:

@@ -125,7 +125,7 @@ def tabs(profile: Profile, name: str, figure: Figure | None, description: str) -
     contents.insert(len(contents) if profile == FASHION else 0, (profile, own))
     parts = []
     for i, (of, content) in enumerate(contents):
-        key, title = f"{name}-{of.name}", f"{data(of)}{', this run' * (of is profile)}"
+        key, title = f"{name}-{of.name}", f"{data(of)}{f', this run ({of.name})' * (of is profile)}"
         parts.append(
             f'<input type="radio" id="{key}" name="{name}-profiles"{"" if i else " checked"}>'
             f'<label class="sd-tab-label" for="{key}">{escape(title)}</label>'

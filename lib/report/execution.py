@@ -251,7 +251,8 @@ def make(name: str, values: dict, root: Path = ROOT) -> None:
     print(f"{name}: {shown or 'no parameters'} …", flush=True)
     start = time.perf_counter()
     execute(name, values, changed, root)
-    print(f"{name}: done in {time.perf_counter() - start:.0f} s", flush=True)
+    where = page(name, root).relative_to(root)
+    print(f"{name}: done in {time.perf_counter() - start:.0f} s: {where}; `make html` shows it in the book", flush=True)
 
 
 def dry_run(name: str, values: dict, root: Path = ROOT) -> str:

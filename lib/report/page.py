@@ -36,7 +36,7 @@ from lib.base import LIMITS, check
 from lib.data import BOOK, find, replacing
 from lib.features import FeatureRecipe
 from lib.profiles import FASHION, PROFILES, Profile, class_sizes
-from lib.report import claims, committed, overview, plots
+from lib.report import claims, committed, plots
 from lib.report.paper import FIGURES, SETUPS
 from lib.report.plan import DryStudy
 from lib.retrain import Recipe
@@ -120,22 +120,27 @@ class Page:
         """How many of the paper's claims about this figure agree; a link to the explorer. tables: of supports."""
         if self.tally is not None:
             return None
-        rows, parts = overview.claims(self.name), []
+        rows, parts = claims.of_figure(self.name), []
         for name, of_profile in rows.groupby("profile", sort=False):
-            n = of_profile["verdict"].isin(overview.COUNTED).sum()
-            counted = f"{overview.counted(of_profile['verdict'])}, " if n else ""
+            n = of_profile["verdict"].isin(claims.COUNTED).sum()
+            counted = f"{claims.counted(of_profile['verdict'])}, " if n else ""
             parts.append(f"{committed.data(PROFILES[name])}: {counted}{len(of_profile) - n} not measured")
         verdicts = "; ".join(parts).replace(", 0 not measured", "")
         text = f"**The paper's claims about this figure** ([every claim, and the rules](verdicts)). {verdicts}."
+        if self.values != FASHION:
+            text += (
+                f"\n\n**This run has values of its own**, of profile `{self.values.name}`. Verdicts, *What to see* and "
+                "what stands beside the paper's are of the data that they name, as they came with the repository."
+            )
         return Markdown(text + (committed.link(self.values, tables) if tables else ""))
 
     def said(self, claim: str, profile: str = FASHION.name) -> str:
         """What was measured of one of the paper's claims about this figure, for a sentence; see `claims.said`."""
-        return claims.said(overview.claims(self.name), claim, profile)
+        return claims.said(claims.of_figure(self.name), claim, profile)
 
     def beside(self) -> Styler:
         """The paper's claims about this figure, and what was measured here."""
-        rows = overview.claims(self.name).rename(columns={"low": "ours_low", "high": "ours_high"})
+        rows = claims.of_figure(self.name).rename(columns={"low": "ours_low", "high": "ours_high"})
         rows = rows.assign(data=rows["profile"].map(lambda name: committed.data(PROFILES[name])))
         columns = ["claim", "data", "paper", "ours", "ours_low", "ours_high", "verdict", "n", "measured", "note"]
         return plots.table(rows[columns].fillna({"note": ""}))

@@ -10,7 +10,7 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.methods import BLUE, DISTANCES, FEATURES, NETWORKS, ORANGE, SOLID, label, look, marker
+from lib.methods import BLUE, DISTANCES, FEATURES, NETWORKS, ORANGE, SOLID, label, look
 from lib.report import stats
 
 TITLES = {"removal": "Removal", "mislabel": "Mislabelling"}
@@ -183,24 +183,6 @@ def _is_legible(text: str, fonts: list[str]) -> bool:
     """Whether one of the fonts has each character of it."""
     maps = [font_manager.get_font(font_manager.findfont(name)).get_charmap() for name in fonts]
     return all(any(ord(character) in known for known in maps) for character in text)
-
-
-def lds_strips(scores: pd.DataFrame, title: str) -> Figure:
-    """LDS of each target as a point, and their mean, a row for each method. scores: from `Attribution.lds`."""
-    methods = list(scores["method"].drop_duplicates())
-    figure, [axis] = grid(1, 1, 8, 0.45 * len(methods) + 1.5)
-    for height, method in enumerate(methods):
-        values, colour = scores.loc[scores["method"] == method, "lds"], look(method)[1]
-        points = {"marker": marker(method), "markersize": 5, "markeredgewidth": 0, "linestyle": ""}
-        axis.plot(values, np.full(len(values), height), color=colour, alpha=0.35, **points)
-        axis.plot(values.mean(), height, "|", color="black", markersize=16, markeredgewidth=2)
-    axis.set_yticks(range(len(methods)), [label(method) for method in methods])
-    axis.axvline(0, color="0.6", linestyle=":")
-    axis.invert_yaxis()
-    n = scores["target"].nunique()
-    axis.set(xlabel=f"LDS; a point per target, n = {n}, a bar for the mean", title=title)
-    figure.tight_layout()
-    return figure
 
 
 def span(row: dict, value: str) -> list[list[float]]:

@@ -1,0 +1,102 @@
+"""The answer and the table of figures at the head of README and book, from results/: `python -m lib.chapters.front`.
+
+They replace what stands between their markers in both; a test fails while they are out of date. In the book each row
+of the table has a small picture of its figure, which the command makes too.
+"""
+
+import pandas as pd
+from PIL import Image, ImageOps
+
+from lib.chapters import ridge
+from lib.data import BOOK, RESULTS, ROOT, replacing
+from lib.report import claims, paper
+
+BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->\n"
+ANSWER, ANSWERED = "<!-- answer -->\n", "<!-- /answer -->\n"
+HEADER = ["Figure", "Claims of the paper", "One of them", "Command"]
+README, INTRO = "README.md", "book/intro.md"
+THUMBNAIL = "_static/thumbnails/{}.webp"  # under book/
+SIZE = (176, 88)  # pixels, at most; shown at half of it
+
+
+def table(file: str) -> str:
+    """The table as Markdown, a row for each figure and profile, from results/claims.csv. file: README or INTRO."""
+    verdicts, in_book = pd.read_csv(RESULTS / "claims.csv"), file == INTRO
+    lines = [[""] * in_book + HEADER, ["---"] * (in_book + len(HEADER))]
+    for name, figure in paper.FIGURES.items():
+        for profile, rows in claims.of_figure(name).groupby("profile", sort=False):
+            title, command = f"{figure.label}: {figure.title}", f"make {name}"
+            if profile == "cifar10":
+                title, command = f"{title}, CIFAR-10", f"{command} PROFILE=cifar10"
+            picture = f'<img src="{THUMBNAIL.format(f"{name}-{profile}")}" alt="{title}" width="88">'
+            link = f"[{title}](notebooks/{name}{'' if in_book else '.ipynb'})"
+            lines.append([picture] * in_book + [link, claims.counted(rows["verdict"]), _first(rows), f"`{command}`"])
+    tested = claims.counted(verdicts.loc[verdicts["confirmatory"], "verdict"])
+    whole = f"the few that are confirmatory, tested together: {tested}"
+    lines.append([""] * in_book + ["All pages", claims.counted(verdicts["verdict"]), whole, "`make verdicts`"])
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def answer() -> str:
+    """Whether the paper holds, and whether its method beats TRAK, as one paragraph of Markdown."""
+    tested = pd.read_csv(RESULTS / "claims.csv").query("confirmatory")["verdict"]
+    grey = pd.read_csv(RESULTS / "fashion" / "fig03" / "claims.csv").query("kind == 'removal'")
+    grey = grey.assign(data="Fashion-MNIST")
+    sizes = pd.read_csv(RESULTS / "cifar10" / "scale" / "pairs.csv")
+    sizes["data"] = sizes["images"].map({10_000: "a fifth of CIFAR-10", 50_000: "all of CIFAR-10"})
+    pairs = pd.concat([grey, sizes.dropna(subset="data")]).query("worse.str.startswith('trak')", engine="python")
+    pairs = pairs.sort_values("worse").drop_duplicates("data", keep="last").sort_values("n").to_dict("records")
+    against = [
+        f"{_value(row['difference'], row['low'], row['high'])} on {row['data']}, n = {row['n']}" for row in pairs
+    ]
+    ahead = {(False, False): "undecided", (True, False): "yes", (False, True): "no"}
+    words = dict.fromkeys(ahead[row["low"] > 0, row["high"] < 0] for row in pairs)
+    return (
+        f"**Does the paper hold, at this size?** Of {len(tested)} confirmatory claims {claims.counted(tested)}. "
+        f"**Does its method beat TRAK?** By removal, {' or '.join(words)}: ours less TRAK, difference of AUC, "
+        f"{'; '.join(against)}. **Why not?** In part since TRAK has a ridge here: undamped, at the paper's share of "
+        f"dimensions, {ridge.as_the_paper()}."
+    )
+
+
+def update(text: str, file: str) -> str:
+    """The text of README or INTRO with the present answer and table between their markers."""
+    for begin, end, present in ((ANSWER, ANSWERED, answer() + "\n"), (BEGIN, END, table(file))):
+        before, _, rest = text.partition(begin)
+        text = before + begin + present + end + rest.partition(end)[2]
+    return text
+
+
+def _first(rows: pd.DataFrame) -> str:
+    """The first claim that was measured, a confirmatory one if there is one."""
+    rows = rows[rows["verdict"].isin(claims.COUNTED)].sort_values("confirmatory", ascending=False, kind="stable")
+    for row in rows.head(1).to_dict("records"):
+        return f"{row['verdict']}: {row['claim']}, {_value(row['ours'], row['low'], row['high'])}"
+    return "–"
+
+
+def _value(value: float, low: float, high: float) -> str:
+    return f"{value:z.2f}" + (f" [{low:z.2f}, {high:z.2f}]" if pd.notna(low) else "")
+
+
+def refresh() -> None:
+    """Put the present table into README and INTRO, which are untouched where it is there already."""
+    for file in (README, INTRO):
+        text = (ROOT / file).read_text(encoding="utf-8")
+        if text != (updated := update(text, file)):
+            (ROOT / file).write_text(updated, encoding="utf-8")
+
+
+def thumbnails() -> None:
+    """Make the pictures of the table anew."""
+    for name in paper.FIGURES:
+        for profile in claims.of_figure(name)["profile"].unique():
+            path = BOOK / THUMBNAIL.format(f"{name}-{profile}")
+            path.parent.mkdir(exist_ok=True)
+            with Image.open(RESULTS / profile / name / "figure.png") as figure, replacing(path) as temporary:
+                ImageOps.contain(figure.convert("RGB"), SIZE).save(temporary, "WEBP", quality=80)
+
+
+if __name__ == "__main__":
+    thumbnails()
+    refresh()

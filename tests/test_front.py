@@ -1,0 +1,84 @@
+"""The table of figures in README and book comes from the committed claims and is up to date."""
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from lib.chapters import front
+from lib.data import RESULTS, ROOT
+from lib.report import claims
+from lib.report.paper import FIGURES
+
+FILES = front.README, front.INTRO
+ANSWER = f"{front.ANSWER}stale\n{front.ANSWERED}"
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_table_is_up_to_date(file):
+    text = (ROOT / file).read_text(encoding="utf-8")
+    assert front.update(text, file) == text, "run `python -m lib.chapters.front`"
+
+
+def test_only_what_stands_between_the_markers_changes():
+    text = f"above\n{ANSWER}between\n{front.BEGIN}stale\n{front.END}below\n"
+    updated = front.update(text, front.README)
+    assert updated.startswith("above\n") and updated.endswith("below\n") and "stale" not in updated
+    assert f"{front.answer()}\n{front.ANSWERED}between\n" in updated
+
+
+def test_refreshing_touches_only_a_file_that_is_out_of_date(tmp_path, monkeypatch):
+    monkeypatch.setattr(front, "ROOT", tmp_path)
+    paths = [tmp_path / file for file in FILES]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"{ANSWER}{front.BEGIN}stale\n{front.END}", encoding="utf-8")
+    front.refresh()
+    for path, file in zip(paths, FILES, strict=True):
+        whole = front.ANSWER + front.answer() + "\n" + front.ANSWERED + front.BEGIN + front.table(file) + front.END
+        assert path.read_text(encoding="utf-8") == whole
+    before = [path.stat().st_mtime_ns for path in paths]
+    front.refresh()
+    assert [path.stat().st_mtime_ns for path in paths] == before
+
+
+def test_every_row_of_the_book_has_a_small_picture():
+    sources = [line.split('src="')[1].split('"')[0] for line in front.table(front.INTRO).splitlines() if "<img" in line]
+    assert len(sources) == len(set(sources)) == len(front.table(front.README).splitlines()) - 3
+    for source in sources:
+        with Image.open(ROOT / "book" / source) as picture:
+            assert picture.size[0] <= front.SIZE[0] and picture.size[1] <= front.SIZE[1]
+
+
+def test_counts_of_verdicts():
+    verdicts = ["agrees", "undecided", "agrees", "exceeds", "disagrees", "not tested"]
+    assert claims.counted(pd.Series(verdicts)) == "2 agree, 1 exceed, 1 undecided, 1 disagree"
+    assert claims.counted(pd.Series([], dtype=str)) == "–"
+
+
+def test_every_figure_has_its_row_and_the_whole_the_last():
+    names = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb") if path.stem.startswith(("fig", "table"))}
+    *rows, last = front.table(front.README).splitlines()[2:]
+    assert names == set(FIGURES) == {row.split("`")[1].split()[1] for row in rows}
+    verdicts = pd.read_csv(RESULTS / "claims.csv")["verdict"]
+    assert claims.counted(verdicts) in last and "make verdicts" in last
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_no_cell_is_long(file):
+    cells = [cell.split() for line in front.table(file).splitlines() for cell in line.split("|")]
+    assert len(cells) > 40 and max(map(len, cells)) <= 20
+
+
+def test_the_answer_has_the_numbers_of_the_tables():
+    [row] = (
+        pd.read_csv(RESULTS / "fashion" / "fig03" / "claims.csv")
+        .query("kind == 'removal' and worse == 'trak:20'")
+        .to_dict("records")
+    )
+    assert (
+        f"{row['difference']:.2f} [{row['low']:.2f}, {row['high']:.2f}] on Fashion-MNIST, n = {row['n']}; "
+        in front.answer()
+    )
+    tested = pd.read_csv(RESULTS / "claims.csv").query("confirmatory")
+    assert f"Of {len(tested)} confirmatory claims {claims.counted(tested['verdict'])}." in front.answer()
+    assert "By removal, no: ours less TRAK" in front.answer() and "undamped" in front.answer()
