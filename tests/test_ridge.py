@@ -45,7 +45,7 @@ def test_grid_and_supports(study, monkeypatch):
     assert ridge.said(rows, 0.3, 1.0, "lds").startswith(f"{rows['lds'][1]:z.2f} [")
     assert ridge.findings(rows) == ""
     paper = rows.assign(share=ridge.PAPER_SHARE)
-    assert ridge.findings(paper).count("\n") == 1 and ridge.said(paper, 0.41, 0.0, "lds") in ridge.findings(paper)
+    assert ridge.findings(paper).count("\n- ") == 1 and ridge.said(paper, 0.41, 0.0, "lds") in ridge.findings(paper)
     assert rows["against_removal"].between(rows["against_removal_low"], rows["against_removal_high"]).all()
 
 

@@ -145,9 +145,9 @@ def supports(study: JudgedStudy, names: list[str], of_kinds: list[str]) -> pd.Da
     for group in study.groups(united=True):
         try:
             tables.append(study.supports(curves, among=[group]))
-        except OutOfTime:
+        except OutOfTime as error:
             if not tables:
-                raise
+                raise OutOfTime(f"none of the first {len(group)} targets is judged yet: {error}") from None
             break
     return pd.concat(tables, ignore_index=True).sort_values(["kind", "method", "target"], ignore_index=True)
 

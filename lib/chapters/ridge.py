@@ -42,7 +42,7 @@ class Compared:
 GREY = Compared(SETTINGS, (REMOVAL, MISLABEL), 300)
 COLOUR = Compared(((PAPER_SHARE, 0.0),), (REMOVAL,), 40)  # ten times as long: the paper's setting
 SAID = {  # of which settings the page speaks, in words
-    (PAPER_SHARE, 0.0): f"As the paper ran it, undamped at a share of {PAPER_SHARE}",
+    (PAPER_SHARE, 0.0): f"Undamped, at the paper's share of dimensions, {PAPER_SHARE}",
     (PAPER_SHARE, 1.0): "With the ridge whose LDS is best",
     (0.9, 0.0): "More dimensions without a ridge, a share of 0.9",
     (0.1, 0.0): "Fewer without a ridge, a share of 0.1",
@@ -184,7 +184,9 @@ def findings(rows: pd.DataFrame) -> str:
         if setting in present:
             areas = [f"{said(rows, *setting, key)} {kind}" for key, kind in by.items() if key in rows]
             lines.append(f"- **{words}**: {', '.join(areas)}; LDS {said(rows, *setting, 'lds')}.")
-    return "\n".join(lines)
+    counts = rows[["n", "n_free"]].max()
+    of = [f"\n{counts['n']} targets; the LDS is of {counts['n_free']} images that are none."] if lines else []
+    return "\n".join(lines + of)
 
 
 def figure(rows: pd.DataFrame, title: str) -> Figure:

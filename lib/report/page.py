@@ -58,8 +58,8 @@ python -m lib.run {name} -p {example:<36} # a value of your own, on the data of 
 python -m lib.run {name} -p profile {paper} -p dry_run true        # what the paper's size would take, counted
 ```
 
-The first two take about a minute, and their intervals are as wide as the plot: they show that it runs. The third trains
-what is not in the ledger yet; this page rests on {retrainings} retrainings, {core_seconds:.0f} core-seconds from
+The first two take a core about two minutes, and their intervals are as wide as the plot: they show that it runs. The
+third trains what is not in the ledger yet; this page rests on {retrainings} retrainings, {core_seconds:.0f} core-seconds from
 nothing, and `-p dry_run true` counts those of a change beforehand. All values are on the page of
 [parameters](parameters).
 """
