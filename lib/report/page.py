@@ -59,8 +59,8 @@ python -m lib.run {name} -p profile {paper} -p dry_run true        # what the pa
 ```
 
 The first two take a core about two minutes, and their intervals are as wide as the plot: they show that it runs. The
-third trains what is not in the ledger yet; this page rests on {retrainings} retrainings, from nothing
-{core_seconds:.0f} core-seconds, and `-p dry_run true` counts those of a change beforehand. All values are on the page of
+third trains what is not in the ledger yet; this page rests on {retrainings} retrainings, {core_seconds:.0f} seconds
+of one core from nothing, and `-p dry_run true` counts those of a change beforehand. All values are on the page of
 [parameters](parameters).
 """
 LIBRARIES = ("torch", "lightly", "scikit-learn", "numpy", "scipy")
