@@ -37,8 +37,8 @@ def ranked(values: np.ndarray, study: Study) -> tuple[np.ndarray, np.ndarray | N
     if values.ndim != 2 or len(values) != n_targets:
         if values.shape == (n_train, n_targets):
             raise ValueError(
-                f"an array of shape {values.shape} looks transposed; give ({n_targets}, {n_train}), a row for each target, "
-                f"as by scores.T"
+                f"an array of shape {values.shape} looks transposed; give ({n_targets}, {n_train}), a row "
+                f"for each target, as by scores.T"
             )
         raise ValueError(f"an array of shape {values.shape} does not fit: give a row for each of {n_targets} targets")
     of_class = study.dataset.test_labels[study.targets][:, None] == study.dataset.train_labels
