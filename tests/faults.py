@@ -520,9 +520,9 @@ KINDS = [
         array_with,
         [
             (None, "there is no file .*mine.npy; give scores as numpy.save writes them"),
-            (b"1 2 3", "mine.npy holds no array"),
-            (b"", "mine.npy holds no array"),
-            (np.array([{}, []], dtype=object), "mine.npy holds no array"),
+            (b"1 2 3", "mine.npy is not a .npy file"),
+            (b"", "mine.npy is not a .npy file"),
+            (np.array([{}, []], dtype=object), "mine.npy is not a .npy file"),
         ],
     ),
     Kind(

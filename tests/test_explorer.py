@@ -219,6 +219,57 @@ def test_a_filter_keeps_the_targets_that_it_says(visit):
     assert "filter=second&class=7" in page.url
 
 
+def test_who_holds_at_the_largest_k_needs_more_images_than_who_flips(visit):
+    searches = stored("fashion")["supports"]["separate"]["removal"]
+    sizes = zip(*[[one["size"] for one in searches[method]] for method in ("moco_esvm", "trak:20")], strict=True)
+    ids = [target["id"] for target in stored("fashion")["targets"]]
+    fewer = [i for i, (a, b) in zip(ids, sizes, strict=True) if a is not None and (b is None or a < b)]
+    page = visit("#data=fashion&methods=moco_esvm,trak:20&filter=smaller")
+    assert 763 in fewer and page.locator("#facts dd").first.inner_text() in map(str, fewer)
+    assert page.locator("#position").inner_text() == f"1 of {len(fewer)}"
+
+
+def test_where_no_target_is_left_none_is_shown_and_all_are_offered(visit):
+    page = visit("#data=imagenet&methods=moco_esvm,trak:4")
+    for i in range(page.locator("#class option").count()):
+        page.locator("#filter").select_option("second")
+        page.locator("#class").select_option(index=i)
+        if page.locator("#position").inner_text() == "no target is so":
+            break
+    else:
+        pytest.fail("every class has a target that is so")
+    assert not page.locator("#pair").is_visible() and not page.locator("#image").is_visible()
+    page.locator("#everything").click()
+    assert page.locator("#pair").is_visible() and not page.locator("#everything").is_visible()
+    assert page.locator("#position").inner_text().endswith(f" of {len(stored('imagenet')['targets'])}")
+
+
+def test_what_an_address_gets_wrong_is_said(visit):
+    ours, trak, first = label("moco_esvm"), label("trak:20"), stored("fashion")["targets"][0]["id"]
+    page = visit()
+    for at, said in {
+        "target=99999": f"No target 99999 here; showing {first}.",
+        "data=nonsense": "No data nonsense here; showing Fashion-MNIST.",
+        "methods=foo,bar": f"No methods foo, bar here; showing {ours} and {trak}.",
+        "methods=trak:20,bar": f"No methods bar here; showing {trak} and {ours}.",
+        "methods=trak:20&kind=mislabel": "",
+    }.items():
+        page.evaluate("at => (location.hash = at)", at)
+        page.wait_for_function("said => document.getElementById('corrected').innerText === said", arg=said)
+    page.evaluate("location.hash = 'target=99999'")
+    page.wait_for_function("document.getElementById('corrected').innerText")
+    page.locator("#next").click()
+    assert page.locator("#corrected").inner_text() == ""
+
+
+def test_a_print_has_no_controls(visit):
+    page = visit("#data=fashion", color_scheme="dark")
+    page.emulate_media(media="print")
+    assert page.locator("button:not(.name), select, input, details:not([open])").locator("visible=true").count() == 0
+    assert page.locator("#pair article").first.is_visible()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(251, 251, 249)"
+
+
 def test_the_images_go_and_the_target_flips(visit):
     page = visit("#data=fashion&methods=moco_esvm,trak:20&filter=both")
     assert page.locator(".gone").count() == 0

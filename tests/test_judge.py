@@ -62,6 +62,7 @@ def spoilt(array: np.ndarray, where, values) -> np.ndarray:
     ("make", "message"),
     [
         (lambda s, r: s[:4], r"an array of shape \(4, 200\) does not fit: give a row for each of 5 targets"),
+        (lambda s, r: s.T, r"shape \(200, 5\) looks transposed; give \(5, 200\), a row for each target"),
         (lambda s, r: s[0], r"shape \(200,\)"),
         (lambda s, r: s[:, :150], "scores of 150 training images: .* has 200"),
         (lambda s, r: spoilt(s, 2, np.nan), "row 2: a score is not a number or infinite; give -inf"),
@@ -88,7 +89,7 @@ def test_files_that_hold_no_array_are_refused(tmp_path):
     np.save(tmp_path / "objects.npy", np.array([{}, []], dtype=object), allow_pickle=True)
     np.savez(tmp_path / "two.npz", a=np.ones(2), b=np.ones(2))
     for name in ("text.npy", "objects.npy"):
-        with pytest.raises(ValueError, match=f"{name} holds no array"):
+        with pytest.raises(ValueError, match=f"{name} is not a .npy file of numbers; write the scores with numpy"):
             given.read(str(tmp_path / name))
     with pytest.raises(ValueError, match="two.npz holds several arrays; give one"):
         given.read(str(tmp_path / "two.npz"))

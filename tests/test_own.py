@@ -302,12 +302,25 @@ def test_the_cost_is_said_before_anything_is_trained_and_is_all_of_a_dry_run(pic
     monkeypatch.setattr("lib.features.extract", None)
     quick = {"n_targets": 2, "n_votes": 1, "k_max": 10, "moco_epochs": 1}
     opened(pictures, **quick)
-    cost = "features and at most 53 trainings, about 0 minutes of one core, less what is kept from before"
+    cost = (
+        "48 training and 12 test images of 2 classes: features and at most 53 trainings, about 3 minutes of one core, "
+        "a step taking at least as long as in the example (results/own_example), less what is kept from before"
+    )
     assert capsys.readouterr().err == f"\r{cost}\n", "4 base models, k = 0, and 8 probes of 2 targets by 3 rankings"
     values = {key: parameter["default"] for key, parameter in execution.declared("own").items()}
     assert execution.dry_run("own", values | quick | {"images": str(pictures)}) == cost
     assert run.main(["own", "-p", "images", str(pictures), "-p", "n_targets", "2", "-p", "dry_run", "true"]) == 0
     assert "features and at most 151 trainings" in capsys.readouterr().out and not results.exists()
+
+
+def test_the_minutes_are_at_least_those_of_the_example(pictures):
+    of_training, of_features = own.step_seconds()
+    assert of_training * own.STEPS * 64 == pytest.approx(182.9, rel=0.05), "what the example's page says of 64"
+    assert of_features * 50 * (240 // 30) == pytest.approx(72.3, rel=0.01)
+    images = own.entry(str(pictures))
+    few = {"n_base": 1, "n_votes": 1, "n_targets": 1, "budget": 1, "k_max": 10, "moco_epochs": 1}
+    profile = own.values(images, own.files(images), **few)
+    assert "at most 8 trainings, about 1 minute of one core," in own.at_most(profile, data.load(images))
 
 
 def test_what_the_support_removes_is_framed():

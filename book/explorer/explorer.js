@@ -25,7 +25,7 @@ const TICKS = [0, 1, 3, 10, 30, 100, 300, 1000];
 
 const DEFAULTS = { data: "fashion", target: null, kind: "removal", tests: null, methods: [], filter: "all", class: "" };
 const state = { ...DEFAULTS, k: 0 };
-const views = { all: false, opposing: false, playing: 0, written: null };
+const views = { all: false, opposing: false, playing: 0, written: null, asked: {} };
 
 const $ = (id) => document.getElementById(id);
 const D = () => window.EXPLORER.data[state.data];
@@ -127,7 +127,7 @@ const FILTERS = {
   second: { words: (a, b) => `that ${b} flips, ${a} does not`, keeps: (i, a, b) => flips(b, i) && holds(a, i) },
   smaller: {
     words: (a, b) => `that ${a} flips with fewer images than ${b}`,
-    keeps: (i, a, b) => flips(a, i) && flips(b, i) && search(a, i).size < search(b, i).size,
+    keeps: (i, a, b) => flips(a, i) && (holds(b, i) || (flips(b, i) && search(a, i).size < search(b, i).size)),
   },
   both: { words: (a, b) => `that ${a} and ${b} both flip`, keeps: (i, a, b) => flips(a, i) && flips(b, i) },
   nobody: { words: () => "that nobody flips", keeps: (i) => !names().some((name) => flips(name, i)) },
@@ -142,6 +142,7 @@ function kept() {
 function read() {
   const asked = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
   Object.assign(state, DEFAULTS, { k: 0 });
+  views.asked = asked;
   if (asked.data in DATA_SETS) state.data = asked.data;
   if (asked.target !== undefined) state.target = Number(asked.target);
   if (asked.kind in KINDS) state.kind = asked.kind;
@@ -174,6 +175,22 @@ function settle() {
   if (!(Number(state.class) in data.classes)) state.class = "";
   if (index() < 0) state.target = (kept()[0] || data.targets[0]).id;
 }
+
+/* What the address asked for and is not here, and what is shown instead; said once. */
+function corrections() {
+  const { asked } = views, other = Object.keys(asked).filter((key) => asked[key] && asked[key] !== String(state[key]));
+  const shown = {
+    data: DATA_SETS[state.data], target: state.target, kind: KINDS[state.kind], tests: TESTS[state.tests],
+    methods: state.methods.slice(0, 2).map((name) => look(name).label).join(" and "),
+    filter: "all targets", class: "all",
+  };
+  const lacking = other.filter((key) => key in shown && (key !== "methods" || unknown(asked).length));
+  const value = (key) => (key === "methods" ? unknown(asked).join(", ") : asked[key]).slice(0, 40);
+  views.asked = {};
+  return lacking.map((key) => `No ${key} ${value(key)} here; showing ${shown[key]}.`).join(" ");
+}
+
+const unknown = (asked) => asked.methods.split(",").filter((name) => !state.methods.includes(name));
 
 function rows() {
   if (state.methods.length > 2 && !views.all) return names().filter((name) => state.methods.includes(name));
@@ -231,6 +248,8 @@ function drawTarget() {
   fill($("facts"), ...pairs.flat());
   const position = list.findIndex((one) => one.id === id);
   fill($("position"), list.length ? `${position < 0 ? "–" : position + 1} of ${list.length}` : "no target is so");
+  $("everything").hidden = list.length > 0;
+  document.querySelector("main").classList.toggle("nothing", !list.length);
   $("previous").disabled = $("next").disabled = list.length < 2 && position === 0 || !list.length;
   fill($("picker"), ...list.map(pickable));
 }
@@ -532,6 +551,7 @@ function show() {
   $("problem").hidden = true;
   document.querySelector("main").hidden = false;
   settle();
+  fill($("corrected"), corrections());
   write();
   drawControls();
   drawTarget();
@@ -560,6 +580,7 @@ function listen() {
   $("k").oninput = (event) => { stop(); setK(atShare(event.target.value / 1000)); };
   $("class").onchange = (event) => change({ class: event.target.value });
   $("filter").onchange = (event) => change({ filter: event.target.value });
+  $("everything").onclick = () => change({ filter: "all", class: "" });
   $("more").onclick = () => { views.all = !views.all; drawRows(); };
   $("theme").onclick = () => setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark");
   document.addEventListener("keydown", (event) => {

@@ -21,7 +21,7 @@ def read(path: str) -> np.ndarray:
     except FileNotFoundError as error:
         raise FileNotFoundError(f"there is no file {path}; give scores as numpy.save writes them") from error
     except (ValueError, EOFError, OSError) as error:
-        raise ValueError(f"{path} holds no array ({error}); give scores as numpy.save writes them") from error
+        raise ValueError(f"{path} is not a .npy file of numbers; write the scores with numpy.save") from error
     if not isinstance(values, np.ndarray):
         raise ValueError(f"{path} holds several arrays; give one, as numpy.save writes it")
     return values
@@ -35,6 +35,11 @@ def ranked(values: np.ndarray, study: Study) -> tuple[np.ndarray, np.ndarray | N
     """
     n_targets, k_max, n_train = len(study.targets), study.profile.k_max, len(study.dataset.train_labels)
     if values.ndim != 2 or len(values) != n_targets:
+        if values.shape == (n_train, n_targets):
+            raise ValueError(
+                f"an array of shape {values.shape} looks transposed; give ({n_targets}, {n_train}), a row "
+                f"for each target, as by scores.T"
+            )
         raise ValueError(f"an array of shape {values.shape} does not fit: give a row for each of {n_targets} targets")
     of_class = study.dataset.test_labels[study.targets][:, None] == study.dataset.train_labels
     if np.issubdtype(values.dtype, np.integer):

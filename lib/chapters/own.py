@@ -8,6 +8,7 @@ kept under results/own; those of the example came with the repository, so that i
 """
 
 import io
+import json
 import math
 import sys
 import zipfile
@@ -24,7 +25,7 @@ from PIL import Image
 
 from lib import data, nets, profiles
 from lib.chapters import listing
-from lib.data import WRITTEN, Dataset, Entry, as_entry, fetch, replacing
+from lib.data import RESULTS, WRITTEN, Dataset, Entry, as_entry, fetch, replacing
 from lib.profiles import Profile
 from lib.report import Page, page, plan
 from lib.retrain import Recipe, margins, short_hash
@@ -38,6 +39,7 @@ LEAST_SIDE = 21  # pixels: what the profile's network takes
 STEPS = 240  # of a retraining, at least: about as many as profile `fashion` takes
 RANKED, METHODS = ("moco_esvm", "pixels_l2"), ("moco_esvm", "pixels_l2", "random")  # shown as images; all
 EXAMPLE = (2, 3, 4, 6)  # classes of the embedded images: Pullover, Dress, Coat, Shirt
+MEASURED = RESULTS / OF_EXAMPLE  # the example's trainings: 240 steps of 24 images each; its features: 400 of 30
 
 
 def entry(images: str | None = None, size: int | None = None) -> Entry:
@@ -197,6 +199,38 @@ def check_network(recipe: Recipe, dataset: Dataset) -> None:
         raise ValueError(f"{form}; of two it gives {tuple(getattr(logits, 'shape', ())) or type(logits).__name__}")
 
 
+def step_seconds() -> tuple[float, float]:
+    """Core-seconds a step, of a small training and of learning features, as the example took them; see MEASURED."""
+    ledger = (MEASURED / "ledger" / "0000.jsonl").read_text(encoding="utf-8").splitlines()
+    with np.load(next((MEASURED / "features").glob("moco-*.npz"))) as kept:
+        seconds, features = float(kept["seconds"]), json.loads(str(kept["identity"]))["recipe"]
+        steps = features["epochs"] * (len(kept["train"]) // features["batch_size"])
+    return float(np.mean([json.loads(line)["seconds"] for line in ledger])) / STEPS, seconds / steps
+
+
+def at_most(profile: Profile, dataset: Dataset) -> str:
+    """What supports by removal in the order of METHODS take, on one line.
+
+    A training takes its floating-point operations or its steps, whichever last longer: small batches keep no core busy.
+    """
+    n = profile.n_base + profile.n_votes * (1 + profile.n_targets * len(METHODS) * (profile.budget + 1))
+    n_train, (core, _), ours = len(dataset.train_labels), plan.core_speed(), profile.selfsupervised
+    works = plan.of_training(profile.recipe, dataset), plan.of_features(ours, dataset)
+    steps = [recipe.epochs * (n_train // recipe.batch_size) for recipe in (profile.recipe, ours)]
+    each = [max(w / core, k * s) for w, k, s in zip(works, steps, step_seconds(), strict=True)]
+    minutes = math.ceil((n * each[0] + each[1]) / 60)
+    return (
+        f"features and at most {n} trainings, about {minutes} minute{'s' * (minutes > 1)} of one core, a step taking "
+        f"at least as long as in the example (results/{OF_EXAMPLE}), less what is kept from before"
+    )
+
+
+def said(dataset: Dataset) -> str:
+    """How many images of how many classes were read."""
+    n_train, n_test = len(dataset.train_labels), len(dataset.test_labels)
+    return f"{n_train} training and {n_test} test images of {len(dataset.class_names)} classes"
+
+
 def open_page(parameters: Mapping) -> tuple[Page, Files]:
     """The page of the user's images, with their names. parameters: the notebook's, as for `Page`."""
     images, target = entry(parameters["images"], parameters["size"]), parameters["target"]
@@ -205,7 +239,7 @@ def open_page(parameters: Mapping) -> tuple[Page, Files]:
     profile = replace(profile, name=OF_EXAMPLE if parameters["images"] is None else NAME)
     target = None if target is None else names.test_id(target)
     opened = Page(NAME, dict(parameters) | {"dry_run": None}, profile, OwnStudy, target=target)
-    cost = plan.at_most(profile, opened.study.dataset, len(METHODS))
+    cost = f"{said(opened.study.dataset)}: {at_most(profile, opened.study.dataset)}"
     if parameters.get("dry_run"):
         raise plan.Counted(cost)
     print(f"\r{cost}", file=sys.stderr, flush=True)  # for the terminal: no page keeps a line that begins so

@@ -236,14 +236,6 @@ def core_speed() -> tuple[float, str]:
     return of_training(LAPTOP, stand_in(PROFILES["fashion"])) / measured["core_seconds"], measured["machine"]
 
 
-def at_most(profile: Profile, dataset: Dataset, n_rankings: int) -> str:
-    """What supports by removal in the order of so many rankings take, on one line."""
-    n = profile.n_base + profile.n_votes * (1 + profile.n_targets * n_rankings * (profile.budget + 1))
-    work = n * of_training(profile.recipe, dataset) + of_features(profile.selfsupervised, dataset)
-    minutes = work / core_speed()[0] / 60
-    return f"features and at most {n} trainings, about {minutes:.0f} minutes of one core, less what is kept from before"
-
-
 def of_training(recipe: Recipe, dataset: Dataset) -> float:
     """Of one training on the whole training set. Resized images are those of each epoch's size."""
     n_train, channels, *native = dataset.train_images.shape
