@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, sync_playwright
 from lib.data import Dataset
 from lib.retrain import Recipe
 
-BOOK = pytest.StashKey[str]()
+BOOK, BUILDING = pytest.StashKey[str](), pytest.StashKey[subprocess.Popen]()
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
 FLAGS += ["--disable-background-networking", "--disable-component-update"]
 
@@ -114,6 +114,7 @@ def started_book(request) -> Callable[[], Path] | None:
         with (folder / "log").open("w") as log:
             arguments = [sys.executable, program, folder / "tree", folder / "status"]
             building = subprocess.Popen(arguments, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        request.config.stash[BUILDING] = building  # it goes on when this is over, and warns where nobody holds it
         (folder / "pid").write_text(str(building.pid))
 
     def wait() -> Path:
