@@ -156,7 +156,7 @@ CIFAR10 = replace(
 # All of the paper's CIFAR-10, and its k_max, with a narrower network and half of its targets.
 # DEPARTURE: profile cifar10_full trains the network of cifar10 for 3 epochs (about 100 core-seconds;
 # benchmarks/colour_choice.py), and a MoCo of width 16 for 24, with the augmentation of MoCo v2. TRAK projects to the
-# share of dimensions that it has on cifar10, by a sparse matrix: a Gaussian one costs an hour of one core per network.
+# share of dimensions that it has on cifar10, by a sparse matrix, whose cost does not grow with the dimensions.
 MOCO_V2 = {"crop": 0.2, "cutout": 0, "saturation": 0.4, "hue": 0.1, "grey": 0.2}
 CIFAR10_FULL = replace(
     CIFAR10,

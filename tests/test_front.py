@@ -1,4 +1,4 @@
-"""The table of figures in README and book comes from the committed claims and is up to date."""
+"""Answer and table of figures in README and book come from the committed results and are up to date."""
 
 import pandas as pd
 import pytest

@@ -53,7 +53,7 @@ def curve(suspicion: np.ndarray, wrong: np.ndarray) -> pd.DataFrame:
 
 def said(row: pd.Series | dict, key: str) -> str:
     """A value of a row with its interval, for a sentence."""
-    return f"{row[key]:z.3f} [{row[f'{key}_low']:z.3f}, {row[f'{key}_high']:z.3f}]"
+    return stats.said(row[key], row[f"{key}_low"], row[f"{key}_high"], digits=3)
 
 
 def figure(curves: pd.DataFrame, panels: str, title: str) -> Figure:

@@ -9,10 +9,12 @@ from PIL import Image, ImageOps
 
 from lib.chapters import ridge
 from lib.data import BOOK, RESULTS, ROOT, replacing
-from lib.report import claims, paper
+from lib.report import claims, paper, stats
 
 BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->\n"
 ANSWER, ANSWERED = "<!-- answer -->\n", "<!-- /answer -->\n"
+IMAGES = {1000: "a thousand images of CIFAR-10", 10_000: "a fifth of CIFAR-10", 50_000: "all of CIFAR-10"}
+ANSWERS = ("trak:20", "Fashion-MNIST"), ("trak:10", IMAGES[10_000]), ("trak:10", IMAGES[50_000])
 HEADER = ["Figure", "Claims of the paper", "One of them", "Command"]
 README, INTRO = "README.md", "book/intro.md"
 THUMBNAIL = "_static/thumbnails/{}.webp"  # under book/
@@ -37,25 +39,30 @@ def table(file: str) -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
+def pairs() -> pd.DataFrame:
+    """Ours less each other ranking by removal, paired by target: the columns of `stats.paired`, and data."""
+    grey = pd.read_csv(RESULTS / "fashion" / "fig03" / "claims.csv").query("kind == 'removal'")
+    colour = pd.read_csv(RESULTS / "cifar10" / "scale" / "pairs.csv")
+    return pd.concat([grey.assign(data="Fashion-MNIST"), colour.assign(data=colour["images"].map(IMAGES))])
+
+
+def said(row: pd.Series | dict) -> str:
+    """A row of `pairs`, for a sentence."""
+    return f"{stats.said(row['difference'], row['low'], row['high'])} on {row['data']}, n = {row['n']}"
+
+
 def answer() -> str:
     """Whether the paper holds, and whether its method beats TRAK, as one paragraph of Markdown."""
     tested = pd.read_csv(RESULTS / "claims.csv").query("confirmatory")["verdict"]
-    grey = pd.read_csv(RESULTS / "fashion" / "fig03" / "claims.csv").query("kind == 'removal'")
-    grey = grey.assign(data="Fashion-MNIST")
-    sizes = pd.read_csv(RESULTS / "cifar10" / "scale" / "pairs.csv")
-    sizes["data"] = sizes["images"].map({10_000: "a fifth of CIFAR-10", 50_000: "all of CIFAR-10"})
-    pairs = pd.concat([grey, sizes.dropna(subset="data")]).query("worse.str.startswith('trak')", engine="python")
-    pairs = pairs.sort_values("worse").drop_duplicates("data", keep="last").sort_values("n").to_dict("records")
-    against = [
-        f"{_value(row['difference'], row['low'], row['high'])} on {row['data']}, n = {row['n']}" for row in pairs
-    ]
+    compared = pairs().set_index(["worse", "data"], drop=False)
+    against = [compared.loc[pair] for pair in ANSWERS]
     ahead = {(False, False): "undecided", (True, False): "yes", (False, True): "no"}
-    words = dict.fromkeys(ahead[row["low"] > 0, row["high"] < 0] for row in pairs)
+    words = dict.fromkeys(ahead[row["low"] > 0, row["high"] < 0] for row in against)
     return (
         f"**Does the paper hold, at this size?** Of {len(tested)} confirmatory claims {claims.counted(tested)}. "
         f"**Does its method beat TRAK?** By removal, {' or '.join(words)}: ours less TRAK, difference of AUC, "
-        f"{'; '.join(against)}. **Why not?** In part since TRAK has a ridge here: undamped, at the paper's share of "
-        f"dimensions, {ridge.as_the_paper()}."
+        f"{'; '.join(map(said, against))}. **Why not?** In part since TRAK has a ridge here: undamped, at the paper's "
+        f"share of dimensions, {ridge.as_the_paper()}."
     )
 
 
@@ -71,12 +78,8 @@ def _first(rows: pd.DataFrame) -> str:
     """The first claim that was measured, a confirmatory one if there is one."""
     rows = rows[rows["verdict"].isin(claims.COUNTED)].sort_values("confirmatory", ascending=False, kind="stable")
     for row in rows.head(1).to_dict("records"):
-        return f"{row['verdict']}: {row['claim']}, {_value(row['ours'], row['low'], row['high'])}"
+        return f"{row['verdict']}: {row['claim']}, {stats.said(row['ours'], row['low'], row['high'])}"
     return "–"
-
-
-def _value(value: float, low: float, high: float) -> str:
-    return f"{value:z.2f}" + (f" [{low:z.2f}, {high:z.2f}]" if pd.notna(low) else "")
 
 
 def refresh() -> None:

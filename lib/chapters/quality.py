@@ -178,9 +178,7 @@ def finding(correlations: pd.DataFrame, kind: str) -> str:
     """How well each candidate orders the sets, the strongest first, as Markdown. correlations: of `order`."""
     of_kind = correlations[correlations["kind"] == kind]
     strongest_first = of_kind.iloc[of_kind["ours"].abs().argsort()[::-1]]
-    words = [
-        f"{row.candidate} {row.ours:z.2f} [{row.low:z.2f}, {row.high:z.2f}]" for row in strongest_first.itertuples()
-    ]
+    words = [f"{row.candidate} {stats.said(row.ours, row.low, row.high)}" for row in strongest_first.itertuples()]
     return f"**Rank correlation with the AUC of {kind}, over {of_kind['n'].max()} sets**: {'; '.join(words)}."
 
 
@@ -219,7 +217,7 @@ def figure(rows: pd.DataFrame, correlations: pd.DataFrame, kind: str, title: str
             axis.errorbar(group[key], area, span, **{"color": BLUE, "lw": 1} | shape)
         ours, low, high, n = ordered.loc[shown, ["ours", "low", "high", "n"]]
         axis.set(xlabel=shown)
-        axis.set_title(f"{ours:z.2f} [{low:z.2f}, {high:z.2f}], n = {n:.0f}", fontsize=11)
+        axis.set_title(f"{stats.said(ours, low, high)}, n = {n:.0f}", fontsize=11)
     drawn.supylabel(f"AUC, {kind}")
     drawn.suptitle(title)
     return drawn

@@ -150,7 +150,7 @@ def said(rows: pd.DataFrame, share: float, damping: float, value: str, sign: int
     """A value of a setting with its interval, for a sentence. rows: of `table`. sign: -1 for ours less TRAK."""
     row = rows[(rows["share"] == share) & (rows["damping"] == damping)].iloc[0]
     low, high = sorted(sign * row[f"{value}_{end}"] for end in ("low", "high"))
-    return f"{sign * row[value]:z.2f} [{low:z.2f}, {high:z.2f}]"
+    return stats.said(sign * row[value], low, high)
 
 
 def as_the_paper(value: str = "against_removal") -> str:
@@ -172,7 +172,7 @@ def together(rows: pd.DataFrame) -> str:
     for kind in (REMOVAL, MISLABEL):
         if f"against_{kind}" in rows and len(rows) > 2:
             of = stats.correlated(rows["lds"].to_numpy(), rows[f"against_{kind}"].to_numpy())
-            words.append(f"{kind} {of['ours']:z.2f} [{of['low']:z.2f}, {of['high']:z.2f}]")
+            words.append(f"{kind} {stats.said(of['ours'], of['low'], of['high'])}")
     return f"Over the {len(rows)} settings, the rank correlation of LDS and AUC is {', '.join(words) or 'not known'}."
 
 

@@ -110,7 +110,7 @@ def finding(rows: pd.DataFrame, pairs: pd.DataFrame) -> str:
     """What the page says first, in Markdown. rows, pairs: of `table` and `against`."""
     rivals = pairs[pairs["worse"].str.startswith("trak")]
     each = "; ".join(
-        f"{row.images} images {row.difference:z.2f} [{row.low:z.2f}, {row.high:z.2f}]" for row in rivals.itertuples()
+        f"{row.images} images {stats.said(row.difference, row.low, row.high)}" for row in rivals.itertuples()
     )
     ours = rows[rows["method"] == OURS].iloc[-1]
     return (

@@ -29,6 +29,11 @@ CLAIMED = {  # of a mean difference: bounds, in margins, and the verdict where i
 }
 
 
+def said(value: float, low: float, high: float, digits: int = 2) -> str:
+    """A value with its interval, for a sentence; alone where it has none."""
+    return f"{value:z.{digits}f}" + (f" [{low:z.{digits}f}, {high:z.{digits}f}]" if pd.notna(low) else "")
+
+
 def sign_flips(differences: np.ndarray) -> float:
     """Is the mean zero? p, two-sided: how often is it as far off when the sign of each difference is tossed?
 
