@@ -211,3 +211,11 @@ def test_every_parameter_of_a_notebook_is_used(path):
     by_page |= {"own": {"images", "size", "target"}, "score": {"scores", "name", "minutes"}}.get(path.stem, set())
     assert declared <= (by_page if "locals" in read else set()) | read
     assert all(len(cell.source.splitlines()) <= 15 for cell in cells)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_code_is_folded_or_absent(path):
+    """But on the pages that teach by it."""
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    shown = [cell.id for cell in cells if not {"hide-input", "remove-input"} & set(cell.metadata.get("tags", []))]
+    assert not shown or path.stem in ("method", "own")

@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib import distances
+from lib.engine import Ledger
 from lib.features import FeatureRecipe
 from lib.methods import OURS, RANDOM, label, look, marker
 from lib.profiles import PROFILES
@@ -121,6 +122,19 @@ def finding(rows: pd.DataFrame, pairs: pd.DataFrame) -> str:
     )
 
 
+def behind(page: Page, supports: pd.DataFrame) -> str:
+    """What the part on all images took, in a ledger of its own, in Markdown; "" where it was not done here."""
+    if page.values != PROFILES[WHOLE] or "keys" not in supports:
+        return ""
+    keys = set().union(*supports["keys"])
+    seconds = {row["key"]: row["seconds"] for row in Ledger(page.study.results / ALL / "ledger").records}
+    seconds = [value for key, value in seconds.items() if key in keys]
+    return (
+        f"**On all images**, by profile `{ALL}` and in its ledger: {len(seconds)} distinct retrainings more, "
+        f"{sum(seconds) / 3600:.2f} core-hours."
+    )
+
+
 def figure(rows: pd.DataFrame, title: str) -> Figure:
     """AUC, and the share flipped at the paper's larger k with the paper's values (stars), against training images."""
     plots.style()
@@ -134,7 +148,8 @@ def figure(rows: pd.DataFrame, title: str) -> Figure:
     axes[1].plot([10 * FIGURE_3.class_size], [MANY.value / 100], "*", ms=14, color=look(OURS)[1], mec="black")
     words = "AUC", f"share flipped, k up to {MANY.k / FIGURE_3.class_size:.1%} of a class"
     for axis, said in zip(axes, words, strict=True):
-        axis.set(xscale="log", xlabel="training images", ylabel=said)
-    axes[0].legend(fontsize=9)
+        axis.set(xscale="log", xlabel="training images")
+        axis.set_ylabel(said, fontsize=11)
+    drawn.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=10)
     drawn.suptitle(title)
     return drawn
