@@ -60,10 +60,11 @@ endef
 export CHECK_VERSION CHECK_VENV
 
 # Keyed on what decides the installed set, so that the second time is instant. Modules are compiled when they are first
-# imported: most never are.
+# imported, most never are; traker's here, since Python warns of its docstrings when it compiles them.
 $(INSTALLED): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || test -x $(BIN)/python || { echo "error: there is no $(PYTHON); install Python 3.11, or name one: make PYTHON=…"; exit 1; }
 	@test -x $(BIN)/python || { $(PYTHON) -c "$$CHECK_VERSION" && $(PYTHON) -c "$$CHECK_VENV" && $(PYTHON) -m venv .venv; }
 	@$(BIN)/python -c "$$CHECK_VERSION"
 	$(BIN)/python -m pip install --disable-pip-version-check --no-compile -c constraints.txt -e '.[test]'
+	@$(BIN)/python -W ignore -c "import trak"
 	@touch $@
