@@ -76,13 +76,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests that read the book come last: it is built while the others run. Of these a file stays in one process,
-    since its tests share what they train.
+    """The tests that read the book come last: it is built while the others run. What shares what it trains stays in one
+    process: a file of the others, and the tests of one page of the book, which look at it once.
     """
     items.sort(key=lambda item: "book" in item.fixturenames)
     for item in items:
-        if "book" not in item.fixturenames:
+        if "look" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group(item.callspec.params["name"]))
+        elif "book" not in item.fixturenames:
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
