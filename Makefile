@@ -27,7 +27,7 @@ html:
 
 test: $(INSTALLED)
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto
 
 figures: $(INSTALLED)
 	$(BIN)/python -m lib.run --all $(if $(PROFILE),--profile $(PROFILE))

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
+from xdist.scheduler import LoadScopeScheduling
 
 from lib.data import Dataset
 from lib.retrain import Recipe
@@ -76,17 +77,23 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests that read the book come last: it is built while the others run. What shares what it trains stays in one
-    process: a file of the others, and the tests of one page of the book, which look at it once.
-    """
+    """The tests that read the book come last: it is built while the others run."""
     items.sort(key=lambda item: "book" in item.fixturenames)
-    for item in items:
-        if "look" in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group(item.callspec.params["name"]))
-        elif "book" not in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+class Scheduling(LoadScopeScheduling):
+    """What shares what it trains stays in one process: a file, and of the book's tests those that look at one page."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path, _, test = nodeid.partition("::")
+        return (test.partition("[")[2] or test) if path.endswith("test_book.py") else path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log) -> Scheduling:
+    """In the order of collection: else the book's tests, of which each page has few, would not come last."""
+    config.option.loadscopereorder = False
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="module")
