@@ -35,6 +35,7 @@ __all__ = [
     "spaces",
     "spoken",
     "transformed",
+    "united",
     "validity",
     "zoo",
 ]

@@ -96,8 +96,9 @@ def again(study: Study, known: Stored, n: int, seed: int = 0) -> pd.DataFrame:
 def compared(rows: pd.DataFrame, pairs: np.ndarray) -> dict:
     """One line: what trainings done again on one kind of processor say, beside what another seed does.
 
-    rows: of `again`. pairs: of `between_seeds`. expected: the share of these votes that would stay under another seed:
-    of each, the share among the NEAR pairs of which either margin is nearest to its own.
+    rows: of `again`. pairs: of `between_seeds`. same_votes: with an interval over trainings, which have several votes
+    each. expected: the share of these votes that would stay under another seed: of each, the share among the NEAR pairs
+    of which either margin is nearest to its own. p: binomial, as if votes were independent: it errs towards failing.
     """
     first, second = np.concatenate([pairs, pairs[:, ::-1]]).T
     nearest = [np.abs(first - margin).argsort(kind="stable")[:NEAR] for margin in rows["stored"]]
@@ -105,10 +106,15 @@ def compared(rows: pd.DataFrame, pairs: np.ndarray) -> dict:
     same, off = (rows["stored"] > 0) == (rows["now"] > 0), (rows["now"] - rows["stored"]).abs()
     line = {"profile": rows["profile"].iloc[0], "stored_on": rows["stored_on"].iloc[0], "here": processor("cpu")}
     line |= {"trainings": rows["key"].nunique(), "same_bits": rows.groupby("key")["same_bits"].all().mean()}
-    line |= stats.mean("same_votes", same, stats.share_interval) | {"votes": len(rows), "expected": np.mean(stay)}
+    of_training = same.groupby(rows["key"]).agg(["sum", "size"])
+    if same.nunique() == 1:  # all or none: resamples do not vary
+        line |= stats.mean("same_votes", of_training["sum"] > 0, stats.share_interval)
+    else:
+        line |= stats.ratio("same_votes", of_training["sum"], of_training["size"])
+    line |= {"votes": len(rows), "expected": np.mean(stay)}
     line |= {"p": float(binom.sf((~same).sum() - 1, len(rows), 1 - np.mean(stay)))}
     line |= {"margins_apart": off.median(), "largest_apart": off.max()}
-    line |= stats.mean("seeds_same_votes", (pairs[:, 0] > 0) == (pairs[:, 1] > 0), stats.share_interval)
+    line |= {"seeds_same_votes": ((pairs[:, 0] > 0) == (pairs[:, 1] > 0)).mean()}
     return line | {"seeds_margins_apart": np.median(np.abs(first - second)), "seeds_pairs": len(pairs)}
 
 

@@ -113,6 +113,17 @@ def coverage(page: Page) -> pd.DataFrame:
     return grouped.reset_index()
 
 
+def finding(covered: pd.DataFrame) -> str:
+    """The page's first line, in Markdown. covered: of `coverage`."""
+    if "records" not in covered:
+        return ""
+    n, with_ids = covered[["records", "with_ids"]].sum()
+    return (
+        f"**{n} records of {covered['core_hours'].sum():.1f} core-hours; of {with_ids} ({with_ids / n:.0%}) the "
+        "ids of the changed images follow from what is committed.**"
+    )
+
+
 def merge(into: Ledger, other: Ledger) -> int:
     """Append what another ledger knows of more targets or retrainings; returns how many records that are."""
     added = 0

@@ -5,6 +5,7 @@
 An entry carries its scores and the retrainings that judged them, so that anyone can compute its row again.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -17,9 +18,9 @@ from matplotlib.figure import Figure
 from lib.chapters import comparison, given, judge
 from lib.chapters.judge import Judged, JudgedStudy
 from lib.data import ROOT
-from lib.methods import OURS, RANDOM, label, look
-from lib.report import Page, stats
-from lib.study import Study
+from lib.methods import OURS, RANDOM, label, look, marker
+from lib.report import Page, plots, stats
+from lib.study import REMOVAL, Study
 
 FOLDER = ROOT / "leaderboard"
 
@@ -83,6 +84,7 @@ def row(study: Study, entry: Entry) -> dict:
     mine, own = judged(study, entry)
     supports = mine.supports([(kind, entry.method) for kind in judge.KINDS], united=True)
     areas = stats.summary(supports, study.profile.k_max).set_index("kind")
+    beside = pd.concat([supports, mine.supports([(REMOVAL, OURS)], united=True)])
     values = {"method": entry.method, "n_targets": int(areas["n"].iloc[0])}
     for kind in judge.KINDS:
         values |= {f"{kind}_{key}": areas.loc[kind, key] for key in ("auc", "auc_low", "auc_high")}
@@ -90,33 +92,69 @@ def row(study: Study, entry: Entry) -> dict:
     if own.scores is not None:
         table = judge.lds_table(mine, [own]).set_index("method").loc[entry.method]
         values |= {key: table[key] for key in ("lds", "lds_low", "lds_high")}
-    return values | {"seconds": entry.seconds, "bytes": entry.bytes, "by": entry.by}
+    paired = ours_less(beside, study.profile.k_max).iloc[0]
+    return values | paired.to_dict() | {"seconds": entry.seconds, "bytes": entry.bytes, "by": entry.by}
+
+
+def ours_less(supports: pd.DataFrame, k_max: int) -> pd.DataFrame:
+    """AUC of removal of ours less that of each other method, paired by target: method, n, difference, low, high, p."""
+    names = [name for name in supports["method"].unique() if name != OURS]
+    rows = [stats.paired(supports, REMOVAL, OURS, name, k_max) for name in names]
+    return pd.DataFrame(rows).rename(columns={"worse": "method"})[["method", "n", "difference", "low", "high", "p"]]
 
 
 def of_the_book(study: Study) -> pd.DataFrame:
     """The rows of the page of methods; where it has not been made for the profile, of ours and of random alone."""
-    stored = study.folder / "methods.csv"
-    if stored.exists():
-        return pd.read_csv(stored)
-    names = [OURS, RANDOM]
-    table = comparison.table(study, comparison.supports(study, names))
-    return table.merge(comparison.lds(study, names), on="method")
+    stored = study.folder / "methods.csv", study.folder / "methods" / "supports.csv"
+    if all(path.exists() for path in stored):
+        table, supports = map(pd.read_csv, stored)
+    else:
+        names = [OURS, RANDOM]
+        supports = comparison.supports(study, names)
+        table = comparison.table(study, supports).merge(comparison.lds(study, names), on="method")
+    return table.merge(ours_less(supports, study.profile.k_max), on="method", how="left")
 
 
 def board(page: Page, folder: Path = FOLDER) -> pd.DataFrame:
     """A row a method, the largest AUC of removal first; none in a dry run, which has no scores.
 
     Columns: method, by, n_targets; removal_auc, mislabel_auc, lds, each with _low and _high (95 % over targets);
-    seconds, bytes; undominated: whether no method reaches as large an AUC of removal in as few seconds.
+    difference: of AUC of removal, ours less this method, with low, high and p_holm over all rows; seconds, bytes;
+    undominated: whether no method reaches as large an AUC of removal in as few seconds.
     """
-    keep = [f"{value}{end}" for value in ("removal_auc", "mislabel_auc", "lds") for end in ("", "_low", "_high")]
-    columns = ["method", "by", "n_targets", *keep, "seconds", "bytes"]
+    auc, *others = (
+        [f"{name}{end}" for end in ("", "_low", "_high")] for name in ("removal_auc", "mislabel_auc", "lds")
+    )
+    columns = ["method", "by", "n_targets", *auc, "difference", "low", "high", "p_holm", *sum(others, [])]
+    columns += ["seconds", "bytes"]
     if page.tally is not None:
         return pd.DataFrame(columns=columns, index=page.study.targets[:0])
     added = [row(page.study, entry) for entry in entries(page.values.name, folder)]
     rows = pd.concat([of_the_book(page.study).assign(by="this book"), pd.DataFrame(added)], ignore_index=True)
+    rows = rows.assign(p_holm=stats.holm(rows["p"]))
     rows = rows.sort_values("removal_auc", ascending=False, kind="stable", ignore_index=True)[columns]
     return rows.assign(undominated=undominated(rows, "seconds"))
+
+
+def finding(board: pd.DataFrame, data: str) -> str:
+    """The page's first line, in Markdown. board: of `board`. data: its name."""
+    if not len(board):
+        return ""
+    of, auc = board.set_index("method"), ["removal_auc", "removal_auc_low", "removal_auc_high"]
+    best, ours = (f"{label(name)} {stats.said(*of.loc[name, auc])}" for name in (of.index[0], OURS))
+    certain, cheap = of[of["p_holm"] < stats.LEVEL], of[of["undominated"]]
+    smaller, larger = (label_all(certain.index[sign * certain["difference"] > 0]) for sign in (-1, 1))
+    cheap = label_all(cheap.index[cheap["removal_auc"] > of.loc[RANDOM, "removal_auc"]])
+    return (
+        f"**Of {len(of)} methods on {data}, {label(of.index[0])} has the largest AUC of removal: {best}, "
+        f"{ours}, n = {of.loc[OURS, 'n_targets']} targets.** Paired by target and corrected for all rows, these find "
+        f"smaller supports than {label(OURS)}: {smaller}; these larger ones: {larger}; of the others it is undecided. "
+        f"Nothing reaches as much in fewer seconds than {cheap}."
+    )
+
+
+def label_all(names: Iterable[str]) -> str:
+    return ", ".join(map(label, names)) or "none"
 
 
 def undominated(rows: pd.DataFrame, cost: str) -> np.ndarray:
@@ -129,19 +167,26 @@ def undominated(rows: pd.DataFrame, cost: str) -> np.ndarray:
 
 def dominance(rows: pd.DataFrame, title: str) -> Figure:
     """The AUC of removal against core-seconds and against bytes; a line through what nothing dominates."""
-    figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), sharey=True, layout="constrained")
+    plots.style()
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.8), sharey=True, layout="constrained")
     for axis, cost, name in zip(axes, ("seconds", "bytes"), ("core-seconds", "bytes to be kept"), strict=True):
         for point in rows.to_dict("records"):
             reached, low, high = (point[f"removal_auc{end}"] for end in ("", "_low", "_high"))
-            style = {"color": look(point["method"])[1], "ecolor": "0.85", "zorder": 2}
-            axis.errorbar(point[cost], reached, [[reached - low], [high - reached]], fmt="o", **style)
-        best = rows[undominated(rows, cost)].sort_values(cost)
-        axis.step(best[cost], best["removal_auc"], where="post", color="0.4", zorder=1)
-        for point in best.itertuples():
-            place = (getattr(point, cost), point.removal_auc)
-            axis.annotate(label(point.method), place, xytext=(4, 4), textcoords="offset points", fontsize=8)
+            style = {"color": look(point["method"])[1], "ecolor": "0.7", "elinewidth": 0.8, "zorder": 2}
+            axis.errorbar(
+                point[cost], reached, [[reached - low], [high - reached]], fmt=marker(point["method"]), **style
+            )
+        best = undominated(rows, cost)
+        line = rows[best].sort_values(cost)
+        axis.step(line[cost], line["removal_auc"], where="post", color="0.4", zorder=1)
+        for point in rows[best | (rows["method"] == OURS)].to_dict("records"):
+            right = point[cost] > rows[cost].max() / 10
+            place = {"xytext": (-6 if right else 6, 6), "ha": "right" if right else "left", "fontsize": 9}
+            axis.annotate(
+                label(point["method"]), (point[cost], point["removal_auc"]), textcoords="offset points", **place
+            )
         axis.set_xscale("symlog", linthresh=0.01 if cost == "seconds" else 1e4)
         axis.set(xlabel=name)
     axes[0].set(ylabel="removal AUC")
-    figure.suptitle(title)
+    figure.suptitle(f"{title}; bars: 95 % over n = {rows['n_targets'].max()} targets")
     return figure

@@ -6,6 +6,7 @@ dimensions too, and other ways to learn without labels.
 """
 
 from dataclasses import replace
+from itertools import product
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -27,6 +28,8 @@ IMAGENET, SIDE = "efficientnet_lite0", 112  # trained on ImageNet with labels; p
 STORED = ("moco", "byol", "simclr", "dino")  # taken as the other pages have them: whole, and without copies
 FEW = 16  # dimensions that features are reduced to
 SHIFT, CONTRAST = 2, 0.7  # pixels, and share of the contrast, of a copy
+LABELLED = ("supervised", "EfficientNet")  # how the names of sets begin that were learnt with labels
+ALL, UNLABELLED = "all", "learnt without labels"  # sets that a correlation is over
 MEASURED = ("scores", "knn", "copies", "dimensions")
 CANDIDATES = {  # column: what is known of a set without any support
     "knn": "kNN accuracy",
@@ -163,23 +166,42 @@ def table(study: Study, sets: dict[str, dict[str, np.ndarray]], supports: pd.Dat
 
 
 def order(rows: pd.DataFrame) -> pd.DataFrame:
-    """How well each candidate orders the sets: Spearman's correlation with the AUC over sets. rows: of `table`."""
-    correlations = []
-    for column in (f"auc_{kind}" for kind in (REMOVAL, MISLABEL) if f"auc_{kind}" in rows):
-        for key, shown in CANDIDATES.items():
-            of_both = rows[[key, column]].dropna().to_numpy().T
-            row, n = {"kind": column.removeprefix("auc_"), "candidate": shown}, of_both.shape[1]
-            unknown = dict.fromkeys(("ours", "low", "high"), np.nan) | {"n": n}
-            correlations.append(row | (stats.correlated(*of_both) if n > 2 else unknown))
-    return pd.DataFrame(correlations)
+    """How well each candidate orders the sets: Spearman's correlation with the AUC over sets. rows: of `table`.
+
+    A row for each kind, candidate and `sets`: ALL, and the UNLABELLED ones alone. p_holm: corrected for the candidates.
+    """
+    groups = {ALL: rows, UNLABELLED: rows[~rows["features"].str.startswith(LABELLED)]}
+    kinds = [kind for kind in (REMOVAL, MISLABEL) if f"auc_{kind}" in rows]
+    tables = []
+    for kind, (name, group) in product(kinds, groups.items()):
+        of = pd.DataFrame([correlated(group, key, f"auc_{kind}") for key in CANDIDATES])
+        of.insert(0, "candidate", CANDIDATES.values())
+        tables.append(of.assign(kind=kind, sets=name, p_holm=stats.holm(of["p"])))
+    first = ["kind", "sets", "candidate"]
+    table = pd.concat(tables, ignore_index=True)
+    return table[[*first, *table.columns.drop([*first, "p"])]]
 
 
-def finding(correlations: pd.DataFrame, kind: str) -> str:
-    """How well each candidate orders the sets, the strongest first, as Markdown. correlations: of `order`."""
-    of_kind = correlations[correlations["kind"] == kind]
-    strongest_first = of_kind.iloc[of_kind["ours"].abs().argsort()[::-1]]
-    words = [f"{row.candidate} {stats.said(row.ours, row.low, row.high)}" for row in strongest_first.itertuples()]
-    return f"**Rank correlation with the AUC of {kind}, over {of_kind['n'].max()} sets**: {'; '.join(words)}."
+def correlated(rows: pd.DataFrame, key: str, column: str) -> dict:
+    """`stats.correlated` of two columns, where both are known; of fewer than three rows nothing."""
+    of_both = rows[[key, column]].dropna().to_numpy().T
+    unknown = dict.fromkeys(("ours", "low", "high", "p"), np.nan) | {"n": of_both.shape[1]}
+    return stats.correlated(*of_both) if of_both.shape[1] > 2 else unknown
+
+
+def finding(rows: pd.DataFrame, correlations: pd.DataFrame, kind: str) -> str:
+    """How well each candidate orders the sets, the strongest first, as Markdown. Of `table` and `order`."""
+    words = {}
+    for sets, group in correlations[correlations["kind"] == kind].groupby("sets", sort=False):
+        strongest_first = group.iloc[group["ours"].abs().argsort()[::-1]].itertuples()
+        words[sets] = "; ".join(f"{row.candidate} {stats.said(row.ours, row.low, row.high)}" for row in strongest_first)
+    learnt = rows["features"].str.startswith(LABELLED)
+    areas = ["{:.2f} to {:.2f}".format(*of[f"auc_{kind}"].agg(["min", "max"])) for of in (rows[learnt], rows[~learnt])]
+    return (
+        f"**Rank correlation with the AUC of {kind}, over {len(rows)} sets of features: {words[ALL]}.** {learnt.sum()} "
+        f"of the sets were learnt with labels and have an AUC of {areas[0]}, the others of {areas[1]}; over these "
+        f"others alone: {words[UNLABELLED]}. Each AUC is over {rows['n'].max()} targets."
+    )
 
 
 def placed(study: Study, name: str, vectors: Features, supports: pd.DataFrame) -> tuple[pd.DataFrame, Figure]:
@@ -203,7 +225,7 @@ def figure(rows: pd.DataFrame, correlations: pd.DataFrame, kind: str, title: str
     plots.style()
     drawn, axes = plt.subplots(2, 3, figsize=(10, 6.4), layout="constrained", sharey=True)
     axes[1, 2].set_visible(False)
-    ordered = correlations[correlations["kind"] == kind].set_index("candidate")
+    ordered = correlations[(correlations["kind"] == kind) & (correlations["sets"] == ALL)].set_index("candidate")
     for axis, (key, shown) in zip(axes.flat, CANDIDATES.items(), strict=False):
         few = rows["features"].str.endswith(" dimensions")
         is_own = rows["features"] == own
@@ -216,8 +238,8 @@ def figure(rows: pd.DataFrame, correlations: pd.DataFrame, kind: str, title: str
             span = [area - group[f"auc_{kind}_low"], group[f"auc_{kind}_high"] - area]
             axis.errorbar(group[key], area, span, **{"color": BLUE, "lw": 1} | shape)
         ours, low, high, n = ordered.loc[shown, ["ours", "low", "high", "n"]]
-        axis.set(xlabel=shown)
-        axis.set_title(f"{stats.said(ours, low, high)}, n = {n:.0f}", fontsize=11)
+        axis.set(xlabel=shown, xscale="log" if key == "dimensions" else "linear")
+        axis.set_title(f"{shown}: {stats.said(ours, low, high)}, {n:.0f} sets", fontsize=10)
     drawn.supylabel(f"AUC, {kind}")
-    drawn.suptitle(title)
+    drawn.suptitle(f"{title}; bars: 95 % over n = {rows['n'].max()} targets")
     return drawn

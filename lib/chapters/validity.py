@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from scipy.stats import bootstrap
 
 from lib.bisection import search
 from lib.methods import BLUE, DOTTED, RED, label, look, marker
@@ -59,38 +58,9 @@ def imbalance(plain: pd.DataFrame, balanced: pd.DataFrame, ours: str, control: s
         fall = [{m: (by_k[0] - by_k[k])[targets] for m, by_k in table.items()} for table in tables]
         row = {"k": k, "n": len(targets)} | stats.mean("by_weight", fall[0][control] - fall[1][control])
         for name, falls in zip(("control_share", "control_share_balanced"), fall, strict=True):
-            row |= _ratio(name, falls[control], falls[ours])
+            row |= stats.ratio(name, falls[control], falls[ours])
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def _ratio(name: str, part: pd.Series, whole: pd.Series) -> dict:
-    """The ratio of two means, with its bootstrap interval over targets; one target has no spread and gives itself."""
-    ratio = part.mean() / whole.mean()
-    if len(part) < 2:
-        return {name: ratio, f"{name}_low": ratio, f"{name}_high": ratio}
-    interval = bootstrap(
-        (part, whole),
-        lambda part, whole, axis: part.mean(axis=axis) / whole.mean(axis=axis),
-        paired=True,
-        n_resamples=stats.RESAMPLES,
-        confidence_level=stats.CONFIDENCE,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    ).confidence_interval
-    return {name: ratio, f"{name}_low": interval.low, f"{name}_high": interval.high}
-
-
-def agreement(first: pd.Series, second: pd.Series) -> dict:
-    """How far do two measurements of the same margins agree? Paired by their index, (target, seed) or the like.
-
-    Returns n, correlation (Pearson's), same_sign (share with the same prediction, right or wrong), difference (mean of
-    second - first) with low, high.
-    """
-    first, second = first.align(second, join="inner")
-    low, high = map(float, stats.mean_interval((second - first).groupby("target").mean()))
-    row = {"n": len(first), "correlation": first.corr(second), "same_sign": ((first > 0) == (second > 0)).mean()}
-    return row | {"difference": (second - first).mean(), "low": low, "high": high}
 
 
 def margin_curves(margins: pd.DataFrame, title: str) -> Figure:

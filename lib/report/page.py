@@ -59,8 +59,8 @@ python -m lib.run {name} -p profile {paper} -p dry_run true        # what the pa
 ```
 
 The first two take a core about two minutes, and their intervals are as wide as the plot: they show that it runs. The
-third trains what is not in the ledger yet; this page rests on {retrainings} retrainings, {core_seconds:.0f} seconds
-of one core from nothing, and `-p dry_run true` counts those of a change beforehand. All values are on the page of
+third trains what is not in the ledger yet; this page rests on {behind}, and `-p dry_run true`
+counts what a change takes beforehand. All values are on the page of
 [parameters](parameters).
 """
 LIBRARIES = ("torch", "lightly", "scikit-learn", "numpy", "scipy")
@@ -169,7 +169,11 @@ class Page:
         files = sorted(path for path in folder.glob("*.*") if path.suffix in (".csv", ".png", ".svg"))
         links = ", ".join(f"[{path.name}]({os.path.relpath(path, BOOK / 'notebooks')})" for path in files)
         record, name = json.loads((folder / "record.json").read_text(encoding="utf-8")), self.name
-        return Markdown(FOOT.format(name=name, links=links, paper=self.values.paper, example=self.example, **record))
+        trained = f"{record['retrainings']} retrainings, {record['core_seconds']:.0f} seconds of one core from nothing"
+        own = f"{record['networks']} networks of its own, whose results are kept" if record.get("networks") else ""
+        behind = " and ".join(filter(None, [trained if record["retrainings"] or not own else "", own]))
+        texts = {"name": name, "links": links, "paper": self.values.paper, "example": self.example, "behind": behind}
+        return Markdown(FOOT.format(**texts))
 
     def save(self, figure: Figure, tables: dict[str, pd.DataFrame | list[dict]]) -> Markdown | Styler | None:
         """Write a figure and its tidy tables under results/, with their provenance; returns a table of it to show.
@@ -219,7 +223,7 @@ def _write(path: Path, text: str) -> None:
 
 def _record(study: Study, name: str, tables: pd.DataFrame) -> dict:
     """Where results came from. tables: those with the ledger's keys."""
-    trained = study.retrainings(tables)
+    trained, networks = study.retrainings(tables), sum(study.attribution.networks)
     return {
         "figure": name,
         "profile": study.profile.content,
@@ -230,7 +234,7 @@ def _record(study: Study, name: str, tables: pd.DataFrame) -> dict:
         "test_accuracy": round(float(trained["test_accuracy"].mean()), 4) if len(trained) else None,
         "machines": sorted(trained["machine"].unique()),
         "versions": {package: version(package) for package in LIBRARIES},
-    }
+    } | ({"networks": networks} if networks else {})
 
 
 def _status(study: Study, tables: list[pd.DataFrame], wall_seconds: float) -> str:

@@ -115,6 +115,23 @@ def mean(name: str, values: np.ndarray | pd.Series, interval: Callable = mean_in
     return {name: float(values.mean()), f"{name}_low": low, f"{name}_high": high}
 
 
+def ratio(name: str, part: pd.Series, whole: pd.Series) -> dict:
+    """The ratio of two means, with its bootstrap interval over pairs; one pair has no spread and gives itself."""
+    ratio = part.mean() / whole.mean()
+    if len(part) < 2:
+        return {name: ratio, f"{name}_low": ratio, f"{name}_high": ratio}
+    interval = bootstrap(
+        (part, whole),
+        lambda part, whole, axis: part.mean(axis=axis) / whole.mean(axis=axis),
+        paired=True,
+        n_resamples=RESAMPLES,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return {name: ratio, f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
 def share(yes: pd.Series | np.ndarray) -> dict:
     """The share of `yes`, (n,) bool, with its interval: share, low, high, n."""
     low, high = map(float, share_interval(yes))

@@ -61,6 +61,7 @@ class Attribution:
     folder: Path
     driver: Driver
     given: Mapping[str, np.ndarray] = field(default_factory=dict)
+    networks: list[int] = field(default_factory=list, init=False, compare=False)  # behind what `kept` has given so far
 
     def parse(self, name: str) -> Method:
         """ValueError where there is no such method, or not with that number of models or that network."""
@@ -89,6 +90,7 @@ class Attribution:
         identity: what they depend on beside the dataset, the targets and the recipe. stand_in: makes arrays of the same
         shapes, which a dry run takes instead.
         """
+        self.networks.append(n_models)
         profile, targets = self.profile, self.targets.tolist()
         identity |= {"dataset": self.dataset.checksum, "recipe": profile.recipe.identity, "targets": targets}
         return cache.arrays(self.folder / "scores", name, identity | {"n_networks": n_models}, make)
