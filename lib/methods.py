@@ -104,6 +104,14 @@ def parse(name: str) -> Method:
     raise unknown(name)
 
 
+def is_name(name: str) -> bool:
+    """Whether it says something to `parse`; a ranking of one's own can have any name."""
+    try:
+        return bool(parse(name))
+    except ValueError:
+        return False
+
+
 def unknown(name: str, distances: Iterable[str] = DISTANCES, rivals: Iterable[str] = RIVALS) -> ValueError:
     """The error that a name is no method's, with the parts that there are."""
     return ValueError(

@@ -44,6 +44,14 @@ def test_foreign_targets_are_named_but_on_the_page_that_has_its_own(opened, tmp_
         assert len(checks.Replay(opened).wrong(path)) == n_wrong
 
 
+def test_of_several_sizes_of_the_training_set_those_of_the_study_have_to_follow(opened, tmp_path):
+    table, n = pd.read_csv(opened.results / "supports.csv"), len(opened.dataset.train_labels)
+    smaller = table.assign(images=n // 2, k_max=4, votes="0:9-9")
+    for votes, n_wrong in ((table["votes"], 0), ("0:9-9", len(table))):
+        pd.concat([smaller, table.assign(images=n, k_max=8, votes=votes)]).to_csv(tmp_path / "supports.csv")
+        assert len(checks.Replay(opened).wrong(tmp_path / "supports.csv")) == n_wrong
+
+
 def with_ledger(study: Study, folder, change) -> Study:
     """The same study on a copy of its results, of which each record was changed and vouched for."""
     shutil.copytree(study.results, folder, dirs_exist_ok=True)
@@ -230,6 +238,13 @@ def test_the_command_names_what_is_wrong_and_ends_so(monkeypatch, capsys, tmp_pa
     said = capsys.readouterr().out
     assert all(problem in said for problem in problems) and f"{len(problems)} problems" in said.splitlines()[-1]
     assert pd.read_csv(tmp_path / "trainings.csv").iloc[0].tolist() == ["fashion", 7, 3]
+
+
+def test_an_audit_of_one_profile_keeps_the_lines_of_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(audit, "TRAININGS", tmp_path / "trainings.csv")
+    for name, votes in (("imagenet", 3), ("fashion", 4), ("imagenet", 5)):
+        audit.write(pd.DataFrame({"profile": [name], "votes": votes}))
+    assert pd.read_csv(tmp_path / "trainings.csv").to_numpy().tolist() == [["fashion", 4], ["imagenet", 5]]
 
 
 def test_committed_votes_are_no_further_from_training_now_than_another_seed_is(tmp_path):

@@ -17,12 +17,17 @@ from lib.methods import (
     SOLID,
     SUBSET_METHODS,
     Method,
+    is_name,
     label,
     look,
     marker,
     parse,
 )
 from lib.rivals import ensembles
+
+
+def test_a_ranking_of_ones_own_need_not_have_a_name_that_says_something():
+    assert is_name(OURS) and is_name("trak:20:all") and not is_name("MoCo, 2 epochs")
 
 
 @pytest.mark.parametrize(

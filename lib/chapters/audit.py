@@ -1,7 +1,7 @@
 """Is what is stored what training gives? Every check, and some of the trainings, drawn at random, done again here.
 
     python -m lib.audit                           `lib.report.checks`, and 20 trainings of each profile
-    python -m lib.audit --profile fashion -n 5
+    python -m lib.audit --profile fashion -n 5    of one; of cifar10_full when it is named so
     python -m lib.audit -n 0                      the checks alone
 
 A stored vote is a sample and not a constant: another kind of processor orders sums otherwise, and a training then takes
@@ -32,7 +32,9 @@ from lib.retrain import Retraining, margins
 from lib.study import BASE_SEED, Study
 
 TRAININGS = RESULTS / "audit" / "trainings.csv"
-PROFILES = ("fashion", "cifar10", "imagenet")  # whose ledgers came with the repository
+PROFILES = ("fashion", "cifar10", "imagenet", "cifar10_full")  # whose ledgers came with the repository
+COSTLY = "cifar10_full"  # of which no training is done again unless it is named: each takes more than a minute
+ELSEWHERE = {COSTLY: [RESULTS / "cifar10" / "scale" / "supports.csv"]}  # tables of supports on other profiles' pages
 NEAR = 200  # pairs of seeds by which one vote is judged
 LEVEL = 0.001  # of the test that votes do not differ more often than by another seed
 Stored = dict[str, tuple[Retraining, dict[int, float]]]  # by the ledger's key, with the margin of each target
@@ -198,6 +200,7 @@ def audit(study: Study, n: int, seed: int) -> tuple[list[str], list[dict]]:
     for path in sorted(study.folder.glob("*/record.json")):
         problems += record(path.parent, study) + derived(path.parent)
         problems += [line for table in sorted(path.parent.glob("*.csv")) for line in replay.wrong(table)]
+    problems += [line for table in ELSEWHERE.get(study.profile.name, []) for line in replay.wrong(table)]
     known = stored(study, replay.readings)
     print(
         f"{study.profile.name}: {len(replay.readings)} votes of {len(known)} trainings read, {len(problems)} problems"
@@ -208,6 +211,16 @@ def audit(study: Study, n: int, seed: int) -> tuple[list[str], list[dict]]:
             lines.append(compared(rows, pairs))
             problems += wrong(rows, pairs, lines[-1]["p"])
     return problems, lines
+
+
+def write(table: pd.DataFrame) -> None:
+    """Keep the lines of `compared` for the page, in place of those of the same profiles."""
+    if TRAININGS.exists():
+        before = pd.read_csv(TRAININGS)
+        table = pd.concat([before[~before["profile"].isin(table["profile"])], table])
+    table = table.sort_values("profile", key=lambda names: names.map(PROFILES.index), kind="stable")
+    with replacing(TRAININGS) as path:
+        table.to_csv(path, index=False, float_format="%.4g")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -228,14 +241,14 @@ def main(argv: list[str] | None = None) -> int:
             if committed.missing(profiles.PROFILES[name]):
                 print(f"{name}: its images are not here; only its files were checked")
                 continue
-            of_profile = audit(Study(profiles.load(name)), args.n, args.seed)
+            n = args.n if args.profile or name != COSTLY else 0
+            of_profile = audit(Study(profiles.load(name)), n, args.seed)
             problems, lines = problems + of_profile[0], lines + of_profile[1]
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     table = pd.DataFrame(lines)
     print("\n".join([table.to_string(index=False) if lines else "", *problems, f"{len(problems)} problems"]))
-    if args.write:
-        with replacing(TRAININGS) as path:
-            table.to_csv(path, index=False, float_format="%.4g")
+    if args.write and lines:
+        write(table)
     return int(bool(problems))

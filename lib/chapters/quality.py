@@ -200,7 +200,7 @@ def finding(rows: pd.DataFrame, correlations: pd.DataFrame, kind: str) -> str:
     return (
         f"**Rank correlation with the AUC of {kind}, over {len(rows)} sets of features: {words[ALL]}.** {learnt.sum()} "
         f"of the sets were learnt with labels and have an AUC of {areas[0]}, the others of {areas[1]}; over these "
-        f"others alone: {words[UNLABELLED]}. Each AUC is over {rows['n'].max()} targets."
+        f"others alone: {words[UNLABELLED]}. Each AUC is over {rows['n'].max():.0f} targets."
     )
 
 
@@ -238,8 +238,10 @@ def figure(rows: pd.DataFrame, correlations: pd.DataFrame, kind: str, title: str
             span = [area - group[f"auc_{kind}_low"], group[f"auc_{kind}_high"] - area]
             axis.errorbar(group[key], area, span, **{"color": BLUE, "lw": 1} | shape)
         ours, low, high, n = ordered.loc[shown, ["ours", "low", "high", "n"]]
-        axis.set(xlabel=shown, xscale="log" if key == "dimensions" else "linear")
-        axis.set_title(f"{shown}: {stats.said(ours, low, high)}, {n:.0f} sets", fontsize=10)
+        axis.set_title(f"{shown}\n{stats.said(ours, low, high)}, {n:.0f} sets", fontsize=11)
+        if key == "dimensions":
+            axis.set(xscale="log", xticks=(ticks := [3, 10, 30]), xticklabels=ticks)
+            axis.minorticks_off()
     drawn.supylabel(f"AUC, {kind}")
-    drawn.suptitle(f"{title}; bars: 95 % over n = {rows['n'].max()} targets")
+    drawn.suptitle(f"{title}; bars: 95 % over n = {rows['n'].max():.0f} targets")
     return drawn

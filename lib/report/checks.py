@@ -101,6 +101,8 @@ class Replay:
     def wrong(self, path: Path) -> list[str]:
         """Rows of a table of supports that do not follow; each curve has to by separate tests or by united ones."""
         wrong, profile, table = [], self.study.profile, pd.read_csv(path)
+        if "images" in table:  # several sizes of the training set: those of the study's
+            table = table[table["images"] == len(self.study.dataset.train_labels)].drop(columns="k_max")
         if "votes" not in table or swept(table) or path.parent.name in OWN_TARGETS:
             return []
         if table["method"].str.contains(" ").any():  # rankings that a chapter makes

@@ -16,6 +16,7 @@ from IPython.display import HTML
 from matplotlib.figure import Figure
 
 from lib.data import RESULTS, fetch, find
+from lib.methods import is_name
 from lib.profiles import FASHION, PROFILES, Profile
 from lib.report import plots
 from lib.study import MISLABEL, REMOVAL
@@ -92,6 +93,8 @@ def link(profile: Profile, tables: list[pd.DataFrame]) -> str:
     if profile != PROFILES.get(profile.name) or not (RESULTS / "explorer" / profile.name).exists():
         return ""
     kinds, names = (dict.fromkeys(value for table in tables for value in table[key]) for key in ("kind", "method"))
+    if not (names := [name for name in names if is_name(name)]):  # else rankings of a chapter's own
+        return ""
     kind = MISLABEL if list(kinds) == [MISLABEL] else REMOVAL
     query = escape(f"data={profile.name}&kind={kind}&methods={','.join(names)}")
     return f' <a href="../explorer.html#{query}">Look at single targets in the explorer</a>.'
