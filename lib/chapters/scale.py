@@ -136,7 +136,8 @@ def behind(page: Page, supports: pd.DataFrame) -> str:
     seconds = [value for key, value in seconds.items() if key in keys]
     return (
         f"**On all images**, by profile `{ALL}` and in its ledger: {len(seconds)} distinct retrainings more, "
-        f"{sum(seconds) / 3600:.2f} core-hours. The accuracy above is a mean over all sizes; the table has that of each."
+        f"{sum(seconds) / 3600:.2f} core-hours. The accuracy above is a mean over all sizes; the table has "
+        "that of each."
     )
 
 
