@@ -1,11 +1,10 @@
-"""The ledger as data: a record's ids come from the rankings, and make its key again; ledgers merge."""
+"""The ledger as data: a record's ids come from the rankings, and make its key again."""
 
-import pandas as pd
 import pytest
 
 from lib import profiles
 from lib.chapters import changes
-from lib.engine import FIELDS, Ledger
+from lib.engine import FIELDS
 from lib.methods import OURS
 from lib.study import REMOVAL, Study
 
@@ -32,14 +31,3 @@ def test_twenty_committed_records_have_their_ids_again(fashion):
 
 def test_names_that_only_a_chapter_knows_are_passed_over(fashion):
     assert [changes.is_known(fashion, name) for name in (OURS, "trak:20", "trak share 0.05 damping 0")] == [1, 1, 0]
-
-
-def test_ledgers_merge_without_doubles(tmp_path):
-    record = dict.fromkeys(FIELDS, 0) | {"key": "a", "targets": [1], "logits": [[0.0, 1.0]]}
-    mine, other = Ledger(tmp_path / "mine"), Ledger(tmp_path / "other")
-    mine.append(record)
-    for more in (record, record | {"key": "b"}, record | {"targets": [1, 2], "logits": [[0.0, 1.0], [2.0, 0.0]]}):
-        other.append(more)
-    assert changes.merge(mine, other) == 2 and changes.merge(mine, other) == 0
-    assert list(pd.DataFrame(Ledger(tmp_path / "mine").records))[: len(FIELDS)] == list(FIELDS)
-    assert mine.logits("b", 1) is not None and mine.logits("a", 2)[0] == 2

@@ -20,6 +20,7 @@ __all__ = [
     "leaderboard",
     "leakage",
     "listing",
+    "merge",
     "mistakes",
     "modeldiff",
     "moved",

@@ -1,4 +1,4 @@
-"""The ledger as data: which images each retraining lacked or mislabelled, and how two ledgers become one.
+"""The ledger as data: which images each retraining lacked or mislabelled.
 
 A record says how many images were removed and relabelled, and its key is a hash of which. The ids come from what asked
 for it: a ranking and the search, played again on the records.
@@ -15,7 +15,7 @@ import pandas as pd
 
 from lib.bisection import UnitedProbe
 from lib.chapters import comparison
-from lib.engine import Ledger, retrainings
+from lib.engine import retrainings
 from lib.methods import parse
 from lib.report import Page
 from lib.retrain import Recipe, Retraining
@@ -122,13 +122,3 @@ def finding(covered: pd.DataFrame) -> str:
         f"**{n} records of {covered['core_hours'].sum():.1f} core-hours; of {with_ids} ({with_ids / n:.0%}) the "
         "ids of the changed images follow from what is committed.**"
     )
-
-
-def merge(into: Ledger, other: Ledger) -> int:
-    """Append what another ledger knows of more targets or retrainings; returns how many records that are."""
-    added = 0
-    for record in other.records:
-        if any(into.logits(record["key"], target) is None for target in record["targets"]):
-            into.append(record)
-            added += 1
-    return added

@@ -1,0 +1,76 @@
+"""What was computed elsewhere joins the results that are here: `python -m lib.chapters.merge FOLDER`.
+
+FOLDER is what COMPANION_RESULTS named there, by profile. Records of ledgers are appended where they are lacking, with
+the name of their machine; features, rankings, scores and margins of subsets are copied where they are lacking. What is
+here stays as it is, so that merging twice is merging once.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+from lib.data import RESULTS, replacing
+from lib.engine import Ledger
+from lib.profiles import PROFILES
+
+ARRAYS = ("features", "rankings", "scores", "subsets")
+
+
+def ledgers(into: Ledger, other: Ledger) -> int:
+    """Append what another ledger knows of more targets or retrainings; returns how many records that are."""
+    added = 0
+    for record in other.records:
+        if any(into.logits(record["key"], target) is None for target in record["targets"]):
+            into.append(record)
+            added += 1
+    return added
+
+
+def results(folder: Path, into: Path = RESULTS) -> list[str]:
+    """Merges every profile in a folder; returns a line each. ValueError, before anything is written, where there is
+    none, a ledger is damaged, or a recipe is none of the profile's.
+    """
+    names = [name for name in PROFILES if (folder / name).is_dir()]
+    if not names:
+        raise ValueError(
+            f"{folder} has no folder of a profile; name what COMPANION_RESULTS named where it was computed"
+        )
+    if folder.resolve() == into.resolve():
+        raise ValueError(f"{folder} is where results are merged into; name another folder")
+    pairs = {name: (Ledger(into / name / "ledger"), Ledger(folder / name / "ledger")) for name in names}
+    for name, (here, there) in pairs.items():
+        profile = PROFILES[name]
+        known = {recipe.hash for recipe in (profile.recipe, *profile.transfer)} | {r["recipe"] for r in here.records}
+        if foreign := {record["recipe"] for record in there.records} - known:
+            raise ValueError(
+                f"{folder / name / 'ledger'} has retrainings by the recipe {min(foreign)}, which is none of profile "
+                f"{name}: they were made with values of their own, and are found from there alone"
+            )
+    lines = []
+    for name, (here, there) in pairs.items():
+        files = [path for part in ARRAYS for path in sorted((folder / name / part).glob("*.np[yz]"))]
+        lacking = [path for path in files if not (into / path.relative_to(folder)).exists()]
+        for path in lacking:
+            with replacing(into / path.relative_to(folder)) as temporary:
+                shutil.copyfile(path, temporary)
+        records = f"{ledgers(here, there)} of {len(there.records)} records"
+        lines.append(f"{name}: {records} and {len(lacking)} of {len(files)} files of arrays joined")
+    return lines
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line. Returns 0, or 2 for wrong input."""
+    arguments = sys.argv[1:] if argv is None else argv
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        print("usage: python -m lib.chapters.merge FOLDER", file=sys.stderr)
+        return 2
+    try:
+        print("\n".join(results(Path(arguments[0]))))
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
