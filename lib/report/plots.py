@@ -232,7 +232,7 @@ def table(rows: pd.DataFrame | list[dict]):
     book/_static/tables.js.
     """
     shown = pd.DataFrame(rows)
-    for column in shown.columns.intersection(["method", "better", "worse"]):
+    for column in shown.columns.intersection(["method", "better", "worse", "against"]):
         shown[column] = shown[column].map(label)
     if "network" in shown:
         shown["network"] = shown["network"].replace(NETWORKS)
