@@ -19,12 +19,13 @@ from lib.data import RESULTS
 from lib.engine import Driver, cache
 from lib.methods import OURS, RANDOM
 from lib.report import Page, plan, plots, stats
-from lib.retrain import margins
+from lib.retrain import Retraining, margins, retrain
 from lib.study import MISLABEL, REMOVAL, Study
 
 N_TARGETS, K_MAX, BUDGET = 20, 128, 3  # test images; training images changed at most; bisection steps
 CURVES = [(kind, method) for kind in (REMOVAL, MISLABEL) for method in (OURS, RANDOM)]
 CHANGES = {REMOVAL: "removed", MISLABEL: "relabelled"}  # what is done to training images
+SEEDS = range(1, 6)  # of trainings with nothing changed; the search has seed 0
 FIRST = 10  # of the rankings on CIFAR-10, whose labels are compared with people's
 
 
@@ -116,9 +117,26 @@ def supports(page: Page) -> pd.DataFrame:
     return study.supports(CURVES).assign(wrong_label=lambda table: table["target"].map(taken_for))
 
 
+def unchanged(page: Page) -> np.ndarray:
+    """Whether each target is right by networks of which nothing was changed, (n_targets, SEEDS) bool; kept."""
+    study = study_of(page.study)
+
+    def make() -> dict[str, np.ndarray]:
+        trainings = [Retraining(study.profile.recipe, seed) for seed in SEEDS]
+        guesses = [
+            retrain(study.dataset, training, study.driver.device).logits.argmax(axis=1) for training in trainings
+        ]
+        return {"right": np.stack(guesses, axis=1)[study.targets] == study.dataset.test_labels[study.targets, None]}
+
+    def made_up() -> dict[str, np.ndarray]:
+        return {"right": np.zeros((len(study.targets), len(SEEDS)), bool)}
+
+    return study.attribution.kept("repair_unchanged", {"seeds": list(SEEDS)}, len(SEEDS), make, made_up)["right"]
+
+
 def summary(supports: pd.DataFrame, k_max: int) -> pd.DataFrame:
     """A row for each change and method: change, method, n (targets wrong at k = 0), right at once (those left out),
-    repaired (share), area (of the CDF of the size up to k_max), both with intervals, median size of those repaired.
+    repaired (share), area (of the CDF of the size up to k_max), both with intervals; n repaired, and their median size.
     """
     rows = []
     for (kind, method), group in supports.groupby(["kind", "method"], sort=False):
@@ -126,7 +144,8 @@ def summary(supports: pd.DataFrame, k_max: int) -> pd.DataFrame:
         row = {"change": CHANGES[kind], "method": method, "n": len(wrong), "right at once": len(group) - len(wrong)}
         row |= stats.mean("repaired", wrong["size"].notna().to_numpy(), stats.share_interval)
         row |= stats.mean("area", stats.area(wrong, k_max))
-        rows.append(row | {"median": wrong["size"].astype(float).median()})
+        sizes = wrong["size"].dropna().astype(float)
+        rows.append(row | {"n repaired": len(sizes), "median of those": sizes.median()})
     return pd.DataFrame(rows)
 
 
@@ -174,7 +193,7 @@ def figure(supports: pd.DataFrame, k_max: int, title: str) -> Figure:
     drawn = plots.support_cdfs(supports, k_max, title)
     drawn.axes[0].set_ylabel("share of targets repaired")
     for axis, change in zip(drawn.axes, CHANGES.values(), strict=True):
-        axis.set(title=change, xlabel=f"training images {change}, k")
+        axis.set(title=change, xlabel=f"training images {change}, k", xlim=(0, 1.2 * k_max))
     return drawn
 
 
