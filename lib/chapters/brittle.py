@@ -62,6 +62,25 @@ def shares(supports: pd.DataFrame, n_train: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def tests(profile: Profile) -> str:
+    """How a profile's supports were found, in words."""
+    votes = "one vote" if profile.n_votes == 1 else f"up to {profile.n_votes} votes"
+    return f"{'united' if profile.united else 'separate'}, {votes}"
+
+
+def finding(shares: pd.DataFrame, traits: pd.DataFrame) -> str:
+    """The page's first line, in Markdown. shares, traits: of `shares` and `correlations`."""
+    few, (margin, *_, nearest) = shares.set_index("at_most").loc[32], traits.to_dict("records")
+    alone = few[5:].drop(label(RANDOM))
+    rho = [stats.said(row["rho"], row["low"], row["high"]) for row in (margin, nearest)]
+    return (
+        f"**{few['share']:.0%} [{few['low']:.0%}, {few['high']:.0%}] of {few['n']:.0f} right predictions flip when at "
+        f"most 32 training images go ({few['of_all']:.1%}), by the best of {len(alone)} rankings for each; by "
+        f"{alone.idxmax()} alone {alone.max() / few['n']:.0%}, at random {few[label(RANDOM)] / few['n']:.0%}. The "
+        f"margin's rank correlation with the support is {rho[0]}; likeness to the nearest image correlates {rho[1]}.**"
+    )
+
+
 def described(study: Study, least: pd.DataFrame) -> pd.DataFrame:
     """The table of `smallest` with the label and TRAITS of each target; larger is nearer to its class."""
     targets, dataset = least["target"].to_numpy(), study.dataset
