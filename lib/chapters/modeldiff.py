@@ -204,14 +204,15 @@ def figure(tables: dict[str, pd.DataFrame], sprites: list[np.ndarray], title: st
         axes[1].plot(first[value], range(len(first)), "x" if "anew" in value else "o", color=colour, label=value)
     axes[1].set_yticks(range(len(first)), first["of"] + " − " + first["beyond"])
     axes[1].invert_yaxis()
-    axes[1].legend(fontsize=8, loc="lower right")
+    axes[1].legend(fontsize=8, loc="upper right")
+    axes[1].set_xlim(right=2 * axes[1].get_xlim()[1])  # room for it
     plots.points(axes[2], effects, "accuracy", effects["other"] + ": " + effects["images"])
     tests, networks = f"n = {cosine['n'].iloc[0]} test images", " and ".join(map(str, effects["n"].unique()))
     titles = f"attributions\n{tests}", f"first direction\n{tests}", f"transformed\nn = {networks} trainings"
     labels = "mean cosine", "share of squares along it", "loss of accuracy, plain less the other"
     for axis, words, label in zip(axes, titles, labels, strict=True):
         axis.set_title(words, fontsize=10)
-        axis.set_xlabel(label, fontsize=10)
+        axis.set_xlabel(label, fontsize=9)
         axis.tick_params(labelsize=9)
         axis.axvline(0, color="0.5", lw=1, ls=":")
     compared = cosine["other"].drop_duplicates()[1:]
