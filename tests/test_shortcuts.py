@@ -8,6 +8,7 @@ import pytest
 from lib.chapters import carriers, randomised, shortcuts
 from lib.data import Dataset
 from lib.methods import OURS, RANDOM, label
+from lib.report import stats
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +59,9 @@ def test_a_method_that_knows_the_carriers_names_them(five):
 
 
 @pytest.fixture
-def kept() -> tuple[dict, dict]:
+def kept(monkeypatch) -> tuple[dict, dict]:
     """Arrays of both attacks and of their controls, on four targets."""
+    monkeypatch.setattr(stats, "RESAMPLES", 50)
     rng, n = np.random.default_rng(0), len(shortcuts.METHODS)
     one = {"targets": np.arange(4), "first": rng.integers(0, 150, (n, 10)), "accuracy": rng.random(n + 3)}
     one |= {key: rng.random((n, 4)) for key in ("auroc", "precision")} | {"repaired": rng.random((n + 3, 4)) > 0.5}

@@ -122,7 +122,7 @@ def of_nothing(rows: pd.DataFrame) -> str:
     right = [f"{number(rows, attack, 'repaired', AGAIN)} of the {attack}'s" for attack in SHARES]
     return (
         f"*{NOTHING}* is 0 by construction: its two trainings chose the targets. With nothing removed, two trainings "
-        f"from other seeds get a share of {right[0]} targets right, and {right[1]}: what the other rows stand above."
+        f"from other seeds get a share of {right[0]} targets right, and {right[1]}: what the other rows are measured by."
     )
 
 
