@@ -90,7 +90,7 @@ def test_sentences_take_their_numbers_from_the_table(kept):
     below = carriers.below_chance(rows)
     assert "in the shortcut (chance 0.40) ours 0.10 [0.10, 0.10]" in below and "MoCo, L2" not in below
     assert "a share of 0.25 [0.01, 0.81] of the shortcut's targets" in carriers.of_nothing(rows)
-    assert "an AUROC of 0.60 [0.60, 0.60] in the backdoor" in carriers.of_unpatched(rows)
+    assert "in the backdoor is ours 0.60 [0.60, 0.60], raw pixels, exemplar SVM 0.60" in carriers.of_unpatched(rows)
 
 
 def test_controls_are_of_other_seeds_and_of_images_without_a_patch(five, monkeypatch):

@@ -102,8 +102,8 @@ def finding(rows: pd.DataFrame) -> str:
     """The page's first line, in Markdown. rows: of `table`."""
     parts = [f"in the {attack} {listed(rows, attack, 'auroc', (OWN, TRAK, OURS))}" for attack in SHARES]
     return (
-        f"**Which images of the class carry the patch that fooled a network? AUROC of naming them {'; '.join(parts)} "
-        f"(n = {rows['n'].min()} targets each; 0.5 is chance).**"
+        f"**Which images carry the patch that fools a network? AUROC {'; '.join(parts)} "
+        f"(n = {rows['n'].min()} targets each; chance 0.5).**"
     )
 
 
@@ -122,15 +122,16 @@ def of_nothing(rows: pd.DataFrame) -> str:
     right = [f"{number(rows, attack, 'repaired', AGAIN)} of the {attack}'s" for attack in SHARES]
     return (
         f"*{NOTHING}* is 0 by construction: its two trainings chose the targets. With nothing removed, two trainings "
-        f"from other seeds get a share of {right[0]} targets right, and {right[1]}: what the other rows are measured by."
+        f"from other seeds get a share of {right[0]} targets right, and {right[1]}: compare other rows with that."
     )
 
 
 def of_unpatched(rows: pd.DataFrame) -> str:
-    """What ours names without a patch, a sentence. rows: of `table`."""
-    without, patched = (number(rows, BACKDOOR, value, OURS) for value in ("unpatched", "auroc"))
+    """What exemplar SVMs name without a patch, a sentence. rows: of `table`."""
+    svms = [method for method in FEATURES if method.endswith("_esvm")]
+    without, patched = (listed(rows, BACKDOOR, value, svms) for value in ("unpatched", "auroc"))
     return (
-        f"Where no image has the patch, and labels stay as they were planted, ours names the same images with an AUROC "
-        f"of {without} in the {BACKDOOR} (with the patch {patched}) and {number(rows, SHORTCUT, 'unpatched', OURS)} in "
-        f"the {SHORTCUT}."
+        f"Where no image has the patch, and labels stay as they were planted, the AUROC of naming the same images in "
+        f"the {BACKDOOR} is {without}; with the patch {patched}. In the {SHORTCUT}, without: "
+        f"{listed(rows, SHORTCUT, 'unpatched', svms)}."
     )
