@@ -205,7 +205,7 @@ def figure(tables: dict[str, pd.DataFrame], sprites: list[np.ndarray], title: st
     axes[1].set_yticks(range(len(first)), first["of"] + " − " + first["beyond"])
     axes[1].invert_yaxis()
     axes[1].legend(fontsize=8, loc="upper right")
-    axes[1].set_xlim(right=2 * axes[1].get_xlim()[1])  # room for it
+    axes[1].set_xlim(-0.004, 2 * axes[1].get_xlim()[1])  # room for it
     plots.points(axes[2], effects, "accuracy", effects["other"] + ": " + effects["images"])
     tests, networks = f"n = {cosine['n'].iloc[0]} test images", " and ".join(map(str, effects["n"].unique()))
     titles = f"attributions\n{tests}", f"first direction\n{tests}", f"transformed\nn = {networks} trainings"
