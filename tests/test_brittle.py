@@ -29,9 +29,14 @@ def study(tmp_path_factory) -> Study:
 def test_the_smallest_support_is_of_any_method_but_the_control():
     least = brittle.smallest(SUPPORTS)
     assert least["size"].tolist() == [4, 20, np.inf] and least["method"].tolist() == [OURS, "pixels_l2", ""]
-    shares = brittle.shares(least, 100).set_index("at_most")
+    shares = brittle.shares(SUPPORTS, 100).set_index("at_most")
     assert shares.loc[8, "share"] == 1 / 3 and shares.loc[32, "share"] == 2 / 3 and (shares["n"] == 3).all()
     assert shares.loc[8, "of_all"] == 0.08
+    assert shares.loc[32, ["ours", "raw pixels, L2", "random"]].tolist() == [1, 2, 1]  # by a single ranking
+    row = {"rho": 0.5, "low": 0.4, "high": 0.6}
+    said = brittle.finding(shares.reset_index(), pd.DataFrame([row, row | {"rho": 0.1}, row | {"rho": 0.2}]))
+    assert "of 3 right" in said and "the best of 2 rankings" in said and "by raw pixels, L2 alone 67%" in said
+    assert "the support is 0.50 [0.40, 0.60]; likeness to the nearest image correlates 0.20" in said
 
 
 def test_traits_that_order_the_targets_as_their_supports_do(monkeypatch):
@@ -41,6 +46,18 @@ def test_traits_that_order_the_targets_as_their_supports_do(monkeypatch):
     traits |= {"agreement": np.arange(7), "copy": [3, 1, 2, 1, 3, 2, 2]}
     rows = brittle.correlations(pd.DataFrame({"size": size} | traits), 256)
     assert rows["rho"][0] == pytest.approx(1) and rows["rho"][1] == pytest.approx(-1) and (rows["n"] == 7).all()
+
+
+def test_an_ensemble_is_compared_with_its_sets_and_with_what_is_none():
+    one, other = np.array([0.1, 0.2, 0.3, 0.6]), np.array([0.1, 0.3, 0.25, 0.4])
+    table = brittle.together({"moco": one, "pixels": other}, one + 0.1, {"trak:20": 1 - one})
+    by = table.set_index("features")
+    assert by["gain"][["raw pixels", brittle.ALONE]].tolist() == pytest.approx([0.1375, 0.11875])
+    assert by.loc["MoCo features", "with_others"] == pytest.approx(0.8) and by.loc["TRAK (20)", "with_others"] == -1
+    assert by.loc[[brittle.TOGETHER, "TRAK (20)"], "gain"].isna().all()
+    said = brittle.said_of_ensemble(table)
+    assert "0.119 [" in said and "MoCo features, which was chosen" in said and "(TRAK (20) -1.00)" in said
+    assert "one set" in brittle.said_of_ensemble(table[:0])
 
 
 def test_what_a_study_says_of_its_targets(study, monkeypatch):

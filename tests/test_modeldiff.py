@@ -82,7 +82,9 @@ def test_the_page_of_a_tiny_study(study, monkeypatch):
     assert tables["components"]["gap"].isna().sum() == 6 and (tables["effects"]["accuracy"] == 0).all()
     assert [sprite.shape for sprite in sprites] == [(6 * 24, 10 * 24, 1)] * 2
     assert modeldiff.figure(tables, sprites, "title").get_suptitle() == "title"
-    assert "the same 30 test images: plain and augmented" in modeldiff.finding(tables)
+    said = modeldiff.finding(tables)
+    assert "between networks: plain and augmented " in said and "(n = 30 test images, not over networks)" in said
+    assert "without: " in modeldiff.repeated(tables["components"])
 
 
 def random_rows(name: str, group: int) -> np.ndarray:
@@ -99,11 +101,15 @@ def test_what_is_lost_is_paired_by_seed():
         {key: np.repeat(x, [1, len(transformed.CHANGES)], axis=1) for key, x in of.items()}, ["a", "b"]
     )
     assert rows["images"].tolist() == list(transformed.CHANGES) and (rows["n"] == 2).all()
+    assert np.allclose(rows["one as it is"], 0.85) and np.allclose(rows["other as it is"], 0.65)
+    assert "a 0.850, b 0.650." in transformed.undisturbed(rows)
     assert np.allclose(rows["change of one"], -0.4) and np.allclose(rows["change of other"], -0.1)
     assert np.allclose(rows["accuracy"], 0.3) and np.allclose(rows["margin"], 0.6)
     rows["accuracy_low"], rows["accuracy_high"] = [0.1, 0.1, -0.1, -0.1, -0.2], [0.2, 0.2, 0.1, 0.1, -0.1]
+    assert transformed.guess(rows.assign(accuracy=-0.15)) == "is contradicted (-0.150 [-0.200, -0.100])"
     assert transformed.verdict(rows) == (
-        "b loses less than a when mirrored, shifted by 2; loses more than a when blurred; "
+        "By 5 intervals, not corrected for their number: b loses less than a when mirrored, shifted by 2; loses more "
+        "than a when blurred; "
         "cannot be told from a when shifted by 4, grey square (n = 2 trainings)."
     )
 

@@ -44,8 +44,10 @@ def test_a_repair_makes_right_what_was_wrong(study):
             retraining = Retraining(study.profile.recipe, 0, removed=tuple(ranking[:k].tolist()))
             logits = study.driver.logits([(retraining, [row["target"]])])[0]
             assert (logits.argmax() == row["label"]) == right
-    rows = repair.summary(table, 30)
-    assert rows["n"][0] + rows["right at once"][0] == 5 and rows["change"].tolist() == ["removed"]
+    again = repair.unchanged(study)
+    assert again["target"].tolist() == study.targets.tolist() and (again["right"] * len(repair.SEEDS) % 1 == 0).all()
+    rows = repair.summary(table, again, 30)
+    assert rows["n"][0] + rows["right at once"][0] == 5 and rows["change"].tolist() == ["removed", repair.NOTHING]
 
 
 def test_relabelled_images_get_the_label_of_the_target(study):
@@ -67,5 +69,16 @@ def test_differences_are_of_each_change_and_between_them(study):
     differences = repair.pairs(supports, 30)
     assert differences["kind"].tolist() == ["removed", "relabelled", "ours"]
     assert differences["difference"].tolist() == pytest.approx([0, 0.3, 0.3])
-    said = repair.finding(repair.summary(supports, 30), differences, 30)
-    assert "Of 3 wrong predictions, removing at most 30" in said and "ours relabelled less ours removed: 0.300" in said
+    again = pd.DataFrame({"target": [1, 2, 3, 4], "right": [0.2, 0.4, 0.0, 1.0]})
+    rows = repair.summary(supports, again, 30)
+    assert rows["repaired"].iloc[-1] == pytest.approx(0.2) and rows["n"].eq(3).all()
+    assert rows["n repaired"].tolist()[:3] == [2, 2, 3] and rows["median of those"].tolist()[:3] == [12, 12, 8]
+    said = repair.finding(rows, differences, 30)
+    assert "Of 3 wrong predictions, removing at most 30" in said and "ours, relabelled less removed 0.300" in said
+    assert "with nothing changed, 0.200 [" in said and "(p = " in said
+
+
+def test_people_s_labels_are_said_to_differ_only_where_they_do():
+    rows = pd.DataFrame({"wrong": [0.1, 0.0, 0.2], "class": [0.1, 0.1, 0.1]})
+    assert "no more than can be told from none" in repair.said_of_people(rows)
+    assert "no more" not in repair.said_of_people(rows.assign(wrong=[0.3, 0.2, 0.4]))

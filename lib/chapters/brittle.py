@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from lib import distances
 from lib.lds import lds, rank_correlation, signed_inverse_l2
-from lib.methods import BLUE, OURS, RANDOM, RED, label
+from lib.methods import BLUE, GREY, OURS, RANDOM, RED, label
 from lib.profiles import Profile
 from lib.report import plots, stats
 from lib.retrain import margins
@@ -30,7 +30,7 @@ SETS = {  # of features whose ensemble is looked at, by profile: where they are 
     "fashion": ("moco", "simclr", "byol", "dino", "simsiam", "barlow_twins", "swav", "supervised", "pixels"),
     "smoke": ("moco", "pixels"),
 }
-TOGETHER = "mean of all"
+TOGETHER, ALONE = "mean of all", "a single set, on average"
 
 
 def compared(profile: Profile) -> list[str]:
@@ -50,11 +50,35 @@ def smallest(supports: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"method": found_by, "size": by_method.min(axis=1)}).reset_index()
 
 
-def shares(least: pd.DataFrame, n_train: int) -> pd.DataFrame:
-    """How many targets flip when so FEW images go: at_most, of_all (of the training images), share, low, high, n."""
-    flips = [least["size"] <= k for k in FEW]
-    rows = zip(FEW, flips, strict=True)
-    return pd.DataFrame([{"at_most": k, "of_all": k / n_train} | stats.share(yes) for k, yes in rows])
+def shares(supports: pd.DataFrame, n_train: int) -> pd.DataFrame:
+    """How many targets flip when so FEW images go: at_most, of_all (of the training images); share, low, high, n, by
+    `smallest`; then the number by each method's ranking alone, under its label. supports: as there.
+    """
+    least, rows = smallest(supports), []
+    by_method = stats.sizes(supports[supports["kind"] == "removal"])[list(supports["method"].unique())]
+    for k in FEW:
+        row = {"at_most": k, "of_all": k / n_train} | stats.share(least["size"] <= k)
+        rows.append(row | {label(method): (of <= k).sum() for method, of in by_method.items()})
+    return pd.DataFrame(rows)
+
+
+def tests(profile: Profile) -> str:
+    """How a profile's supports were found, in words."""
+    votes = "one vote" if profile.n_votes == 1 else f"up to {profile.n_votes} votes"
+    return f"{'united' if profile.united else 'separate'}, {votes}"
+
+
+def finding(shares: pd.DataFrame, traits: pd.DataFrame) -> str:
+    """The page's first line, in Markdown. shares, traits: of `shares` and `correlations`."""
+    few, (margin, *_, nearest) = shares.set_index("at_most").loc[32], traits.to_dict("records")
+    alone = few[5:].drop(label(RANDOM))
+    rho = [stats.said(row["rho"], row["low"], row["high"]) for row in (margin, nearest)]
+    return (
+        f"**{few['share']:.0%} [{few['low']:.0%}, {few['high']:.0%}] of {few['n']:.0f} right predictions flip when at "
+        f"most 32 training images go ({few['of_all']:.1%}), by the best of {len(alone)} rankings for each; by "
+        f"{alone.idxmax()} alone {alone.max() / few['n']:.0%}, at random {few[label(RANDOM)] / few['n']:.0%}. The "
+        f"margin's rank correlation with the support is {rho[0]}; likeness to the nearest image correlates {rho[1]}.**"
+    )
 
 
 def described(study: Study, least: pd.DataFrame) -> pd.DataFrame:
@@ -109,10 +133,11 @@ def overlaps(study: Study, least: pd.DataFrame) -> pd.DataFrame:
 
 
 def ensemble(study: Study) -> pd.DataFrame:
-    """LDS of each of SETS and of the mean of their scores: features, n, lds, lds_low, lds_high, with_others.
+    """LDS of each of SETS, of the mean of their scores, of ALONE (their LDS averaged), and of TRAK: features, n, lds.
 
-    with_others: over targets, rank correlation of its LDS with the mean of the others': do they err on the same ones?
-    Nothing where the profile keeps no such features.
+    with_others: over targets, rank correlation of its LDS with the mean of the sets', itself left out: do they err on
+    the same ones? gain: what TOGETHER has more, paired by target. Intervals over targets. Nothing where the profile
+    keeps no such features.
     """
     sets, attribution, labels = SETS.get(study.profile.name, ()), study.attribution, study.dataset.test_labels
     if not sets:
@@ -133,32 +158,67 @@ def ensemble(study: Study) -> pd.DataFrame:
     values = attribution.kept(
         "feature_ensemble", identity, 0, make, lambda: {"lds": np.random.default_rng(0).random(shape)}
     )["lds"]
-    rows = []
-    for i, (name, of) in enumerate(zip([*sets, TOGETHER], values, strict=True)):
-        others = np.delete(values[:-1], i, axis=0).mean(axis=0) if name != TOGETHER else values[:-1].mean(axis=0)
-        row = {"features": name if name == TOGETHER else label(name), "n": len(of)} | stats.mean("lds", of)
-        rows.append(row | {"with_others": float(rank_correlation(of, others))})
-    return pd.DataFrame(rows)
+    others = {name: attribution.lds([name])["lds"].to_numpy() for name in largest(study.profile, "trak")}
+    return together(dict(zip(sets, values[:-1], strict=True)), values[-1], others)
+
+
+def together(sets: dict[str, np.ndarray], whole: np.ndarray, others: dict[str, np.ndarray]) -> pd.DataFrame:
+    """The table of `ensemble`, from the LDS (n_targets,) of each set, of TOGETHER, and of methods that are no set."""
+    every = np.stack(list(sets.values()))
+    rows = [(label(name), of, np.delete(every, i, axis=0)) for i, (name, of) in enumerate(sets.items())]
+    rows += [(TOGETHER, whole, every), (ALONE, every.mean(axis=0), None)]
+    table = []
+    for name, of, beside in rows + [(label(name), of, every) for name, of in others.items()]:
+        row = {"features": name, "n": len(of)} | stats.mean("lds", of)
+        if beside is not None:
+            row["with_others"] = float(rank_correlation(of, beside.mean(axis=0)))
+        if name in (ALONE, *map(label, sets)):
+            row |= stats.mean("gain", whole - of)
+        table.append(row)
+    return pd.DataFrame(table)
+
+
+def said_of_ensemble(table: pd.DataFrame) -> str:
+    """The table of `together` in sentences, Markdown."""
+    if table.empty:
+        return "On this profile one set of features is kept; the question was asked of Fashion-MNIST."
+    place = table.index[table["features"] == TOGETHER][0]
+    sets, whole, alone = table[:place], table.loc[place], table.loc[place + 1]
+    best = sets.loc[sets["lds"].idxmax()]
+    more = [stats.said(row["gain"], row["gain_low"], row["gain_high"], 3) for row in (alone, best)]
+    further = [f"{row['features']} {row['with_others']:.2f}" for _, row in table[place + 2 :].iterrows()]
+    return (
+        f"The mean of {len(sets)} sets reaches an LDS of {stats.said(*whole[['lds', 'lds_low', 'lds_high']], 3)} "
+        f"(n = {whole['n']} targets): {more[0]} more than a single set has on average, and {more[1]} more than the "
+        f"best of them, {best['features']}, which was chosen afterwards. The sets fail on the same targets: each one's "
+        f"LDS has a rank correlation of at least {sets['with_others'].min():.2f} with that of the others. A method "
+        f"that is no likeness follows them as well ({', '.join(further)}): targets differ in how far anything predicts "
+        "them."
+    )
 
 
 def figure(described: pd.DataFrame, overlaps: pd.DataFrame, k_max: int, title: str) -> Figure:
-    """Support against margin and against density, and how alike the sets of two methods are.
+    """Support against margin and against density, and how alike the sets of two methods are, in grey beside RANDOM.
 
     described, overlaps: of the functions of these names. Targets without a support are drawn above k_max.
     """
     plots.style()
     drawn, axes = plt.subplot_mosaic([["margin", "density"], ["pairs", "pairs"]], figsize=(10, 8), layout="constrained")
     size, over = described["size"].clip(upper=1.4 * k_max), ~np.isfinite(described["size"])
+    ticks = [2**p for p in range(20) if 2**p <= k_max]
     for trait in ("margin", "density"):
         axes[trait].scatter(described[trait], size, c=np.where(over, "0.7", BLUE), s=22)
         axes[trait].axhline(k_max, color=RED, lw=1, ls=":")
-        axes[trait].set(xlabel=TRAITS[trait].split(",")[0].split(":")[0], ylabel="smallest support found", yscale="log")
+        axes[trait].set(xlabel=TRAITS[trait].split(",")[0].split(":")[0], ylabel="smallest support found")
+        axes[trait].set_yscale("log", base=2)
+        axes[trait].set_yticks(ticks, ticks)
+        axes[trait].set_title(f"n = {len(described)} targets; grey: no flip up to {k_max}", fontsize=10)
     pairs = [f"{row} and {column}" for row, column in zip(overlaps["row"], overlaps["column"], strict=True)]
-    spans = [overlaps["value"] - overlaps["low"], overlaps["high"] - overlaps["value"]]
-    axes["pairs"].errorbar(overlaps["value"], range(len(pairs)), xerr=spans, fmt="o", color=BLUE)
-    axes["pairs"].set_yticks(range(len(pairs)), pairs)
+    control = (overlaps[["row", "column"]] == label(RANDOM)).any(axis=1)
+    plots.points(axes["pairs"], overlaps, "value", pairs, np.where(control, GREY, BLUE))
     axes["pairs"].set(xlabel="Jaccard's index at the support", xlim=(0, 1))
-    axes["pairs"].invert_yaxis()
+    words = f"n = {overlaps['n'].iloc[0]} targets with a support; bars: 95 % intervals over targets; grey: with random"
+    axes["pairs"].set_title(words, fontsize=10)
     drawn.suptitle(title)
     return drawn
 

@@ -195,40 +195,37 @@ def sprite(study: Study, of: dict[str, np.ndarray], i: int) -> np.ndarray:
 def figure(tables: dict[str, pd.DataFrame], sprites: list[np.ndarray], title: str) -> Figure:
     """Cosines, the first components' shares, effects of the transformations; below, `sprite` of each comparison."""
     plots.style()
-    drawn = plt.figure(figsize=(12, 8), layout="constrained")
-    above, below = drawn.subfigures(2, 1, height_ratios=[1, 1])
-    axes, cosine = above.subplots(1, 3), tables["cosines"]
-    _points(axes[0], cosine, "cosine", cosine["one"] + " · " + cosine["other"])
+    drawn = plt.figure(figsize=(12, 9), layout="constrained")
+    above, below = drawn.subfigures(2, 1, height_ratios=[1.2, 1])
+    axes, cosine, effects = above.subplots(1, 3), tables["cosines"], tables["effects"]
+    plots.points(axes[0], cosine, "cosine", cosine["one"] + " · " + cosine["other"])
     first = tables["components"].query("component == 1")
     for value, colour in {"residual": GREY, "own": BLUE, "others": RED, "own anew": BLUE, "others anew": RED}.items():
         axes[1].plot(first[value], range(len(first)), "x" if "anew" in value else "o", color=colour, label=value)
     axes[1].set_yticks(range(len(first)), first["of"] + " − " + first["beyond"])
-    axes[1].legend(fontsize=8, ncols=3, loc="upper center", bbox_to_anchor=(0.3, -0.08))
-    effects = tables["effects"]
-    _points(axes[2], effects, "accuracy", effects["other"] + ": " + effects["images"])
-    titles = "cosine of attributions", "share along the first direction", "loses less accuracy than plain"
-    for axis, words in zip(axes, titles, strict=True):
+    axes[1].invert_yaxis()
+    axes[1].legend(fontsize=8, loc="upper right")
+    axes[1].set_xlim(-0.004, 2 * axes[1].get_xlim()[1])  # room for it
+    plots.points(axes[2], effects, "accuracy", effects["other"] + ": " + effects["images"])
+    tests, networks = f"n = {cosine['n'].iloc[0]} test images", " and ".join(map(str, effects["n"].unique()))
+    titles = f"attributions\n{tests}", f"first direction\n{tests}", f"transformed\nn = {networks} trainings"
+    labels = "mean cosine", "share of squares along it", "loss of accuracy, plain less the other"
+    for axis, words, label in zip(axes, titles, labels, strict=True):
         axis.set_title(words, fontsize=10)
+        axis.set_xlabel(label, fontsize=9)
         axis.tick_params(labelsize=9)
-        axis.invert_yaxis()
-    for axis, picture, other in zip(
-        below.subplots(1, len(sprites), squeeze=False)[0], sprites, cosine["other"].drop_duplicates()[1:], strict=True
-    ):
+        axis.axvline(0, color="0.5", lw=1, ls=":")
+    compared = cosine["other"].drop_duplicates()[1:]
+    for axis, picture, other in zip(below.subplots(1, len(sprites), squeeze=False)[0], sprites, compared, strict=True):
         axis.imshow(picture.squeeze(), cmap="gray", interpolation="nearest")
         height = len(picture) / 6
+        axis.axhline(3 * height - 0.5, color=RED, lw=3)
         axis.set_yticks((np.arange(6) + 0.5) * height, 2 * ROWS, fontsize=9)
         axis.set(xticks=[], title=f"above plain − {other}, below {other} − plain")
         axis.title.set_fontsize(10)
         axis.grid(False)
     drawn.suptitle(title, fontsize=11)
     return drawn
-
-
-def _points(axis: plt.Axes, rows: pd.DataFrame, value: str, names: pd.Series) -> None:
-    spans = [rows[value] - rows[f"{value}_low"], rows[f"{value}_high"] - rows[value]]
-    axis.errorbar(rows[value], range(len(rows)), xerr=np.maximum(spans, 0), fmt="o", color=BLUE)
-    axis.axvline(0, color="0.5", lw=1, ls=":")
-    axis.set_yticks(range(len(rows)), names)
 
 
 def measured(study: Study) -> tuple[dict[str, pd.DataFrame], list[np.ndarray]]:
@@ -242,19 +239,22 @@ def measured(study: Study) -> tuple[dict[str, pd.DataFrame], list[np.ndarray]]:
 
 
 def finding(tables: dict[str, pd.DataFrame]) -> str:
-    """The page's first line, in Markdown."""
-    cosine = tables["cosines"].set_index(["one", "other"])
-    with_itself = {one: f"{row['cosine']:.3f}" for (one, other), row in cosine.iterrows() if one == other}
-    parts = [
-        f"{one} and {other} {said(row, 'cosine')}, where each has {with_itself[one]} and {with_itself[other]} with "
-        f"other networks of its own; without that noise {said(row, 'corrected')}"
-        for (one, other), row in cosine.dropna(subset=["corrected"]).iterrows()
-    ]
+    """The page's first lines, in Markdown."""
+    cosine = tables["cosines"].dropna(subset=["corrected"])
+    alike = [f"{row['one']} and {row['other']} {said(row, 'corrected')}" for _, row in cosine.iterrows()]
     effects = tables["effects"][tables["effects"]["other"] == AUGMENTED]
     spared = [f"{row['images']} {said(row, 'accuracy')}" for _, row in effects.iterrows()]
     return (
-        f"**Mean cosine of two ways of training, by TRAK's attributions of the same {cosine['n'].iloc[0]} test images: "
-        f"{'; '.join(parts)}. What augmented networks lose less, in accuracy, than plain ones when test images are "
-        f"transformed: named without any attribution, {', '.join(spared[:-1])}; guessed from the directions' pictures, "
-        f"{spared[-1]} ({effects['n'].iloc[0]} trainings each).**"
+        f"**Cosine of TRAK's attributions, corrected for noise between networks: {'; '.join(alike)} "
+        f"(n = {cosine['n'].iloc[0]} test images, not over networks).**\n\n"
+        f"How much less accuracy augmented networks lose than plain ones ({effects['n'].iloc[0]} trainings each): "
+        f"named without any attribution, {', '.join(spared[:-1])}; guessed from the directions' pictures, {spared[-1]}."
     )
+
+
+def repeated(rows: pd.DataFrame) -> str:
+    """In which new networks the first directions are there too, a sentence. rows: of `components`."""
+    first = rows.query("component == 1").dropna(subset=["gap"])
+    listed = (first["of"] + " − " + first["beyond"] + " ").str.cat([said(row, "gap") for _, row in first.iterrows()])
+    there, absent = (", ".join(listed[yes]) or "none" for yes in (first["gap_low"] > 0, first["gap_low"] <= 0))
+    return f"First directions with a gap above 0, so that new networks have them too: {there}; without: {absent}."

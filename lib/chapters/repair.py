@@ -19,12 +19,15 @@ from lib.data import RESULTS
 from lib.engine import Driver, cache
 from lib.methods import OURS, RANDOM
 from lib.report import Page, plan, plots, stats
-from lib.retrain import margins
+from lib.retrain import Retraining, margins, retrain
 from lib.study import MISLABEL, REMOVAL, Study
 
 N_TARGETS, K_MAX, BUDGET = 20, 128, 3  # test images; training images changed at most; bisection steps
 CURVES = [(kind, method) for kind in (REMOVAL, MISLABEL) for method in (OURS, RANDOM)]
+COMPARED = "ours less random, removed", "ours less random, relabelled", "ours, relabelled less removed"  # `pairs`
 CHANGES = {REMOVAL: "removed", MISLABEL: "relabelled"}  # what is done to training images
+SEEDS = range(1, 6)  # of trainings with nothing changed; the search has seed 0
+NOTHING = "nothing"
 FIRST = 10  # of the rankings on CIFAR-10, whose labels are compared with people's
 
 
@@ -110,15 +113,34 @@ def supports(page: Page) -> pd.DataFrame:
     """
     if page.tally is not None:
         small(page.study).supports(CURVES)
+        unchanged(small(page.study))
         raise plan.Counted(plan.text(page.values, page.tally))
     study = study_of(page.study)
     taken_for = dict(zip(study.targets, study.taken_for, strict=True))
     return study.supports(CURVES).assign(wrong_label=lambda table: table["target"].map(taken_for))
 
 
-def summary(supports: pd.DataFrame, k_max: int) -> pd.DataFrame:
+def unchanged(study: Study) -> pd.DataFrame:
+    """How often each target is right with nothing changed: target, right (share of the trainings of SEEDS); kept."""
+
+    def make() -> dict[str, np.ndarray]:
+        trainings = [Retraining(study.profile.recipe, seed) for seed in SEEDS]
+        guesses = [
+            retrain(study.dataset, training, study.driver.device).logits.argmax(axis=1) for training in trainings
+        ]
+        return {"right": np.stack(guesses, axis=1)[study.targets] == study.dataset.test_labels[study.targets, None]}
+
+    def made_up() -> dict[str, np.ndarray]:
+        return {"right": np.zeros((len(study.targets), len(SEEDS)), bool)}
+
+    right = study.attribution.kept("repair_unchanged", {"seeds": list(SEEDS)}, len(SEEDS), make, made_up)["right"]
+    return pd.DataFrame({"target": study.targets, "right": right.mean(axis=1)})
+
+
+def summary(supports: pd.DataFrame, unchanged: pd.DataFrame, k_max: int) -> pd.DataFrame:
     """A row for each change and method: change, method, n (targets wrong at k = 0), right at once (those left out),
-    repaired (share), area (of the CDF of the size up to k_max), both with intervals, median size of those repaired.
+    repaired (share), area (of the CDF of the size up to k_max), both with intervals; n repaired, and their median size.
+    At last the control, of `unchanged`: the share that a training from another seed gets right.
     """
     rows = []
     for (kind, method), group in supports.groupby(["kind", "method"], sort=False):
@@ -126,8 +148,11 @@ def summary(supports: pd.DataFrame, k_max: int) -> pd.DataFrame:
         row = {"change": CHANGES[kind], "method": method, "n": len(wrong), "right at once": len(group) - len(wrong)}
         row |= stats.mean("repaired", wrong["size"].notna().to_numpy(), stats.share_interval)
         row |= stats.mean("area", stats.area(wrong, k_max))
-        rows.append(row | {"median": wrong["size"].astype(float).median()})
-    return pd.DataFrame(rows)
+        sizes = wrong["size"].dropna().astype(float)
+        rows.append(row | {"n repaired": len(sizes), "median of those": sizes.median()})
+    again = unchanged.set_index("target")["right"].loc[wrong["target"]]
+    row = {"change": NOTHING, "method": "another seed", "n": len(again), "right at once": rows[0]["right at once"]}
+    return pd.DataFrame([*rows, row | stats.mean("repaired", again.to_numpy())])
 
 
 def pairs(supports: pd.DataFrame, k_max: int) -> pd.DataFrame:
@@ -165,7 +190,8 @@ def said_of_people(rows: pd.DataFrame) -> str:
     more = stats.mean("more", (rows["wrong"] - rows["class"]).to_numpy())
     return (
         f"Of the first {FIRST}, a share of {rows['wrong'].mean():.3f} is wrong by people, in the whole class "
-        f"{rows['class'].mean():.3f}: a difference of {detection.said(more, 'more')} (n = {len(rows)} test images)."
+        f"{rows['class'].mean():.3f}: a difference of {detection.said(more, 'more')} (n = {len(rows)} test images)"
+        f"{', no more than can be told from none' if more['more_low'] <= 0 <= more['more_high'] else ''}."
     )
 
 
@@ -174,19 +200,22 @@ def figure(supports: pd.DataFrame, k_max: int, title: str) -> Figure:
     drawn = plots.support_cdfs(supports, k_max, title)
     drawn.axes[0].set_ylabel("share of targets repaired")
     for axis, change in zip(drawn.axes, CHANGES.values(), strict=True):
-        axis.set(title=change, xlabel=f"training images {change}, k")
+        axis.set(title=change, xlabel=f"training images {change}, k", xlim=(0, 1.2 * k_max))
     return drawn
 
 
 def finding(rows: pd.DataFrame, differences: pd.DataFrame, k_max: int) -> str:
-    """The page's first line, in Markdown. rows: of `summary`. differences: of `pairs`."""
-    by, pair = rows.set_index(["change", "method"]), differences.set_index("kind")
-    removed, relabelled = ([detection.said(by.loc[c, m], "repaired") for m in (OURS, RANDOM)] for c in CHANGES.values())
-    area = {key: f"{of['difference']:z.3f} [{of['low']:z.3f}, {of['high']:z.3f}]" for key, of in pair.iterrows()}
+    """The page's first lines, in Markdown. rows: of `summary`. differences: of `pairs`."""
+    by, of_area = rows.set_index("change"), []
+    shares = {
+        change: [detection.said(row, "repaired") for _, row in by.loc[[change]].iterrows()] for change in by.index
+    }
+    for words, (_, of) in zip(COMPARED, differences.iterrows(), strict=True):
+        of_area.append(f"{words} {stats.said(of['difference'], of['low'], of['high'], 3)} (p = {of['p']:.2g})")
+    (removed, removed_at_random), (relabelled, at_random) = (shares[change] for change in CHANGES.values())
     return (
-        f"**Of {pair['n'].iloc[0]} wrong predictions, removing at most {k_max} training images of the class that "
-        f"speaks for the mistake repairs a share of {removed[0]}, giving them the label of the right class "
-        f"{relabelled[0]}; random images of that class {removed[1]} and {relabelled[1]}.** Area under the curve, ours "
-        f"less random: {area['removed']} removed, {area['relabelled']} relabelled; ours relabelled less ours removed: "
-        f"{area['ours']}."
+        f"**Of {by['n'].iloc[0]} wrong predictions, removing at most {k_max} training images of the class they are "
+        f"mistaken for repairs a share of {removed}, giving them the right class {relabelled}; random images of that "
+        f"class {removed_at_random} and {at_random}; another seed, with nothing changed, {shares[NOTHING][0]}.**\n\n"
+        f"Differences of the area under the curve: {'; '.join(of_area)}."
     )

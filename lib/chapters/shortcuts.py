@@ -3,25 +3,21 @@
     shortcut   half of the images of one class carry it, rightly labelled: the patch comes to mean the class
     backdoor   a few images of other classes carry it and are labelled as that class
 
-A target is a test image of another class that is right without the patch, and with it is taken for that class. Beside
-it the randomisation check: what is left of a ranking when the network learns shuffled labels instead?
+A target is a test image of another class that is right without the patch, and with it is taken for that class. Two
+controls: nothing is removed, but the network trained from seeds that did not choose the targets; and no image carries
+the patch, the labels staying as the attack left them.
 """
 
 from dataclasses import replace
 
-import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
 from sklearn.metrics import roc_auc_score
 
 from lib import distances, features
-from lib.data import Dataset, one_thread
-from lib.lds import rank_correlation
-from lib.methods import BLUE, OURS, RANDOM, RED, label
-from lib.report import plots, stats
+from lib.data import Dataset
+from lib.methods import OURS, RANDOM
 from lib.retrain import Retraining, retrain
-from lib.rivals import ensembles, networks
+from lib.rivals import ensembles
 from lib.study import Study
 
 CLASS = 4  # that the patch comes to mean: coats
@@ -35,8 +31,6 @@ RIVALS = ("trak", "tracin", "representer", "own_l2")
 FEATURES = {OURS: "moco", "moco_l2": "moco", "pixels_l2": "pixels", "pixels_esvm": "pixels"}
 METHODS = (*FEATURES, *(f"{name}:{NETWORKS}" for name in RIVALS))
 CARRIERS = "the carriers themselves"
-VALUES = "AUROC of naming the carriers", "right again once they are removed"
-RANDOMISED = ("trak", "influence_cg", "tracin", "representer", "own_l2")
 
 
 def stamped(images: np.ndarray) -> np.ndarray:
@@ -62,10 +56,10 @@ def planted(dataset: Dataset, attack: str) -> tuple[Dataset, np.ndarray]:
     return Dataset(f"{dataset.name}, with a {attack}", *arrays, dataset.class_names), carriers
 
 
-def trained(study: Study, dataset: Dataset, removed: np.ndarray = ()) -> np.ndarray:
+def trained(study: Study, dataset: Dataset, removed: np.ndarray = (), first_seed: int = 0) -> np.ndarray:
     """Logits (2 n_test, n_classes), the mean over SEEDS trainings without the removed images."""
     recipe, removed = study.profile.recipe, tuple(map(int, removed))
-    trainings = [Retraining(recipe, seed, removed=removed) for seed in range(SEEDS)]
+    trainings = [Retraining(recipe, first_seed + i, removed=removed) for i in range(SEEDS)]
     return np.mean([retrain(dataset, training, study.driver.device).logits for training in trainings], axis=0)
 
 
@@ -79,18 +73,24 @@ def fooled(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return asked, asked & (with_patch == CLASS)
 
 
-def scored(study: Study, explained: Dataset) -> dict[str, np.ndarray]:
-    """Scores (n_targets, n_train) of every test image of a dataset by each of METHODS, -inf for other classes."""
-    recipe, device = study.profile.recipe, study.driver.device
+def by_features(study: Study, explained: Dataset) -> dict[str, np.ndarray]:
+    """Scores (n_targets, n_train) of every test image of a dataset by each of FEATURES, -inf for other classes."""
     moco = replace(study.profile.selfsupervised, epochs=min(MOCO_EPOCHS, study.profile.selfsupervised.epochs))
     vectors = {"pixels": features.FeatureRecipe("pixels"), "moco": moco}
-    vectors = {name: features.extract(explained, of, device, progress=False) for name, of in vectors.items()}
+    options = {"device": study.driver.device, "progress": False}
+    vectors = {name: features.extract(explained, of, **options) for name, of in vectors.items()}
     labels, train_labels, scores = explained.test_labels, explained.train_labels, {}
     for method, name in FEATURES.items():
         distance = distances.DISTANCES[method.removeprefix(f"{name}_")]
         scores[method] = distances.scores(distance, vectors[name].test, vectors[name].train, labels, train_labels)
+    return scores
+
+
+def scored(study: Study, explained: Dataset) -> dict[str, np.ndarray]:
+    """The same by each of METHODS."""
+    labels, train_labels, scores = explained.test_labels, explained.train_labels, by_features(study, explained)
     for name in RIVALS:
-        arguments = name, explained, recipe, np.arange(len(labels)), (NETWORKS,), device
+        arguments = name, explained, study.profile.recipe, np.arange(len(labels)), (NETWORKS,), study.driver.device
         of_all = ensembles.from_networks(*arguments)[NETWORKS].scores
         scores[f"{name}:{NETWORKS}"] = np.where(labels[:, None] == train_labels, of_all, -np.inf)
     return scores
@@ -135,6 +135,37 @@ def attacked(study: Study, attack: str) -> dict[str, np.ndarray]:
     return study.attribution.kept(attack, identity, SEEDS * (len(METHODS) + 3), make, made_up)
 
 
+def controls(study: Study, attack: str, of: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What tells nothing of a method, kept. of: of `attacked`.
+
+    repaired (n_targets,), accuracy (): as there, when nothing is removed, but by seeds that did not choose the targets.
+    chance (): share of carriers in the class. auroc (n_features, n_targets): of naming the same training images by
+    FEATURES where they, and the targets, are without the patch.
+    """
+    targets, labels = of["targets"].astype(int), study.dataset.test_labels
+
+    def make() -> dict[str, np.ndarray]:
+        dataset, carriers = planted(study.dataset, attack)
+        guesses = trained(study, dataset, first_seed=SEEDS).argmax(axis=1)
+        tests = {"test_images": study.dataset.test_images[targets], "test_labels": np.full(len(targets), CLASS)}
+        bare = replace(dataset, train_images=study.dataset.train_images, **tests)
+        return {
+            "repaired": guesses[len(labels) + targets] == labels[targets],
+            "accuracy": (guesses[: len(labels)] == labels).mean(),
+            "chance": np.array(len(carriers) / (dataset.train_labels == CLASS).sum()),
+            "auroc": judged(by_features(study, bare), dataset.train_labels, carriers)["auroc"],
+        }
+
+    def made_up() -> dict[str, np.ndarray]:
+        half = np.array(0.5)
+        arrays = {"repaired": np.zeros(len(targets), bool), "auroc": np.full((len(FEATURES), len(targets)), 0.5)}
+        return arrays | {"accuracy": half, "chance": half}
+
+    identity = {"attack": attack, "class": CLASS, "side": SIDE, "share": SHARES[attack], "features": FEATURES}
+    identity |= {"moco_epochs": MOCO_EPOCHS, "first_seed": SEEDS, "seeds": SEEDS, "attacked": targets.tolist()}
+    return study.attribution.kept(f"{attack}_controls", identity, SEEDS, make, made_up)
+
+
 def named(scores: dict[str, np.ndarray], labels: np.ndarray, n: int) -> dict[str, np.ndarray]:
     """The n train ids of CLASS with the best mean rank over the targets, by each method; and as many at random."""
     ids, together = np.flatnonzero(labels == CLASS), {}
@@ -153,108 +184,3 @@ def judged(scores: dict[str, np.ndarray], labels: np.ndarray, carriers: np.ndarr
     precision = [np.isin(of[:, :first], carriers).mean(axis=1) for of in ranked]
     arrays = {"auroc": auroc, "precision": precision, "first": [of[0, :10] for of in ranked]}
     return {key: np.array(of) for key, of in arrays.items()}
-
-
-def randomised(study: Study) -> dict[str, np.ndarray]:
-    """Rank correlation of scores over the images of a target's class, kept: (n_methods, n_targets) each, of RANDOMISED.
-
-    seed: of one network with another of the same data. labels: with one that learnt shuffled labels.
-    """
-    targets, recipe, labels = study.targets[:N_TARGETS], study.profile.recipe, study.dataset.train_labels
-    own = study.dataset.test_labels[targets][:, None] == labels
-
-    def make() -> dict[str, np.ndarray]:
-        shuffled = replace(study.dataset, train_labels=np.random.default_rng(0).permutation(labels))
-        looked = (study.dataset, 0), (study.dataset, 1), (shuffled, 0)
-        rows = []
-        for name in RANDOMISED:
-            one, *others = (_of_network(name, of, Retraining(recipe, seed), targets, study) for of, seed in looked)
-            pairs = [zip(one, other, own, strict=True) for other in others]
-            rows.append([[rank_correlation(a[mine], b[mine]) for a, b, mine in pair] for pair in pairs])
-        return dict(zip(("seed", "labels"), np.swapaxes(rows, 0, 1), strict=True))
-
-    made_up = np.random.default_rng(0).random((len(RANDOMISED), len(targets)))
-    identity = {"methods": RANDOMISED, "n_targets": len(targets)}
-    return study.attribution.kept("randomised", identity, 3, make, lambda: dict.fromkeys(("seed", "labels"), made_up))
-
-
-def _of_network(name: str, dataset: Dataset, training: Retraining, targets: np.ndarray, study: Study) -> np.ndarray:
-    """Scores (n_targets, n_train) by a single network."""
-    rival, device = ensembles.RIVALS[name], study.driver.device
-    inputs = networks.inputs(dataset, targets, device)
-    with one_thread(device):
-        if rival.checkpoints:
-            seen = networks.trajectory(dataset, training, rival.checkpoints, device)
-            return sum(rate * rival.score(net, inputs) for rate, net in seen)
-        return next(rival.combine(iter([rival.score(networks.trained(dataset, training, device), inputs)])))
-
-
-def table(attacks: dict[str, dict[str, np.ndarray]]) -> pd.DataFrame:
-    """A row for each attack and what is removed. attacks: of `attacked`, by name.
-
-    Columns: attack, method, n (targets), auroc and precision of naming the carriers (missing where nothing is ranked),
-    repaired (share of the targets that are right again), each with _low and _high, accuracy (of the test images without
-    the patch).
-    """
-    rows = []
-    for attack, of in attacks.items():
-        for i, method in enumerate(("nothing", CARRIERS, *METHODS, RANDOM)):
-            row = {"attack": attack, "method": label(method), "n": len(of["targets"])}
-            if method in METHODS:
-                for value in ("auroc", "precision"):
-                    row |= stats.mean(value, of[value][METHODS.index(method)])
-            row |= stats.mean("repaired", of["repaired"][i] > 0.5, stats.share_interval)
-            rows.append(row | {"accuracy": of["accuracy"][i]})
-    return pd.DataFrame(rows)
-
-
-def checked(randomised: dict[str, np.ndarray]) -> pd.DataFrame:
-    """A row for each of RANDOMISED: method, n, and the rank correlation with another seed and with shuffled labels."""
-    rows = []
-    for i, name in enumerate(RANDOMISED):
-        row = {"method": label(f"{name}:1"), "n": randomised["seed"].shape[1]}
-        rows.append(row | stats.mean("seed", randomised["seed"][i]) | stats.mean("labels", randomised["labels"][i]))
-    return pd.DataFrame(rows)
-
-
-def strip(study: Study, attacks: dict[str, dict[str, np.ndarray]]) -> np.ndarray:
-    """The first target of each attack and the first ten images by ours and by TRAK: one picture, (4 h, 11 w, c)."""
-    rows = []
-    for attack, of in attacks.items():
-        images, target = planted(study.dataset, attack)[0].train_images, of["targets"][:1].astype(int)
-        for method in (OURS, METHODS[len(FEATURES)]):
-            first = images[of["first"][METHODS.index(method)].astype(int)]
-            rows.append(np.concatenate([stamped(study.dataset.test_images[target]), first]))
-    return np.concatenate([np.concatenate(row.transpose(0, 2, 3, 1), axis=1) for row in rows])
-
-
-def figure(rows: pd.DataFrame, check: pd.DataFrame, shown: np.ndarray, title: str) -> Figure:
-    """Who names the carriers, what removing them repairs, and the randomisation check.
-
-    rows, check, shown: of `table`, `checked` and `strip`. Bars are 95 % intervals over targets.
-    """
-    plots.style()
-    drawn, axes = plt.subplots(3, 2, figsize=(10.5, 11), layout="constrained")
-    for column, (attack, of) in enumerate(rows.groupby("attack", sort=False)):
-        for axis, value, words in zip(axes[:2, column], ("auroc", "repaired"), VALUES, strict=True):
-            _points(axis, of.dropna(subset=[value]), value, BLUE)
-            axis.set(title=f"{attack}: {words}", xlim=(-0.03, 1.03))
-        axes[0, column].axvline(0.5, color="0.5", lw=1, ls=":")
-    _points(axes[2, 0], check, "seed", "0.6")
-    _points(axes[2, 0], check, "labels", RED)
-    axes[2, 0].set(title="rank correlation: another seed (grey), shuffled labels (red)", xlim=(-0.5, 1.03))
-    axes[2, 1].imshow(shown.squeeze(), cmap="gray")
-    axes[2, 1].set(xticks=[], yticks=[], title="targets and first ten: ours, TRAK; below, backdoor")
-    axes[2, 1].grid(False)
-    for axis in axes.flat:
-        axis.title.set_fontsize(10)
-    drawn.suptitle(title)
-    return drawn
-
-
-def _points(axis: plt.Axes, rows: pd.DataFrame, value: str, colour: str) -> None:
-    spans = [rows[value] - rows[f"{value}_low"], rows[f"{value}_high"] - rows[value]]
-    axis.errorbar(rows[value], range(len(rows)), xerr=np.maximum(spans, 0), fmt="o", color=colour)
-    axis.set_yticks(range(len(rows)), rows["method"], fontsize=10)
-    if not axis.yaxis_inverted():
-        axis.invert_yaxis()

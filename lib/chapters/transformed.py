@@ -72,8 +72,9 @@ def measured(study: Study, recipes: dict[str, Recipe], seeds: dict[str, int]) ->
 def effects(of: dict[str, np.ndarray], names: list[str]) -> pd.DataFrame:
     """A row for the first algorithm against each other and each transformation.
 
-    Columns: one, other, images, n (trainings of each), change of accuracy of one and of other; accuracy and margin, the
-    change of other less that of one, paired by seed, with intervals over seeds.
+    Columns: one, other, images, n (trainings of each), accuracy of one and of other on the images as they are, its
+    change by the transformation; accuracy and margin, the change of other less that of one, paired by seed, with
+    intervals over seeds.
     """
     rows = []
     for other in names[1:]:
@@ -83,7 +84,12 @@ def effects(of: dict[str, np.ndarray], names: list[str]) -> pd.DataFrame:
                 n = len(of[f"{other} {value}"])
                 first, second = (x[:n, i] - x[:n, 0] for x in (of[f"{names[0]} {value}"], of[f"{other} {value}"]))
                 if value == "accuracy":
-                    row |= {"n": n, "change of one": first.mean(), "change of other": second.mean()}
+                    row["n"] = n
+                    for key, name, lost in (("one", names[0], first), ("other", other, second)):
+                        row |= {
+                            f"{key} as it is": of[f"{name} accuracy"][:n, 0].mean(),
+                            f"change of {key}": lost.mean(),
+                        }
                 row |= stats.mean(value, second - first, curation.over_seeds)
             rows.append(row)
     return pd.DataFrame(rows)
@@ -97,4 +103,23 @@ def verdict(rows: pd.DataFrame) -> str:
         kinds = {"loses less than": is_less, "loses more than": is_more, "cannot be told from": ~is_less & ~is_more}
         said = [f"{words} {one} when {', '.join(of['images'][which])}" for words, which in kinds.items() if which.any()]
         parts.append(f"{other} {'; '.join(said)} (n = {of['n'].iloc[0]} trainings).")
-    return " ".join(parts)
+    return f"By {len(rows)} intervals, not corrected for their number: {' '.join(parts)}"
+
+
+def undisturbed(rows: pd.DataFrame) -> str:
+    """What accuracy each algorithm has on the images as they are, and why that matters, for a page."""
+    accuracies = {}
+    for _, row in rows.iterrows():
+        for key in ("one", "other"):
+            accuracies.setdefault(row[key], f"{row[key]} {row[f'{key} as it is']:.3f}")
+    return (
+        f"On the images as they are: {', '.join(accuracies.values())}. Who has less has less to lose; and how far "
+        "networks are trained differs with augmentation: neither this table nor the cosines tell the two apart."
+    )
+
+
+def guess(rows: pd.DataFrame) -> str:
+    """Whether the last of CHANGES, guessed from the pictures, costs the first other algorithm less, in words."""
+    row = rows[rows["other"] == rows["other"].iloc[0]].iloc[-1]
+    words = "holds" if row["accuracy_low"] > 0 else "is contradicted" if row["accuracy_high"] < 0 else "is undecided"
+    return f"{words} ({stats.said(row['accuracy'], row['accuracy_low'], row['accuracy_high'], 3)})"

@@ -185,6 +185,16 @@ def _is_legible(text: str, fonts: list[str]) -> bool:
     return all(any(ord(character) in known for known in maps) for character in text)
 
 
+def points(axis: Axes, rows: pd.DataFrame, value: str, names: pd.Series, colour=BLUE) -> None:
+    """A point for each row, the first at the top, and the bar of its interval. colour: one, or one per row."""
+    ends = (rows[f"{value}_{end}" if f"{value}_{end}" in rows else end] for end in ("low", "high"))
+    axis.hlines(range(len(rows)), *ends, color=colour, linewidth=1.5)
+    axis.scatter(rows[value], range(len(rows)), color=colour, s=36)
+    axis.set_yticks(range(len(rows)), names)
+    if not axis.yaxis_inverted():
+        axis.invert_yaxis()
+
+
 def span(row: dict, value: str) -> list[list[float]]:
     """An interval as matplotlib's error bars want it: how far below the value, how far above."""
     return [[row[value] - row[f"{value}_low"]], [row[f"{value}_high"] - row[value]]]
