@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib import data, profiles
-from lib.chapters import curation, detection, spoken
+from lib.chapters import detection, spoken
 from lib.data import Dataset
 from lib.methods import BLUE, OURS, RANDOM, RED, label
 from lib.profiles import Profile
@@ -177,7 +177,7 @@ def lost(speakers: pd.DataFrame) -> dict:
     """What a speaker loses by being left out, less what the control loses: means and intervals over speakers, by t."""
     of = {"accuracy": speakers["control"] - speakers["without"]}
     of["margin"] = speakers["margin, control"] - speakers["margin, without"]
-    rows = [stats.mean(key, gaps.to_numpy(), curation.over_seeds) for key, gaps in of.items()]
+    rows = [stats.mean(key, gaps.to_numpy(), stats.over_seeds) for key, gaps in of.items()]
     return rows[0] | rows[1]
 
 

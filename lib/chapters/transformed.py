@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from scipy.ndimage import uniform_filter
 
-from lib.chapters import curation, spaces
+from lib.chapters import spaces
 from lib.data import augment
 from lib.report import stats
 from lib.retrain import Recipe, Retraining, margins, retrain
@@ -84,7 +84,7 @@ def effects(of: dict[str, np.ndarray], names: list[str]) -> pd.DataFrame:
                 first, second = (x[:n, i] - x[:n, 0] for x in (of[f"{names[0]} {value}"], of[f"{other} {value}"]))
                 if value == "accuracy":
                     row |= {"n": n, "change of one": first.mean(), "change of other": second.mean()}
-                row |= stats.mean(value, second - first, curation.over_seeds)
+                row |= stats.mean(value, second - first, stats.over_seeds)
             rows.append(row)
     return pd.DataFrame(rows)
 
