@@ -204,8 +204,8 @@ def finding(rows: pd.DataFrame) -> str:
         f"**Without the tenth of the images that a method values least, accuracy changes against training on all, with "
         f"{NOISY}, by: {gains}; with right labels {(clean['gain_low'] > 0).sum()} of {len(clean)} removals gain "
         f"(n = {n} trainings).** Training on the validation images too gains {more[1]} with wrong labels, {more[0]} "
-        f"with right ones. Against as many removed at random, of {len(METHODS)} methods, {'; '.join(parts)} (95 % intervals "
-        f"over trainings and random draws)."
+        f"with right ones. Against as many removed at random, of {len(METHODS)} methods, {'; '.join(parts)} (95 % "
+        f"intervals over trainings and random draws)."
     )
 
 
