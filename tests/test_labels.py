@@ -85,7 +85,7 @@ def tables(scores=("loss", "exemplar SVM, MoCo")) -> dict[str, pd.DataFrame]:
 
 def test_the_first_line_says_both_rates_and_which_scores_are_not_clearly_flattered():
     said = labels.finding(tables(), "Tiny")
-    assert "Of the 91 most suspicious, 45% [41 to 48] are wrong" in said and len(said.split()) < 75
+    assert "Of the 91 most suspicious, 45 % [41, 48] are wrong" in said and len(said.split()) < 75
     assert "*aggregate* by 0.08 to 0.10 of AUROC; *worst* by 0.02 to 0.04 of AUROC (loss 0.040 [-0.010, 0.200]," in said
     seen = labels.to_see(tables())
     assert "Of 2 scores 2 on *aggregate* look better" in seen and "is the weakest of 2: AUROC 0.700" in seen

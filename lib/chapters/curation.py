@@ -243,7 +243,7 @@ def figure(rows: pd.DataFrame, title: str) -> Figure:
         axis.set_title(setting, fontsize=11)
         axis.set_yticks(range(len(METHODS)), map(label, METHODS))
     axes[0].invert_yaxis()
-    axes[0].legend(fontsize=9)
+    axes[0].legend(fontsize=9, loc="lower left")
     drawn.supxlabel("accuracy less that of random removal", fontsize=11)
     drawn.suptitle(f"{title}\nn = {rows['n'].iloc[0]} trainings, bars: 95 % intervals over them", fontsize=11)
     return drawn

@@ -60,7 +60,7 @@ def said(row: pd.Series | dict, key: str) -> str:
 
 def figure(curves: pd.DataFrame, panels: str, title: str) -> Figure:
     """A panel for each value of a column, a line for each `score`; dotted: what random order finds."""
-    drawn, axes = plots.grid(len(names := list(curves[panels].unique())), 3, 3.6, 3.2, sharex=True, sharey=True)
+    drawn, axes = plots.grid(len(names := list(curves[panels].unique())), 3, 3.6, 3.2, sharey=True)
     looks = dict(zip(curves["score"].unique(), zip(COLOURS, cycle(("-", "--")), strict=False), strict=False))
     for axis, name in zip(axes, names, strict=True):
         for score, line in curves[curves[panels] == name].groupby("score", sort=False):

@@ -211,9 +211,9 @@ def finding(tables: dict[str, pd.DataFrame], name: str) -> str:
     noise = rows["noise"].iloc[0]
     best = rows[rows["noise"] == noise].nlargest(1, "auroc").iloc[0]
     n = f"n = {best['n']} images, {best['n_wrong']} labels wrong"
-    first = " ".join(f"{100 * best[key]:.0f}" for key in ("first_low", "first_high")).replace(" ", " to ")
+    first = ", ".join(f"{100 * best[key]:.0f}" for key in ("first_low", "first_high"))
     text = f"**On {name} ({noise}; {n}) {best['score']} finds them best: AUROC {detection.said(best, 'auroc')}.** "
-    text += f"Of the {best['n_wrong']} most suspicious, {best['first']:.0%} [{first}] are wrong."
+    text += f"Of the {best['n_wrong']} most suspicious, {100 * best['first']:.0f} % [{first}] are wrong."
     flattered = "; ".join(flattery(gaps, noise) for noise in gaps["noise"].unique() if noise.startswith("uniform"))
     return text + (f" As many labels planted at random flatter the scores: {flattered}." if flattered else "")
 
