@@ -229,6 +229,7 @@ def figure(tables: dict[str, pd.DataFrame], title: str) -> Figure:
         axis.imshow(pixels.reshape(spoken.SIDE, -1), cmap="magma")
         axis.set_title(f"{'' if i else 'target: '}{row['speaker']}", fontsize=9)
         axis.set(xticks=[], yticks=[])
+        axis.grid(False)
     frames = spoken.RATE / spoken.HOP  # a second
     panels[0].set_xticks([0.2 * frames - 0.5, 0.6 * frames - 0.5], ["0.2 s", "0.6 s"], fontsize=8)
     panels[0].set_yticks([spoken.row(1000 * k) for k in (0.5, 1, 2)], ["0.5 kHz", "1 kHz", "2 kHz"], fontsize=8)
@@ -238,11 +239,13 @@ def figure(tables: dict[str, pd.DataFrame], title: str) -> Figure:
     left.axvline(shares["chance"].iloc[0], color="0.5", ls=":")
     left.set_yticks(range(len(shares)), shares["method"].map(label))
     left.set(xlabel=f"share of the first {FIRST} by the target's own speaker", xlim=(0, 1))
-    left.set_title(f"{shares['n'].iloc[0]} targets; 95 % intervals over speakers", fontsize=9)
+    left.set_title(
+        f"{shares['n'].iloc[0]} targets; 95 % intervals over {shares['n_speakers'].iloc[0]} speakers", fontsize=9
+    )
     left.invert_yaxis()
     for kind, colour, marker in zip(KEPT, (BLUE, RED, "0.5"), "osx", strict=True):
         right.plot(speakers[kind], speakers["speaker"], marker, color=colour, label=NAMES[kind])
-    right.set(xlabel=f"accuracy on the speaker's own {speakers['n'].iloc[0]} recordings, mean of {SEEDS} seeds")
+    right.set(xlabel=f"accuracy on the speaker's {speakers['n'].iloc[0]} recordings, {SEEDS} seeds")
     right.invert_yaxis()
     right.legend(fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
     drawn.suptitle(title, fontsize=11)
