@@ -54,18 +54,22 @@ def test_the_table_compares_with_random_removal_of_the_same_seeds(study, monkeyp
     accuracy[OURS], accuracy[curation.LOSS] = np.array([0.6, 0.8]), np.array([0.4, 0.9])
     alone = {RANDOM: np.array([0.9, 0.9])}
     monkeypatch.setattr(curation, "accuracies", lambda study, setting, share: accuracy if share else alone)
+    monkeypatch.setattr(curation, "added", lambda study, setting: np.array([0.9, 1.0]))
     of_all = dict.fromkeys(curation.METHODS, np.arange(120.0))
     monkeypatch.setattr(curation, "values", lambda study, setting: of_all)
     rows = curation.table(study)
     ours, loss = (rows[rows["method"] == method].iloc[0] for method in (OURS, curation.LOSS))
     assert ours["difference"] == pytest.approx(0.1) and ours["low"] == pytest.approx(0.1) == ours["high"]
-    assert loss["low"] < 0 < loss["high"] and rows["difference"].isna().sum() == 6
+    assert loss["low"] < 0 < loss["high"] and rows["difference"].isna().sum() == 8
+    assert ours["gain"] == pytest.approx(-0.2) and rows["gain"].isna().sum() == 2
+    assert rows[rows["method"] == curation.ADDED]["gain"].tolist() == pytest.approx([0.05, 0.05])
     assert curation.judged(rows)[curation.CLEAN, 0.1] == [1, 4, 0]
     said = curation.finding(rows)
-    assert "ours +0.100 [+0.100, +0.100]" in said and "1 beat and 0 lose to random removal on right labels" in said
+    assert "ours -0.200 [-1.471, 1.071]" in said and "with right labels 0 of 10 removals gain (n = 2" in said
+    assert "a tenth removed: right labels 1 better, 0 worse; noisy 1 better, 0 worse" in said
     assert f"that each removes: ours {rows['wrong'].dropna().iloc[0]:.2f}, MoCo" in curation.against_all(rows)
-    assert "0.900, and 0.700 by the best of the others (ours, 10% removed)" in curation.against_all(rows)
-    assert curation.figure(rows, "title").get_suptitle() == "title"
+    assert "0.900, and 0.700 by the best of the others (ours, 10% removed, gain -0.200 [" in curation.against_all(rows)
+    assert curation.figure(rows, "title").get_suptitle().startswith("title\nn = 2 trainings")
 
 
 def test_removed_images_are_not_trained_on(study, monkeypatch):
@@ -78,3 +82,15 @@ def test_removed_images_are_not_trained_on(study, monkeypatch):
     assert asked[0].removed == tuple([*range(20), *range(40, 60), *range(80, 100)])
     assert asked[0].removed == asked[1].removed and asked[-1].removed != asked[-2].removed
     assert [training.seed for training in asked[:2]] == [0, 1]
+
+
+def test_validation_images_are_added_with_their_own_labels(study, monkeypatch):
+    asked, outcome = [], SimpleNamespace(logits=np.eye(3)[study.dataset.test_labels])
+    monkeypatch.setattr(
+        curation, "retrain", lambda dataset, training, device: asked.append((dataset, training)) or outcome
+    )
+    assert curation.added(study, curation.CLEAN).tolist() == [1, 1]
+    dataset, training = asked[0]
+    ids = curation.halves(study.dataset.test_labels)[0]
+    assert (dataset.train_labels[120:] == study.dataset.test_labels[ids]).all() and not training.removed
+    assert (dataset.train_images[120:] == study.dataset.test_images[ids]).all() and len(asked) == 2

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lib import profiles
-from lib.chapters import influence
+from lib.chapters import agreement, influence
 from lib.study import Study
 
 
@@ -61,13 +61,40 @@ def test_what_is_kept(study, monkeypatch):
 def test_agreement_within_a_target_and_over_all():
     rng = np.random.default_rng(0)
     level = np.arange(4.0)[:, None] * 10
-    rows = influence.agreement({"noise": (level + rng.normal(size=(4, 50)), level + rng.normal(size=(4, 50)))})
+    rows = agreement.table({"noise": (level + rng.normal(size=(4, 50)), level + rng.normal(size=(4, 50)))})
     assert abs(rows["r"][0]) < 0.3 and rows["pooled"][0] > 0.95 and rows["n"][0] == 4 and rows["m"][0] == 50
+
+
+def test_seeds_are_compared_in_pairs():
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(2, 3, 4, 50))
+    row = agreement.table({"seeds": (first, second)}).iloc[0]
+    alone = [agreement.table({"seeds": pair})["r"][0] for pair in zip(first, second, strict=True)]
+    assert row["r"] == pytest.approx(np.mean(alone)) and (row["n"], row["m"]) == (4, 50)
+
+
+@pytest.mark.parametrize(("noise", "low", "high"), [(0.01, 0.99, 1), (100, -0.2, 0.2)])
+def test_exact_predictions_agree_as_far_as_the_noise_lets_them(noise, low, high, monkeypatch):
+    monkeypatch.setattr(agreement, "DRAWS", 50)
+    rng = np.random.default_rng(0)
+    pairs = {"x": (rng.normal(size=(20, 30)), noise * rng.normal(size=(20, 30)))}
+    row = agreement.table(pairs, exact="x").set_index("prediction").loc["x, if exact"]
+    assert low < row["r_low"] <= row["r"] <= row["r_high"] < high and (row["n"], row["m"]) == (20, 30)
+
+
+def test_a_projection_is_read_at_the_share_of_weights_that_the_book_has():
+    value = {"step": "projection", "value_low": 0.0, "value_high": 1.0}
+    rows = pd.DataFrame([{"setting": at, "value": at / 1000} | value for at in (10, 100, 500)])
+    said = influence.projected(rows, 1000, 10 * influence.trak.PROJECTION_DIM)
+    assert "500 dimensions are 50% of its 1000" in said and "100 dimensions, the narrow network" in said
+    assert "by 0.10 [0.00, 1.00]" in said
 
 
 def test_figure():
     pairs = dict.fromkeys("abcde", (np.ones((2, 3)), np.ones((2, 3))))
     row = {"n": 2, "value": 0.2, "value_low": 0.1, "value_high": 0.3}
     steps = ("projection", "ensemble", "threshold")
-    drawn = influence.figure(pairs, pd.DataFrame([{"step": s, "setting": 1} | row for s in steps]), "title")
-    assert drawn.get_suptitle() == "title" and drawn.axes[-1].get_title() == "TRAK: threshold"
+    drawn = agreement.figure(pairs, pd.DataFrame([{"step": s, "setting": 1} | row for s in steps]), "title")
+    assert (
+        drawn.get_suptitle() == "title" and drawn.axes[-1].get_title() == "TRAK: threshold\n2 targets, 95 % intervals"
+    )

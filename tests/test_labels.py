@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
-from lib.chapters import detection, labels
+from lib.chapters import detection, judged, labels
 
 
 def test_planted_labels_are_as_many_as_asked_and_all_wrong():
@@ -63,3 +63,48 @@ def test_differences_are_paired_by_rate():
     rows = labels.differences(pseudo | {("uniform, b", "x"): np.array([1.0, 1.0])})
     assert rows[["noise", "score"]].to_numpy().tolist() == [["uniform, a", "x"]]
     assert rows["difference"][0] == pytest.approx(0.2)
+
+
+NOISES = ("people, aggregate", "uniform, aggregate", "by class, aggregate", "people, worst", "uniform, worst")
+
+
+def tables(scores=("loss", "exemplar SVM, MoCo")) -> dict[str, pd.DataFrame]:
+    row = {"n": 1000, "n_wrong": 91, "auroc_low": 0.6, "auroc_high": 0.8, "first": 0.45, "first_low": 0.41}
+    rows = [
+        {"noise": noise, "score": score, "auroc": 0.8 - 0.1 * i} | row | {"first_high": 0.48}
+        for noise in NOISES
+        for i, score in enumerate(scores)
+    ]
+    gaps = [
+        {"noise": noise, "score": score, "difference": gap - 0.02 * i, "difference_low": gap - 0.05}
+        for noise, gap in ((NOISES[1], 0.1), (NOISES[2], 0.06), (NOISES[4], 0.04))
+        for i, score in enumerate(scores)
+    ]
+    return {"rows": pd.DataFrame(rows), "differences": pd.DataFrame(gaps).assign(difference_high=0.2)}
+
+
+def test_the_first_line_says_both_rates_and_which_scores_are_not_clearly_flattered():
+    said = labels.finding(tables(), "Tiny")
+    assert "Of the 91 most suspicious, 45 % [41, 48] are wrong" in said and len(said.split()) < 75
+    assert "*aggregate* by 0.08 to 0.10 of AUROC; *worst* by 0.02 to 0.04 of AUROC (loss 0.040 [-0.010, 0.200]," in said
+    seen = labels.to_see(tables())
+    assert "Of 2 scores 2 on *aggregate* look better" in seen and "is the weakest of 2: AUROC 0.700" in seen
+    assert "0.50 to 0.60 of that is left" in seen.replace("0.60 to 0.50", "0.50 to 0.60")
+
+
+def test_scores_among_the_judged_are_told_from_chance_by_their_intervals():
+    row = {"n": 275, "n_wrong": 54, "auroc": 0.5}
+    rows = [row | {"among": "all test labels", "auroc_low": 0.6, "auroc_high": 0.7}]
+    rows += [row | {"among": "the judged", "auroc_low": low, "auroc_high": 0.8} for low in (0.4, 0.45)]
+    assert "there none of the 2 scores is told from chance" in judged.to_see(pd.DataFrame(rows))
+    assert judged.to_see(pd.DataFrame()) == ""
+
+
+def test_no_two_lines_of_the_figure_look_alike():
+    curves = pd.DataFrame({"inspected": [0.0, 1.0], "found": [0.0, 1.0]})
+    scores = "abcdefg"
+    drawn = detection.figure(
+        pd.concat([curves.assign(score=s, panel=p) for p in "xy" for s in scores]), "panel", "title"
+    )
+    looks = {(line.get_color(), line.get_linestyle()) for line in drawn.axes[0].lines}
+    assert len(looks) == 8 and drawn.get_suptitle() == "title"

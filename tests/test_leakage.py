@@ -57,7 +57,8 @@ def test_recall_by_judgement(monkeypatch):
         [0.5, 0.5, 1, pytest.approx(2 / 3)],
     ]
     curve = leakage.curves({"x": place})
-    assert curve["found"].iloc[-1] == pytest.approx(2 / 3)
+    assert curve["found"].iloc[-1] == pytest.approx(2 / 3) and curve["found_high"].iloc[-1] > 0.9
+    assert len(leakage.curves({})) == 0 and "found_low" in leakage.curves({})
 
 
 def test_worth_is_paired_by_test_image():
@@ -69,6 +70,12 @@ def test_worth_is_paired_by_test_image():
     assert rows.loc["all", "control - without"] == pytest.approx(0.05)
 
 
+def test_accuracy_falls_or_rises_as_its_sign_says():
+    row = {"with - without": 0.034, "with - without_low": 0.01, "with - without_high": 0.057}
+    assert leakage.changed(row) == "falls by 0.034 [0.010, 0.057]"
+    assert leakage.changed({key: -value for key, value in row.items()}) == "rises by 0.034 [0.057, 0.010]"
+
+
 def test_planted_copies_are_found_and_what_it_cost_is_kept(tiny, quick, monkeypatch):
     monkeypatch.setattr(leakage, "N_PLANTED", 10)
     attribution = SimpleNamespace(kept=lambda name, identity, n, make, stand_in: make())
@@ -78,4 +85,7 @@ def test_planted_copies_are_found_and_what_it_cost_is_kept(tiny, quick, monkeypa
     rows = leakage.planted(near).set_index("copy")
     assert rows.loc["exact", "nearest"] == rows.loc["exact", "flagged"] == 1
     assert (rows["flagged"] <= rows["nearest"]).all()
+    assert rows.loc["exact", "as_near"] == 0 and (rows["n_test"] == len(tiny.test_labels)).all()
+    said = leakage.finding({"pairs": rows[:0], "planted": rows.reset_index()}, "Tiny")
+    assert said.startswith("**Of 40 copies planted on Tiny") and "finds: pixels 0." in said
     assert near["pixels"]["cost"][2] == 150 * 24 * 24 * 4

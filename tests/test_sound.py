@@ -124,17 +124,31 @@ def test_what_is_lost_is_less_what_the_control_loses():
 
 def test_the_page_says_and_draws_what_the_tables_hold(study):
     shares = pd.DataFrame(
-        {"method": METHODS, "n": 3, "first": 0.5, "first_low": 0.4, "first_high": 0.6, "chance": 0.25}
+        {"method": METHODS, "n": 3, "n_speakers": 2, "first": 0.5, "first_low": 0.4, "first_high": 0.6, "chance": 0.25}
     )
     areas = pd.DataFrame({"kind": REMOVAL, "method": METHODS, "n": 2, "auc": 0.3, "auc_low": 0.1, "auc_high": 0.4})
-    speakers = pd.DataFrame({"speaker": ["s0", "s1"], "with": 1.0, "without": 0.2, "control": 0.9})
+    areas = areas.assign(flipped=[0.5, 0.5, 0.5, 0.0], flipped_high=0.84)
+    speakers = pd.DataFrame({"speaker": ["s0", "s1"], "n": 15, "with": 1.0, "without": 0.2, "control": 0.9})
     speakers = speakers.assign(**{f"margin, {kind}": 1.0 for kind in sound.KEPT})
     tables = {"shares": shares, "summary": areas, "speakers": speakers, "pictures": sound.pictures(study)}
     said = sound.finding(tables)
-    assert "ours 0.500 [0.400, 0.600]" in said and "chance is 0.25** (n = 3 targets)" in said
+    assert "ours 0.500 [0.400, 0.600]" in said and "chance is 0.25** (n = 3 targets of 2 speakers;" in said
     assert "loses 0.700 [0.700, 0.700] of accuracy" in said and "n = 2 speakers" in said
+    assert "random 0 (0 of 2 flip, a share of at most 0.84)" in said
     drawn = sound.figure(tables, "title")
     assert drawn.get_suptitle() == "title" and len(tables["pictures"]) == 1 + sound.SHOWN
+
+
+def test_an_interval_over_speakers_knows_that_targets_share_one():
+    speakers, values = np.repeat(["a", "b", "c"], 20), np.repeat([0.0, 0.5, 1.0], 20)
+    low, high = sound.over_speakers(values, speakers)
+    assert low == pytest.approx(0) and high == pytest.approx(1)
+    assert sound.over_speakers(np.tile([0.0, 1.0], 30), speakers) == (0.5, 0.5)
+
+
+def test_a_frequency_lies_where_its_tone_is_bright():
+    for hertz in (300, 1000, 3000):
+        assert abs(spoken.picture(tone(hertz, 6400))[0].mean(axis=1).argmax() - spoken.row(hertz)) < 1
 
 
 def test_without_the_archive_the_page_shows_what_came_with_the_repository(monkeypatch):

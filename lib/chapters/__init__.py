@@ -1,6 +1,7 @@
 """What single chapters of the book compute beyond the paper's figures."""
 
 __all__ = [
+    "agreement",
     "answers",
     "audit",
     "brittle",

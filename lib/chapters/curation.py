@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from scipy.special import log_softmax
-from scipy.stats import sem, t
 
 from lib import distances
 from lib.chapters import labels as wrong_labels
@@ -31,6 +30,7 @@ SHARES = (0.0, 0.1, 0.5)  # of the images of each label, removed
 NETWORKS = {"trak": 3, "tracin": 1}  # that a method looks into
 DENSITY, LOSS, LOSS_SEED = "moco_density", "loss", 2000
 METHODS = (OURS, DENSITY, *(f"{name}:{n}" for name, n in NETWORKS.items()), LOSS)
+ADDED = "none removed, the validation images added"  # with their labels: what they are worth when trained on
 
 
 def n_seeds(study: Study) -> int:
@@ -112,20 +112,15 @@ def accuracies(study: Study, setting: str, share: float) -> dict[str, np.ndarray
 
     The training seed is the same for all; RANDOM draws anew with each. Where nothing is removed, RANDOM alone.
     """
-    dataset, measured = labelled(study, setting), halves(study.dataset.test_labels)[1]
+    dataset, n = labelled(study, setting), n_seeds(study)
     methods, n_train = (*METHODS, RANDOM) if share else (RANDOM,), len(dataset.train_labels)
-    n = n_seeds(study)
-
-    def accuracy(worth: np.ndarray, seed: int) -> float:
-        removed = tuple(least(worth, dataset.train_labels, share).tolist())
-        outcome = retrain(dataset, Retraining(study.profile.recipe, seed, removed), study.driver.device)
-        return float((outcome.logits.argmax(axis=1) == dataset.test_labels)[measured].mean())
 
     def make() -> dict[str, np.ndarray]:
         worth, rows = values(study, setting), {}
         for method in methods:
             of = [worth.get(method, at_random(n_train, seed)) for seed in range(n)]
-            rows[method] = np.array([accuracy(one, seed) for seed, one in enumerate(of)])
+            gone = [least(one, dataset.train_labels, share) for one in of]
+            rows[method] = np.array([accuracy(study, dataset, seed, ids) for seed, ids in enumerate(gone)])
         return rows
 
     identity = {"labels": setting, "methods": methods, "share": share, "seeds": n}
@@ -133,29 +128,45 @@ def accuracies(study: Study, setting: str, share: float) -> dict[str, np.ndarray
     return study.attribution.kept(name, identity, n * len(methods), make, lambda: made_up)
 
 
-def over_seeds(values: np.ndarray) -> tuple[float, float]:
-    """95 % interval of the mean over trainings, by Student's t: they are few. values: (n,)."""
-    if not np.ptp(values):
-        return values.mean(), values.mean()
-    return t.interval(stats.CONFIDENCE, len(values) - 1, values.mean(), sem(values))
+def accuracy(study: Study, dataset: Dataset, seed: int, removed: np.ndarray) -> float:
+    """On the half of the test images that no method saw, of a training without some training images, by their ids."""
+    outcome = retrain(dataset, Retraining(study.profile.recipe, seed, tuple(removed.tolist())), study.driver.device)
+    return float((outcome.logits.argmax(axis=1) == dataset.test_labels)[halves(dataset.test_labels)[1]].mean())
+
+
+def added(study: Study, setting: str) -> np.ndarray:
+    """Accuracy, (n_seeds,), when nothing is removed and the validation images are trained on too; kept."""
+    dataset, n = labelled(study, setting), n_seeds(study)
+    ids = halves(dataset.test_labels)[0]
+    images = np.concatenate([dataset.train_images, dataset.test_images[ids]])
+    more = replace(dataset, train_images=images, train_labels=np.append(dataset.train_labels, dataset.test_labels[ids]))
+
+    def make() -> dict[str, np.ndarray]:
+        return {ADDED: np.array([accuracy(study, more, seed, np.arange(0)) for seed in range(n)])}
+
+    name, identity = f"curation_{SETTINGS[setting]}_added", {"labels": setting, "seeds": n}
+    return study.attribution.kept(name, identity, n, make, lambda: {ADDED: np.zeros(n)})[ADDED]
 
 
 def table(study: Study) -> pd.DataFrame:
-    """A row for each setting, share and method.
+    """A row for each setting, share and method, and for ADDED.
 
-    Columns: labels, removed, method, n (trainings), accuracy; difference to RANDOM with low and high, paired by
-    training; wrong: share of wrong labels among the images removed, of RANDOM on average.
+    Columns: labels, removed, method, n (trainings), accuracy; difference to RANDOM with low and high, and gain over all
+    images, with gain_low and gain_high, paired by training; wrong: share of wrong labels among the images removed, of
+    RANDOM on average.
     """
     rows, own = [], study.dataset.train_labels
     for setting in SETTINGS:
         given, worth = labelled(study, setting).train_labels, values(study, setting)
+        whole = accuracies(study, setting, 0.0)[RANDOM]
         for share in SHARES:
-            by_method = accuracies(study, setting, share)
+            by_method = accuracies(study, setting, share) | ({} if share else {ADDED: added(study, setting)})
             for method, of in by_method.items():
                 row = {"labels": setting, "removed": share, "method": method, "n": len(of), "accuracy": of.mean()}
-                paired = stats.mean("difference", of - by_method[RANDOM], over_seeds)
+                paired = stats.mean("difference", of - by_method[RANDOM], stats.over_seeds)
                 low, high = paired.pop("difference_low"), paired.pop("difference_high")
-                row |= paired | {"low": low, "high": high} if method != RANDOM else {}
+                row |= paired | {"low": low, "high": high} if share and method != RANDOM else {}
+                row |= stats.mean("gain", of - whole, stats.over_seeds) if share or method == ADDED else {}
                 if setting == NOISY and share:
                     draws = [worth.get(method, at_random(len(given), seed)) for seed in range(len(of))]
                     gone = [least(one, given, share) for one in draws]
@@ -176,24 +187,30 @@ def judged(rows: pd.DataFrame) -> dict[tuple[str, float], list[int]]:
 
 def finding(rows: pd.DataFrame) -> str:
     """The page's first line, in Markdown. rows: of `table`."""
-    parts, tenth = [], SHARES[1]
-    for setting in SETTINGS:
-        of = rows[(rows["labels"] == setting) & (rows["removed"] == tenth)].set_index("method")
-        said = [
-            f"{label(m)} {of['difference'][m]:+z.3f} [{of['low'][m]:+z.3f}, {of['high'][m]:+z.3f}]"
-            for m in (OURS, METHODS[2], of["difference"].idxmax())
-        ]
-        parts.append(f"with {setting}: {', '.join(dict.fromkeys(said))}")
-    counts, n = judged(rows), rows["n"].iloc[0]
-    share = {key: f"{better} beat and {worse} lose to" for key, (better, _, worse) in counts.items()}
-    half = SHARES[2]
+    tenth, half, n, parts = *SHARES[1:], rows["n"].iloc[0], []
+    removed = rows[rows["method"].isin(METHODS)]
+    noisy = removed[(removed["labels"] == NOISY) & (removed["removed"] == tenth)].set_index("method")
+    named = dict.fromkeys((noisy["gain"].idxmax(), LOSS, OURS))
+    gains = ", ".join(f"{label(m)} {said(noisy.loc[m], 'gain')}" for m in named)
+    clean = removed[removed["labels"] == CLEAN]
+    counts = judged(rows)
+    for share, words in ((tenth, "a tenth"), (half, "half")):
+        (right, _, less), (better, _, worse) = counts[CLEAN, share], counts[NOISY, share]
+        parts.append(
+            f"{words} removed: right labels {right} better, {less} worse; noisy {better} better, {worse} worse"
+        )
+    more = [said(rows[(rows["labels"] == of) & (rows["method"] == ADDED)].iloc[0], "gain") for of in SETTINGS]
     return (
-        f"**Accuracy without the tenth of the training images that a method values least, less that without as many at "
-        f"random: {'; '.join(parts)}** (named: ours, TRAK and the best). Of {len(METHODS)} methods "
-        f"{share[CLEAN, tenth]} random removal on right labels, {share[NOISY, tenth]} it on noisy ones; when half "
-        f"goes, {share[CLEAN, half]} it, and {share[NOISY, half]} it (n = {n} trainings; 95 % intervals over trainings "
-        f"and random draws)."
+        f"**Without the tenth of the images that a method values least, accuracy changes against training on all, with "
+        f"{NOISY}, by: {gains}; with right labels {(clean['gain_low'] > 0).sum()} of {len(clean)} removals gain "
+        f"(n = {n} trainings).** Training on the validation images too gains {more[1]} with wrong labels, {more[0]} "
+        f"with right ones. Against as many removed at random, of {len(METHODS)} methods, {'; '.join(parts)} (95 % "
+        f"intervals over trainings and random draws)."
     )
+
+
+def said(row: pd.Series, value: str) -> str:
+    return stats.said(row[value], row[f"{value}_low"], row[f"{value}_high"], digits=3)
 
 
 def against_all(rows: pd.DataFrame) -> str:
@@ -202,7 +219,7 @@ def against_all(rows: pd.DataFrame) -> str:
     for setting in SETTINGS:
         of = rows[rows["labels"] == setting]
         whole, best = of["accuracy"].iloc[0], of[of["removed"] > 0].nlargest(1, "accuracy").iloc[0]
-        name = f"{label(best['method'])}, {best['removed']:.0%} removed"
+        name = f"{label(best['method'])}, {best['removed']:.0%} removed, gain {said(best, 'gain')}"
         parts.append(f"with {setting} {whole:.3f}, and {best['accuracy']:.3f} by the best of the others ({name})")
     tenth = rows.dropna(subset=["wrong"]).query("removed == @SHARES[1]")
     names = ", ".join(f"{label(row.method)} {row.wrong:.2f}" for row in tenth.itertuples())
@@ -215,7 +232,7 @@ def against_all(rows: pd.DataFrame) -> str:
 def figure(rows: pd.DataFrame, title: str) -> Figure:
     """Accuracy less that of random removal, a panel for each setting, a colour for each share. rows: of `table`."""
     plots.style()
-    drawn, axes = plt.subplots(1, 2, figsize=(10.5, 3.6), sharey=True, layout="constrained")
+    drawn, axes = plt.subplots(1, 2, figsize=(10.5, 3.6), sharex=True, sharey=True, layout="constrained")
     for axis, (setting, of) in zip(axes, rows.dropna(subset=["difference"]).groupby("labels", sort=False), strict=True):
         for share, colour, shift in zip(SHARES[1:], (BLUE, RED), (-0.12, 0.12), strict=True):
             points = of[of["removed"] == share]
@@ -223,9 +240,10 @@ def figure(rows: pd.DataFrame, title: str) -> Figure:
             heights, name = np.arange(len(points)) + shift, f"{share:.0%} removed"
             axis.errorbar(points["difference"], heights, xerr=spans, fmt="o", color=colour, label=name)
         axis.axvline(0, color="0.5", lw=1, ls=":")
-        axis.set(title=setting, xlabel="accuracy less that of random removal")
+        axis.set_title(setting, fontsize=11)
         axis.set_yticks(range(len(METHODS)), map(label, METHODS))
     axes[0].invert_yaxis()
-    axes[1].legend(fontsize=9)
-    drawn.suptitle(title, fontsize=11)
+    axes[0].legend(fontsize=9, loc="lower left")
+    drawn.supxlabel("accuracy less that of random removal", fontsize=11)
+    drawn.suptitle(f"{title}\nn = {rows['n'].iloc[0]} trainings, bars: 95 % intervals over them", fontsize=11)
     return drawn

@@ -3,7 +3,8 @@
 Suspicion (n,) is larger for what is to be inspected first; wrong (n,) bool is the truth. Intervals are over the n.
 """
 
-import matplotlib.pyplot as plt
+from itertools import cycle
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -12,6 +13,7 @@ from scipy.stats import norm, rankdata, sem
 from lib.report import plots, stats
 
 SHARES = np.linspace(0, 1, 26)  # inspected, at which curves are drawn
+COLOURS = "C0", "C1", "C2", "C3", "C4", "black", "C9"  # of lines; C5 and C6 look like C1 and C4
 
 
 def placed(suspicion: np.ndarray, wrong: np.ndarray) -> np.ndarray:
@@ -58,16 +60,14 @@ def said(row: pd.Series | dict, key: str) -> str:
 
 def figure(curves: pd.DataFrame, panels: str, title: str) -> Figure:
     """A panel for each value of a column, a line for each `score`; dotted: what random order finds."""
-    plots.style()
-    names = list(curves[panels].unique())
-    drawn, axes = plt.subplots(1, len(names), figsize=(2.6 * len(names) + 2.4, 3.6), sharey=True, layout="constrained")
-    for axis, name in zip(np.atleast_1d(axes), names, strict=True):
+    drawn, axes = plots.grid(len(names := list(curves[panels].unique())), 3, 3.6, 3.2, sharey=True)
+    looks = dict(zip(curves["score"].unique(), zip(COLOURS, cycle(("-", "--")), strict=False), strict=False))
+    for axis, name in zip(axes, names, strict=True):
         for score, line in curves[curves[panels] == name].groupby("score", sort=False):
-            axis.plot(line["inspected"], line["found"], label=score, linewidth=1.5)
+            colour, dash = looks[score]
+            axis.plot(line["inspected"], line["found"], color=colour, linestyle=dash, label=score, linewidth=1.5)
         axis.plot([0, 1], [0, 1], color="0.6", linestyle=":")
-        axis.set(xlabel="share inspected", xlim=(0, 1), ylim=(0, 1.01))
+        axis.set(xlim=(0, 1), ylim=(0, 1.01))
         axis.set_title(name, fontsize=10)
-    np.atleast_1d(axes)[0].set_ylabel("share of the wrong ones found")
-    drawn.legend(*np.atleast_1d(axes)[0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
-    drawn.suptitle(title, fontsize=11)
-    return drawn
+    drawn.legend(*axes[0].get_legend_handles_labels(), loc="center left", bbox_to_anchor=(1, 0.5), fontsize=9)
+    return plots.titled(drawn, title, "share inspected", "share of the wrong ones found", fontsize=11)

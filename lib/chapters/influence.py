@@ -8,20 +8,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.figure import Figure
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from lib import nets
 from lib.data import Dataset, one_thread
 from lib.lds import lds, rank_correlation
-from lib.methods import BLUE, ORANGE
-from lib.report import plots, stats
+from lib.report import stats
 from lib.retrain import Retraining, margins, retrain
-from lib.rivals import gradients, largest, networks, sizes
+from lib.rivals import gradients, largest, networks, sizes, trak
 from lib.study import Study
 
 CLASSES = (2, 4)  # of the logistic regression: two that are alike, pullovers and coats
@@ -227,34 +225,19 @@ def steps(study: Study) -> pd.DataFrame:
     return pd.DataFrame([{"step": s, "setting": at, "n": len(of)} | stats.mean("value", of) for (s, at), of in rows])
 
 
-def agreement(pairs: dict[str, tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
-    """How far predictions agree with what they predict, a row for each name; pairs: (n_targets, m) each.
-
-    Columns: prediction, n (targets), m, r (Pearson's within a target, mean over targets) with r_low and r_high, pooled
-    (Pearson's over all pairs, which counts how targets differ from one another), slope (of observed on predicted).
-    """
-    rows = []
-    for name, (predicted, observed) in pairs.items():
-        within = np.array([np.corrcoef(*pair)[0, 1] for pair in zip(predicted, observed, strict=True)])
-        row = {"prediction": name, "n": len(predicted), "m": predicted.shape[1]} | stats.mean("r", within)
-        x, y = predicted.ravel(), observed.ravel()
-        rows.append(row | {"pooled": np.corrcoef(x, y)[0, 1], "slope": np.cov(x, y)[0, 1] / x.var(ddof=1)})
-    return pd.DataFrame(rows)
+def size(study: Study, width: int) -> int:
+    """How many weights the profile's network has at a width."""
+    channels, n_classes = study.dataset.train_images.shape[1], len(study.dataset.class_names)
+    return nets.size(nets.build(replace(study.profile.recipe, width=width), channels, n_classes, seed=0))
 
 
-def figure(pairs: dict[str, tuple[np.ndarray, np.ndarray]], trak: pd.DataFrame, title: str) -> Figure:
-    """A scatter for each of four pairs, by name, and the steps of TRAK. trak: of `steps`."""
-    plots.style()
-    drawn, axes = plt.subplot_mosaic("abc;def;gh.", figsize=(10, 9.5), layout="constrained")
-    for axis, (name, (predicted, observed)) in zip(axes.values(), pairs.items(), strict=False):
-        axis.scatter(predicted, observed, s=5, alpha=0.35, color=BLUE, linewidths=0, rasterized=True)
-        axis.axline((0, 0), slope=1, color="0.5", lw=1, ls=":")
-        axis.set(title=name, xlabel="predicted", ylabel="observed")
-    names = {"projection": "dimensions", "ensemble": "networks", "threshold": "share of scores kept"}
-    for axis, (step, rows) in zip(map(axes.get, "fgh"), trak.groupby("step", sort=False), strict=True):
-        spans = [rows["value"] - rows["value_low"], rows["value_high"] - rows["value"]]
-        axis.errorbar(rows["setting"], rows["value"], spans, color=ORANGE, marker="o")
-        label = "rank correlation with exact" if step == "projection" else "LDS"
-        axis.set(title=f"TRAK: {step}", xlabel=names[step], ylabel=label, xscale="log")
-    drawn.suptitle(title)
-    return drawn
+def projected(rows: pd.DataFrame, n_narrow: int, n_own: int) -> str:
+    """How large a projection is beside a network, in Markdown. rows: of `steps`. n_narrow, n_own: weights."""
+    rows = rows[rows["step"] == "projection"].set_index("setting")
+    largest, share = rows.index[-1], trak.PROJECTION_DIM / n_own
+    near = rows.loc[at := min(rows.index, key=lambda dimension: abs(dimension / n_narrow - share))]
+    return (
+        f"{largest:.0f} dimensions are {largest / n_narrow:.0%} of its {n_narrow} weights. The book's own TRAK has "
+        f"{trak.PROJECTION_DIM} of {n_own}, {share:.1%}; at about that share, {at:.0f} dimensions, the narrow network "
+        f"keeps the exact order by {stats.said(*near[['value', 'value_low', 'value_high']])}."
+    )

@@ -211,30 +211,41 @@ def finding(tables: dict[str, pd.DataFrame], name: str) -> str:
     noise = rows["noise"].iloc[0]
     best = rows[rows["noise"] == noise].nlargest(1, "auroc").iloc[0]
     n = f"n = {best['n']} images, {best['n_wrong']} labels wrong"
+    first = ", ".join(f"{100 * best[key]:.0f}" for key in ("first_low", "first_high"))
     text = f"**On {name} ({noise}; {n}) {best['score']} finds them best: AUROC {detection.said(best, 'auroc')}.** "
-    text += f"Of as many as there are wrong ones, inspected first, a share of {detection.said(best, 'first')} is wrong."
-    if len(gaps):
-        planted = gaps[gaps["noise"] == gaps["noise"].iloc[0]]
-        own = planted[planted["score"] == best["score"]].iloc[0]
-        text += f" Labels planted at random, as many, flatter it by {detection.said(own, 'difference')} of AUROC;"
-        text += f" over the scores by {planted['difference'].min():.2f} to {planted['difference'].max():.2f}."
-    return text
+    text += f"Of the {best['n_wrong']} most suspicious, {100 * best['first']:.0f} % [{first}] are wrong."
+    flattered = "; ".join(flattery(gaps, noise) for noise in gaps["noise"].unique() if noise.startswith("uniform"))
+    return text + (f" As many labels planted at random flatter the scores: {flattered}." if flattered else "")
+
+
+def flattery(gaps: pd.DataFrame, noise: str) -> str:
+    """By how much planted labels flatter, over the scores, for a sentence. gaps: of `differences`."""
+    of, kind = gaps[gaps["noise"] == noise], noise.partition(", ")[2]
+    text = f"*{kind}* by {of['difference'].min():.2f} to {of['difference'].max():.2f} of AUROC"
+    unclear = of[of["difference_low"] <= 0]
+    named = ", ".join(f"{row['score']} {detection.said(row, 'difference')}" for _, row in unclear.iterrows())
+    return text + (f" ({named})" if named else "")
 
 
 def to_see(tables: dict[str, pd.DataFrame]) -> str:
     """What the tables show, in Markdown; nothing where no labels are people's."""
     if not len(tables["differences"]):
         return ""
-    gaps, areas = tables["differences"].pivot(index="score", columns="noise", values="difference"), tables["rows"]
-    of_people = areas[areas["noise"] == areas["noise"].iloc[0]].set_index("score")["auroc"]
-    share = (gaps["by class, aggregate"] / gaps["uniform, aggregate"]).median()
-    own = "exemplar SVM, MoCo"
+    gaps, areas = tables["differences"], tables["rows"]
+    above = gaps[gaps["difference_low"] > 0].groupby("noise").size()
+    counts = " and ".join(f"{above[noise]} on *{noise.partition(', ')[2]}*" for noise in above.index if "uni" in noise)
+    of_people = areas[areas["noise"] == areas["noise"].iloc[0]].set_index("score")
+    by_score = gaps.pivot(index="score", columns="noise", values="difference")
+    share = by_score["by class, aggregate"] / by_score["uniform, aggregate"]
+    own, n = "exemplar SVM, MoCo", len(of_people)
+    rank = int(of_people["auroc"].rank(ascending=False)[own])
     lines = [
-        f"**Planting flatters.** Of {len(gaps)} scores {(gaps['uniform, aggregate'] > 0).sum()} look better on labels "
-        f"planted at random, by {gaps['uniform, aggregate'].min():.2f} to {gaps['uniform, aggregate'].max():.2f}.",
-        f"**Why.** With labels planted by class a share of {share:.2f} of that is left (median over scores): so "
-        f"much is for *which images* people get wrong, the rest for *which classes* they confuse.",
-        f"**This book's method** is no detector: {own} has rank {int(of_people.rank(ascending=False)[own])} of "
-        f"{len(of_people)}. It was made to find what a prediction rests on.",
+        f"**Planting flatters.** Of {n} scores {counts} look better on labels planted at random, with intervals above "
+        f"zero.",
+        f"**Why.** With labels planted by class, {share.min():.2f} to {share.max():.2f} of that is left, by score "
+        f"(median {share.median():.2f}; one draw of labels, no interval): that much would be for *which images* people "
+        f"get wrong, the rest for *which classes* they confuse.",
+        f"**This book's method**, as adapted here, is {'the weakest' if rank == n else f'number {rank}'} of {n}: AUROC "
+        f"{detection.said(of_people.loc[own], 'auroc')}. It was made to find what a prediction rests on.",
     ]
     return "\n".join(f"- {line}" for line in lines)

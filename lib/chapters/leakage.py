@@ -96,14 +96,21 @@ def pairs(places: dict[str, np.ndarray], twins: pd.DataFrame) -> pd.DataFrame:
 
 
 def curves(places: dict[str, np.ndarray]) -> pd.DataFrame:
-    """space, inspected, found: share of the twins among so many pairs."""
+    """space, inspected, found: share of the twins among so many pairs, with intervals over the twins."""
     at = np.unique(np.geomspace(10, 10_000, 40).round())
-    rows = [(space, n, (place <= n).mean()) for space, place in places.items() for n in at]
-    return pd.DataFrame(rows, columns=["space", "inspected", "found"])
+    rows = [
+        {"space": space, "inspected": n} | stats.mean("found", place <= n, stats.share_interval)
+        for space, place in places.items()
+        for n in at
+    ]
+    return pd.DataFrame(rows, columns=["space", "inspected", "found", "found_low", "found_high"])
 
 
 def planted(near: dict[str, dict]) -> pd.DataFrame:
-    """By space and kind of copy: nearest, whose original is nearest to it; flagged, and nearer than FLAGGED has it."""
+    """By space and kind of copy: nearest, whose original is nearest to it; flagged, and nearer than FLAGGED has it.
+
+    as_near: how many of the n_test real test images are as near to a training image as half of the copies to theirs.
+    """
     rows = []
     for space, of in near.items():
         threshold = np.quantile(of["distance"], FLAGGED, method="lower")
@@ -111,7 +118,10 @@ def planted(near: dict[str, dict]) -> pd.DataFrame:
             distances = of[f"planted_{kind}"]
             row = {"space": space, "copy": kind, "n": len(distances)}
             row |= stats.mean("nearest", np.isfinite(distances), stats.share_interval)
-            rows.append(row | stats.mean("flagged", distances <= threshold, stats.share_interval))
+            row |= stats.mean("flagged", distances <= threshold, stats.share_interval)
+            half = np.quantile(distances, 0.5, method="lower")
+            as_near = (of["distance"] <= half).sum() if np.isfinite(half) else np.nan
+            rows.append(row | {"as_near": as_near, "n_test": len(of["distance"])})
     return pd.DataFrame(rows)
 
 
@@ -169,7 +179,7 @@ def worth(answers: dict[str, np.ndarray], twins: pd.DataFrame) -> pd.DataFrame:
 
 def measured(page: Page) -> tuple[dict[str, pd.DataFrame], np.ndarray | None]:
     """The page's TABLES; and the nearest SHOWN pairs that people did not judge, (SHOWN, 2, c, h, w), test and training
-    image, by the space that has most twins nearest, else the last; None where they are not here. What people's
+    image, by the space that has most twins nearest, else flags most copies; None where they are not here. What people's
     judgements tell has a row on CIFAR-10 alone. A dry run ends here.
     """
     if page.missing:
@@ -183,15 +193,14 @@ def measured(page: Page) -> tuple[dict[str, pd.DataFrame], np.ndarray | None]:
     near = {name: compared(study, dataset, name) for name in spaces.NAMES}
     twins = judged(dataset) if is_judged else pd.DataFrame(columns=["test_id", "train_id", "judgement"])
     places = {name: ranks(of, twins) for name, of in near.items()} if is_judged else {}
-    costs = [
-        {"space": name, **dict(zip(("vectors", "compared", "bytes"), of["cost"], strict=True))}
-        for name, of in near.items()
-    ]
+    costs = pd.DataFrame([of["cost"] for of in near.values()], columns=["vectors", "compared", "bytes"])
+    costs.insert(0, "space", list(near))
     tables = {"pairs": pairs(places, twins), "curves": curves(places), "planted": planted(near)}
-    tables |= {"costs": pd.DataFrame(costs), "small": pd.DataFrame(), "worth": pd.DataFrame()}
+    tables |= {"costs": costs, "small": pd.DataFrame(), "worth": pd.DataFrame()}
     if is_judged:
         tables |= {"small": small(study), "worth": worth(right(study, dataset), twins)}
-    best = max(places, key=lambda name: np.isfinite(places[name]).sum(), default=spaces.NAMES[-1])
+    copies = tables["planted"].groupby("space", sort=False)["flagged"].mean().idxmax()
+    best = max(places, key=lambda name: np.isfinite(places[name]).sum(), default=copies)
     of = near[best]
     order = np.argsort(of["distance"], kind="stable")
     order = order[~np.isin(order, twins["test_id"])][:SHOWN]
@@ -212,8 +221,9 @@ def figure(found: pd.DataFrame, images: np.ndarray, title: str) -> Figure:
         axis.set_axis_off()
     if len(found):
         axis = parts[1, 0].subplots()
-        for space, line in found.groupby("space", sort=False):
-            axis.plot(line["inspected"], line["found"], label=space)
+        for i, (space, line) in enumerate(found.groupby("space", sort=False)):
+            band = line["found_low"], line["found_high"]
+            plots.line(axis, line["inspected"], line["found"], band, space, f"C{i}", "-")
         axis.set(xscale="log", xlabel="pairs inspected, the nearest first", ylabel="share of judged twins found")
         axis.legend(fontsize=9)
     drawn.suptitle(title, fontsize=11)
@@ -223,18 +233,25 @@ def figure(found: pd.DataFrame, images: np.ndarray, title: str) -> Figure:
 def finding(tables: dict[str, pd.DataFrame], data: str) -> str:
     """The page's first line, in Markdown. data: its name."""
     if not len(tables["pairs"]):
-        copies = tables["planted"].groupby("space", sort=False)["flagged"].mean()
-        n = tables["planted"]["n"].sum() // len(copies)
-        shares = ", ".join(f"{space} {share:.2f}" for space, share in copies.items())
-        return (
-            f"**Of {n} planted copies on {data}, a threshold that flags one test image in a hundred finds: {shares}.**"
-        )
+        shares = []
+        for space, of in tables["planted"].groupby("space", sort=False):
+            share = stats.share(np.arange(n := of["n"].sum()) < round((of["flagged"] * of["n"]).sum()))
+            shares.append(f"{space} {stats.said(*list(share.values())[:3])}")
+        shares = "; ".join(shares)
+        return f"**Of {n} copies planted on {data}, a threshold that flags 1 % of test images finds: {shares}.**"
     at = tables["pairs"][tables["pairs"]["inspected"] == FIRST[1]]
     shares = "; ".join(f"{row['space']} {detection.said(row, 'either')}" for _, row in at.iterrows())
-    lost = tables["worth"].set_index("test images")
+    twins, every = (tables["worth"].set_index("test images").loc[name] for name in ("with a twin", "all"))
     return (
-        f"**Of 286 test images of {data} that people found to have a twin among the training images, the {FIRST[1]} "
-        f"nearest pairs hold a share of: {shares}.** Without the twins, test accuracy on these images falls by "
-        f"{detection.said(lost.loc['with a twin'], 'with - without')}, on all 10 000 by "
-        f"{detection.said(lost.loc['all'], 'with - without')} (three seeds; intervals over test images)."
+        f"**Of {twins['n']:.0f} test images of {data} that people found to have a twin among the training images, this "
+        f"share is among the {FIRST[1]} nearest pairs: {shares}.** Without the twins, test accuracy on these images "
+        f"{changed(twins)}, on all {every['n']:.0f} it {changed(every)} (three seeds; intervals over test images)."
     )
+
+
+def changed(row: pd.Series) -> str:
+    """By how much accuracy falls or rises without the twins, for a sentence. row: of `worth`."""
+    fall, low, high = (row[f"with - without{end}"] for end in ("", "_low", "_high"))
+    if fall >= 0:
+        return f"falls by {stats.said(fall, low, high, digits=3)}"
+    return f"rises by {stats.said(-fall, -high, -low, digits=3)}"

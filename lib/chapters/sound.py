@@ -1,4 +1,4 @@
-"""Another modality: recordings of spoken digits as pictures of their sound, and who spoke what a prediction rests on.
+"""Another modality: recordings of spoken digits as pictures of their sound, and who spoke what a method ranks first.
 
     `lib.chapters.spoken` -> a study like any other -> supports, and the speakers of the recordings ranked first
 
@@ -6,7 +6,7 @@ On profile `smoke` the recordings are planted tones.
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib import data, profiles
-from lib.chapters import curation, detection, spoken
+from lib.chapters import detection, spoken
 from lib.data import Dataset
 from lib.methods import BLUE, OURS, RANDOM, RED, label
 from lib.profiles import Profile
@@ -93,20 +93,30 @@ def choice(study: SoundStudy) -> pd.DataFrame:
     return pd.DataFrame({"epochs": CANDIDATES, "accuracy": of["accuracy"], "n": held.sum()})
 
 
-def by_own_speaker(study: SoundStudy, supports: pd.DataFrame) -> pd.DataFrame:
-    """A row for each method: share by the target's own speaker, with intervals over targets.
+def over_speakers(values: np.ndarray, speakers: np.ndarray) -> tuple[float, float]:
+    """95 % interval of the mean over targets, (n,), of which some share a speaker: speakers are drawn, not targets."""
+    rng, of_speaker = np.random.default_rng(0), [values[speakers == speaker] for speaker in np.unique(speakers)]
+    drawn = rng.integers(0, len(of_speaker), (stats.RESAMPLES, len(of_speaker)))
+    sums, counts = (np.array([f(of) for of in of_speaker])[drawn].sum(axis=1) for f in (np.sum, len))
+    return tuple(np.percentile(sums / counts, [2.5, 97.5]))
 
-    first: of the first FIRST of the ranking, n targets. support: of the removal support, where one was found. chance:
-    of the training recordings of the class.
+
+def by_own_speaker(study: SoundStudy, supports: pd.DataFrame) -> pd.DataFrame:
+    """A row for each method: share by the target's own speaker.
+
+    first: of the first FIRST of the ranking, n targets, with intervals over the n_speakers of these. support: of the
+    removal support, where one was found, with intervals over targets. chance: of the training recordings of the class.
     """
-    rows, own = [], study.recordings.train == study.recordings.test[study.targets][:, None]
+    speakers = study.recordings.test[study.targets]
+    rows, own = [], study.recordings.train == speakers[:, None]
     of_class = study.dataset.train_labels == study.dataset.test_labels[study.targets][:, None]
     sizes = supports[supports["kind"] == REMOVAL].set_index(["method", "target"])["size"]
     for method in methods(study.profile):
         ranked = np.take_along_axis(own, study.attribution.ranking(method), axis=1)
         ks = sizes[method].reindex(study.targets).fillna(0).astype(int)
         within = [row[:k].mean() for row, k in zip(ranked, ks, strict=True) if k]
-        row = {"method": method, "n": len(ranked)} | stats.mean("first", ranked[:, :FIRST].mean(axis=1))
+        row = {"method": method, "n": len(ranked), "n_speakers": len(np.unique(speakers))}
+        row |= stats.mean("first", ranked[:, :FIRST].mean(axis=1), partial(over_speakers, speakers=speakers))
         rows.append(row | {"n_supports": len(within)} | stats.mean("support", np.array(within or [np.nan])))
     return pd.DataFrame(rows).assign(chance=(own & of_class).sum() / of_class.sum())
 
@@ -166,7 +176,9 @@ def measured(page: Page, profile: str) -> dict[str, pd.DataFrame]:
     curves = [(kind, method) for kind in KINDS for method in methods(page.values)]
     supports = study.supports(curves, united=True, among=study.groups(united=True)[:GROUPS])
     if page.tally is not None:
-        study.attribution.kept("epochs and speakers", {}, len(CANDIDATES) + SEEDS * 13, dict, dict)
+        study.attribution.kept(
+            "epochs and speakers", {}, len(CANDIDATES) + SEEDS * (1 + 2 * spoken.SPEAKERS), dict, dict
+        )
         raise plan.Counted(plan.text(replace(page.values, name=profile), page.tally))
     made = {"shares": by_own_speaker(study, supports), "summary": stats.summary(supports, page.values.k_max)}
     made |= {"speakers": by_speaker(study), "choice": choice(study), "pictures": pictures(study)}
@@ -177,7 +189,7 @@ def lost(speakers: pd.DataFrame) -> dict:
     """What a speaker loses by being left out, less what the control loses: means and intervals over speakers, by t."""
     of = {"accuracy": speakers["control"] - speakers["without"]}
     of["margin"] = speakers["margin, control"] - speakers["margin, without"]
-    rows = [stats.mean(key, gaps.to_numpy(), curation.over_seeds) for key, gaps in of.items()]
+    rows = [stats.mean(key, gaps.to_numpy(), stats.over_seeds) for key, gaps in of.items()]
     return rows[0] | rows[1]
 
 
@@ -186,15 +198,23 @@ def finding(tables: dict[str, pd.DataFrame]) -> str:
     shares, speakers = tables["shares"].set_index("method"), tables["speakers"]
     named = [f"{label(method)} {detection.said(row, 'first')}" for method, row in shares.iterrows() if method != RANDOM]
     removal = tables["summary"].query("kind == @REMOVAL").set_index("method")
-    areas = [f"{label(method)} {detection.said(removal.loc[method], 'auc')}" for method in removal.index]
+    areas = [f"{label(method)} {area(row)}" for method, row in removal.iterrows()]
     gap = detection.said(lost(speakers), "accuracy")
+    first = shares.iloc[0]
     return (
         f"**Of the first {FIRST} recordings that a method names for a spoken digit, a share is by the target's own "
-        f"speaker: {', '.join(named)}; chance is {shares['chance'].iloc[0]:.2f}** (n = {shares['n'].iloc[0]} targets). "
-        f"Area under the curve of removal supports: {', '.join(areas)} (n = {removal['n'].iloc[0]} targets). A speaker "
-        f"left out of training loses {gap} of accuracy more than when as many others are left out (n = {len(speakers)} "
-        f"speakers; 95 % intervals over targets, and over speakers)."
+        f"speaker: {', '.join(named)}; chance is {first['chance']:.2f}** (n = {first['n']:.0f} targets of "
+        f"{first['n_speakers']:.0f} speakers; intervals over speakers). Area under the curve of removal supports: "
+        f"{', '.join(areas)} (n = {removal['n'].iloc[0]} targets; intervals over these). A speaker left out of "
+        f"training loses {gap} of accuracy more than when as many others are left out (n = {len(speakers)} speakers)."
     )
+
+
+def area(row: pd.Series) -> str:
+    """A method's area, for a sentence; how many targets flip where none does. row: of `stats.summary`."""
+    if row["flipped"]:
+        return detection.said(row, "auc")
+    return f"0 (0 of {row['n']} flip, a share of at most {row['flipped_high']:.2f})"
 
 
 def figure(tables: dict[str, pd.DataFrame], title: str) -> Figure:
@@ -203,21 +223,30 @@ def figure(tables: dict[str, pd.DataFrame], title: str) -> Figure:
     drawn = plt.figure(figsize=(11, 5.4), layout="constrained")
     above, below = drawn.subfigures(2, 1, height_ratios=[2, 3])
     shares, speakers, shown = tables["shares"], tables["speakers"], tables["pictures"]
-    for i, (axis, (_, row)) in enumerate(zip(above.subplots(1, len(shown)), shown.iterrows(), strict=True)):
+    panels = above.subplots(1, len(shown))
+    for i, (axis, (_, row)) in enumerate(zip(panels, shown.iterrows(), strict=True)):
         pixels = row.drop("speaker").to_numpy(dtype=float)
         axis.imshow(pixels.reshape(spoken.SIDE, -1), cmap="magma")
         axis.set_title(f"{'' if i else 'target: '}{row['speaker']}", fontsize=9)
-        axis.set_axis_off()
+        axis.set(xticks=[], yticks=[])
+        axis.grid(False)
+    frames = spoken.RATE / spoken.HOP  # a second
+    panels[0].set_xticks([0.2 * frames - 0.5, 0.6 * frames - 0.5], ["0.2 s", "0.6 s"], fontsize=8)
+    panels[0].set_yticks([spoken.row(1000 * k) for k in (0.5, 1, 2)], ["0.5 kHz", "1 kHz", "2 kHz"], fontsize=8)
     left, right = below.subplots(1, 2)
     spans = [shares["first"] - shares["first_low"], shares["first_high"] - shares["first"]]
     left.errorbar(shares["first"], range(len(shares)), xerr=spans, fmt="o", color=BLUE)
     left.axvline(shares["chance"].iloc[0], color="0.5", ls=":")
     left.set_yticks(range(len(shares)), shares["method"].map(label))
     left.set(xlabel=f"share of the first {FIRST} by the target's own speaker", xlim=(0, 1))
+    left.set_title(
+        f"{shares['n'].iloc[0]} targets; 95 % intervals over {shares['n_speakers'].iloc[0]} speakers", fontsize=9
+    )
     left.invert_yaxis()
     for kind, colour, marker in zip(KEPT, (BLUE, RED, "0.5"), "osx", strict=True):
         right.plot(speakers[kind], speakers["speaker"], marker, color=colour, label=NAMES[kind])
-    right.set(xlabel="accuracy on the speaker's own recordings")
-    right.legend(fontsize=9)
+    right.set(xlabel=f"accuracy on the speaker's {speakers['n'].iloc[0]} recordings, {SEEDS} seeds")
+    right.invert_yaxis()
+    right.legend(fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
     drawn.suptitle(title, fontsize=11)
     return drawn

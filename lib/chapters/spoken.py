@@ -16,11 +16,20 @@ from scipy.signal.windows import hann
 
 from lib.data import Dataset
 
-ENTRY = "free_spoken_digits"  # of the manifest
+ENTRY, SPEAKERS = "free_spoken_digits", 6  # of the manifest
 RATE, WINDOW, HOP, SIDE = 8000, 400, 200, 32  # Hz; samples; mel bands, and as many frames: 0.8 s
 RANGE = 60.0  # decibels below a picture's loudest point that are told apart
 MEMBER = re.compile(r"(?:.*/)?(\d)_(\w+)_(\d+)\.wav")
 TESTED = 5  # recordings of each speaker and digit, the first ones: the dataset's own split
+
+
+def mel(hertz: float) -> float:
+    return 2595 * np.log10(1 + hertz / 700)
+
+
+def row(hertz: float) -> float:
+    """Where a frequency lies in a picture, from 0 at the top."""
+    return SIDE - (SIDE + 1) * mel(hertz) / mel(RATE / 2)
 
 
 @lru_cache(1)
@@ -30,7 +39,7 @@ def spectrum() -> tuple[ShortTimeFFT, np.ndarray]:
     Source of the scale: O'Shaughnessy 1987.
     """
     frames = ShortTimeFFT(hann(WINDOW), HOP, RATE)
-    mels = np.linspace(0, 2595 * np.log10(1 + RATE / 2 / 700), SIDE + 2)
+    mels = np.linspace(0, mel(RATE / 2), SIDE + 2)
     edges, at = 700 * (10 ** (mels / 2595) - 1), np.linspace(0, RATE / 2, frames.f_pts)
     low, middle, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     return frames, np.clip(np.minimum((at - low) / (middle - low), (high - at) / (high - middle)), 0, None)

@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from scipy.ndimage import uniform_filter
 
-from lib.chapters import curation, spaces
+from lib.chapters import spaces
 from lib.data import augment
 from lib.report import stats
 from lib.retrain import Recipe, Retraining, margins, retrain
@@ -90,7 +90,7 @@ def effects(of: dict[str, np.ndarray], names: list[str]) -> pd.DataFrame:
                             f"{key} as it is": of[f"{name} accuracy"][:n, 0].mean(),
                             f"change of {key}": lost.mean(),
                         }
-                row |= stats.mean(value, second - first, curation.over_seeds)
+                row |= stats.mean(value, second - first, stats.over_seeds)
             rows.append(row)
     return pd.DataFrame(rows)
 

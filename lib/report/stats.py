@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from scipy.stats import beta, binomtest, bootstrap, fisher_exact, permutation_test
+from scipy.stats import beta, binomtest, bootstrap, fisher_exact, permutation_test, sem
+from scipy.stats import t as student
 
 from lib.bisection import WRONG_AT_ZERO
 from lib.lds import rank_correlation
@@ -107,6 +108,13 @@ def share_interval(yes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     low = np.where(count > 0, beta.ppf(tail, count, n - count + 1), 0.0)
     high = np.where(count < n, beta.ppf(1 - tail, count + 1, n - count), 1.0)
     return low, high
+
+
+def over_seeds(values: np.ndarray) -> tuple[float, float]:
+    """95 % interval of the mean over trainings, by Student's t: they are few. values: (n,)."""
+    if not np.ptp(values):
+        return values.mean(), values.mean()
+    return student.interval(CONFIDENCE, len(values) - 1, values.mean(), sem(values))
 
 
 def mean(name: str, values: np.ndarray | pd.Series, interval: Callable = mean_interval) -> dict:
