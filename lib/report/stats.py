@@ -125,19 +125,15 @@ def mean(name: str, values: np.ndarray | pd.Series, interval: Callable = mean_in
 
 def ratio(name: str, part: pd.Series, whole: pd.Series) -> dict:
     """The ratio of two means, with its bootstrap interval over pairs; one pair has no spread and gives itself."""
-    ratio = part.mean() / whole.mean()
-    if len(part) < 2:
-        return {name: ratio, f"{name}_low": ratio, f"{name}_high": ratio}
-    interval = bootstrap(
-        (part, whole),
-        lambda part, whole, axis: part.mean(axis=axis) / whole.mean(axis=axis),
-        paired=True,
-        n_resamples=RESAMPLES,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    ).confidence_interval
-    return {name: ratio, f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+    def of(part, whole, axis=0):
+        return part.mean(axis=axis) / whole.mean(axis=axis)
+
+    low = high = value = of(part, whole)
+    if len(part) > 1:
+        drawn = {"n_resamples": RESAMPLES, "method": "percentile", "rng": 0}
+        low, high = bootstrap((part, whole), of, paired=True, **drawn).confidence_interval
+    return {name: value, f"{name}_low": low, f"{name}_high": high}
 
 
 def share(yes: pd.Series | np.ndarray) -> dict:
