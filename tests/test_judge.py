@@ -1,5 +1,6 @@
 """Scores of one's own: what does not fit is refused, what does comes out as any method; the ledger stays as it is."""
 
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -38,7 +39,8 @@ def test_scores_of_a_method_come_out_as_the_method_and_go_into_a_ledger_of_their
     mine.supports([(REMOVAL, "turned")], united=True)
     assert (study.own_folder / "ledger" / "0000.jsonl").exists()
     assert (committed.folder / "ledger" / "0000.jsonl").read_bytes() == before
-    assert study.outputs("score").parent == study.own_folder
+    outputs = [of.outputs("score") for of in (mine, replace(mine, given={"mine": ranking[:, ::-1]}))]
+    assert outputs[0] != outputs[1] and {path.parents[1] for path in outputs} == {study.own_folder}
 
 
 def test_a_ranking_will_do(study):
@@ -68,12 +70,24 @@ def spoilt(array: np.ndarray, where, values) -> np.ndarray:
         (lambda s, r: spoilt(s, 2, np.nan), "row 2: a score is not a number or infinite; give -inf"),
         (lambda s, r: spoilt(s, 2, np.inf), "row 2: a score is not a number or infinite"),
         (lambda s, r: spoilt(s, 1, 0.5), "row 1: all images of the target's class score the same"),
-        (lambda s, r: spoilt(s, 1, np.where(np.arange(200) % 40 < 5, s[1], -np.inf)), "k_max=8 exceeds the . eligible"),
+        (
+            lambda s, r: spoilt(s, 1, np.where(np.arange(200) % 40 < 5, s[1], -np.inf)),
+            "row 1: . images of the .* have a score; k_max=8 need",
+        ),
+        (lambda s, r: s.astype(complex), "an array of complex128 is neither; give scores as floats"),
+        (lambda s, r: s > 0.5, "an array of bool is neither"),
+        (lambda s, r: s.astype("datetime64[s]"), "an array of datetime64.* is neither"),
+        (
+            lambda s, r: (100 * s).astype(int) - 50,
+            r"train id -?\d+ .*if the int64 are scores",
+        ),
+        (lambda s, r: r.astype(float), "scores of 8 training images: .*a ranking is of integers, as by .astype.int"),
+        (lambda s, r: np.tile(np.arange(200.0), (5, 1)), "the numbers 0 to 199: if that is a ranking, give it"),
         (lambda s, r: r[:, :7], "a ranking of 7 images is too short; give at least k_max=8"),
         (lambda s, r: spoilt(r.copy(), (0, 0), -1), "row 0: train id -1 does not exist; ids are 0 to 199"),
         (lambda s, r: spoilt(r.copy(), (0, 3), 200), "row 0: train id 200 does not exist"),
         (lambda s, r: np.repeat(r[:, :1], 8, axis=1), "row 0: a train id is ranked twice"),
-        (lambda s, r: np.tile(np.arange(8), (5, 1)) * 25, "row 0: an image is not of the target's class"),
+        (lambda s, r: np.tile(np.arange(8), (5, 1)) * 25, r"row 0: image \d+ is not of the target's class"),
     ],
 )
 def test_what_does_not_fit_is_refused(study, make, message):
@@ -82,13 +96,39 @@ def test_what_does_not_fit_is_refused(study, make, message):
         given.ranked(make(scores_of(study), ranking), study)
 
 
+def test_small_differences_rank_ties_are_said_and_what_is_left_out_scores_lowest(study):
+    scores = scores_of(study)
+    finely, _ = given.ranked(1e6 + 1e-6 * scores, study)
+    ranking, _ = given.ranked(scores, study)
+    assert (finely == ranking).mean() > 0.99
+    own = study.dataset.test_labels[study.targets][:, None] == study.dataset.train_labels
+    _, kept = given.ranked(np.where(own, scores - 5, -np.inf), study)
+    assert (kept[~own].reshape(5, -1) == (scores - 5).min(axis=1, where=own, initial=0)[:, None]).all()
+    rounded = np.round(scores * 3)
+    tied = Judged("mine", *given.ranked(rounded, study))
+    assert judge.ties(study, [tied, Judged("other", ranking, scores), Judged("ranking", ranking, None)]) == [
+        "Of 5 of 5 targets the last image that mine ranks scores as much as one that it leaves out: "
+        "the lower id decides."
+    ]
+
+
+@pytest.mark.parametrize("name", [OURS, "random", "trak:20:all"])
+def test_what_is_judged_has_a_name_of_its_own(name):
+    parameters = {"kinds": "lds", "scores": None, "features": None, "minutes": None, "name": name, "profile": "smoke"}
+    with pytest.raises(ValueError, match=f"name='{name}' is what the book calls a method of its own; give another"):
+        judge.open_page(parameters)
+
+
 def test_files_that_hold_no_array_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no file .*none.npy; give scores as numpy.save writes them"):
         given.read(str(tmp_path / "none.npy"))
     (tmp_path / "text.npy").write_text("1 2 3")
     np.save(tmp_path / "objects.npy", np.array([{}, []], dtype=object), allow_pickle=True)
     np.savez(tmp_path / "two.npz", a=np.ones(2), b=np.ones(2))
-    for name in ("text.npy", "objects.npy"):
+    header = np.lib.format.header_data_from_array_1_0(np.ones(2)) | {"shape": (10**6, 10**6)}
+    with (tmp_path / "huge.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+    for name in ("text.npy", "objects.npy", "huge.npy"):
         with pytest.raises(ValueError, match=f"{name} is not a .npy file of numbers; write the scores with numpy"):
             given.read(str(tmp_path / name))
     with pytest.raises(ValueError, match="two.npz holds several arrays; give one"):
@@ -175,12 +215,27 @@ def test_features_are_ranked_by_both_distances_and_have_an_accuracy(study, tmp_p
         ({"test": np.zeros((100, 2))}, r"test has shape \(100, 2\)"),
         ({"train": np.full((200, 3), np.nan)}, "a number of train is not finite"),
         ({"train": np.array([{}] * 200)}, "does not hold features"),
+        ({"train": np.full((200, 3), "a")}, "train is of <U1; give real numbers"),
+        ({"train": np.ones((200, 3))}, "all images have the same features in train"),
+        ({"test": np.full((100, 3), 1e300)}, "a number of test is not finite, as float32"),
     ],
 )
 def test_features_that_do_not_fit_are_refused(study, tmp_path, others, message):
     path = features_of(study, tmp_path / "mine.npz", **others)
     with pytest.raises(ValueError, match=message):
         given.read_features(path, study)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_damaged_features_and_those_given_twice_are_refused(study, tmp_path):
+    path = features_of(study, tmp_path / "mine.npz")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("train.npy", archive.read("train.npy"))
+    with pytest.raises(ValueError, match="an array stands in it twice"):
+        given.read_features(path, study)
+    (tmp_path / "torn.npz").write_bytes((tmp_path / "mine.npz").read_bytes()[:3000])
+    with pytest.raises(ValueError, match="torn.npz does not hold features .*give train"):
+        given.read_features(str(tmp_path / "torn.npz"), study)
 
 
 def test_one_array_or_none_is_no_features(study, tmp_path):

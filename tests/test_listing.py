@@ -89,6 +89,13 @@ def test_rows_that_cannot_be_used(pictures, results, changes, error, message):
     assert not results.exists() or "class grey" in message
 
 
+def test_a_file_under_two_paths_is_one_file(pictures):
+    path = listed(pictures)
+    path.write_text(path.read_text() + "train/../train//dark/00.png,light,test\n")
+    with pytest.raises(ValueError, match="2 .*the same file as another row's"):
+        own.entry(str(path))
+
+
 def test_all_missing_files_are_named_at_once(pictures):
     path = listed(pictures)
     shutil.rmtree(pictures / "val" / "dark")

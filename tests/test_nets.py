@@ -258,6 +258,17 @@ def test_a_network_of_ones_own_is_retrained_and_its_source_is_part_of_the_key(mi
     assert "source" not in quick.identity
 
 
+def test_a_network_that_extends_one_of_another_file_has_both_in_its_key(mine, tmp_path, quick):
+    for name in ("network", "changed_network"):
+        (tmp_path / f"extends_{name}.py").write_text(f"import my_{name} as base\n\nclass Mine(base.Mine):\n    pass\n")
+    (tmp_path / "wrong_network.py").write_text("class Mine(")
+    one, other = (replace(quick, arch=f"extends_{name}:Mine") for name in ("network", "changed_network"))
+    plain = replace(quick, arch="my_network:Mine")
+    assert len({recipe.identity["source"] for recipe in (one, other, plain)}) == 3
+    with pytest.raises(ValueError, match="there is no network 'wrong_network:Mine' .SyntaxError"):
+        nets.own.named("wrong_network:Mine")
+
+
 @pytest.mark.parametrize(
     ("arch", "message"),
     [

@@ -111,6 +111,22 @@ class Small(Mine):
     def __init__(self, n_classes, channels):
         super().__init__(n_classes, channels + 1)
 
+class Raises(Mine):
+    def __init__(self, n_classes, channels):
+        raise KeyError("boom")
+
+class Exits(Mine):
+    def forward(self, x):
+        raise SystemExit(7)
+
+class Empty(nn.Flatten):
+    def __init__(self, n_classes, channels):
+        super().__init__()
+
+class Undefined(Mine):
+    def forward(self, x):
+        return super().forward(x) / 0
+
 class Pair(Mine):
     def forward(self, x):
         return super().forward(x), x
@@ -139,8 +155,12 @@ def test_a_network_of_ones_own_is_explained_from_the_images_to_supports(pictures
     [
         ("Wide", r"Wide has to give logits \(b, 2\) of images \(b, 3, 24, 24\); of two it gives \(2, 5\)"),
         ("Pair", r"Pair has to give logits \(b, 2\) .*; of two it gives tuple"),
-        ("Small", r"Small has to give logits \(b, 2\) of images .*: mat1 and mat2 shapes cannot be multiplied"),
+        ("Small", r"Small has to give logits \(b, 2\) of images .*mat1 and mat2 shapes cannot be multiplied"),
         ("None", "there is no network 'networks_of_mine:None'"),
+        ("Raises", r"networks_of_mine:Raises is not built by n_classes=2, channels=3: KeyError\('boom'\)"),
+        ("Exits", r"Exits has to give logits \(b, 2\) of images \(b, 3, 24, 24\): SystemExit\(7\)"),
+        ("Empty", "networks_of_mine:Empty has no parameters; a network that cannot learn"),
+        ("Undefined", "Undefined has to give logits .* of images that are all 0 they are not finite"),
     ],
 )
 def test_a_network_of_ones_own_that_does_not_fit_is_refused_before_training(pictures, network, results, name, message):

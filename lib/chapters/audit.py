@@ -232,6 +232,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help="keep the table under results/audit/, for the page")
     parser.add_argument("--seal", action="store_true", help="instead: take the committed results for right as they are")
     args = parser.parse_args(argv)
+    if args.n < 0 or args.seed < 0:
+        parser.error(f"-n {args.n} --seed {args.seed}: give numbers from 0 on")
     if args.seal:
         return checks.seal() or 0
     lines, problems = [], checks.files() + manifest() + checks.across()

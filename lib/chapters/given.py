@@ -3,6 +3,9 @@
 Everything that does not fit is refused here, before anything is trained.
 """
 
+import zipfile
+import zlib
+
 import numpy as np
 import pandas as pd
 
@@ -12,15 +15,16 @@ from lib.methods import label
 from lib.study import Study
 
 DISTANCES = ("l2", "esvm")  # that features are ranked by
+UNREADABLE = (ValueError, EOFError, OSError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
 def read(path: str) -> np.ndarray:
     """The array in a .npy file. ValueError where there is none, FileNotFoundError where there is no file."""
     try:
-        values = np.load(data.given(path), allow_pickle=False)
+        values = np.load(data.given(path), mmap_mode="r", allow_pickle=False)  # a header may promise what is not there
     except FileNotFoundError as error:
         raise FileNotFoundError(f"there is no file {path}; give scores as numpy.save writes them") from error
-    except (ValueError, EOFError, OSError) as error:
+    except UNREADABLE as error:
         raise ValueError(f"{path} is not a .npy file of numbers; write the scores with numpy.save") from error
     if not isinstance(values, np.ndarray):
         raise ValueError(f"{path} holds several arrays; give one, as numpy.save writes it")
@@ -30,10 +34,13 @@ def read(path: str) -> np.ndarray:
 def ranked(values: np.ndarray, study: Study) -> tuple[np.ndarray, np.ndarray | None]:
     """The ranking (n_targets, k_max) of each target's class by scores or a ranking, and the scores, if it is these.
 
-    values: scores (n_targets, n_train), higher = more supportive, -inf where an image is not ranked; or a ranking
-    (n_targets, at least k_max) of train ids. Rows are in the order of `study.targets`.
+    values: scores (n_targets, n_train), higher = more supportive, -inf where an image is not ranked: in the scores that
+    are given back it has the lowest of its row; or a ranking (n_targets, at least k_max) of train ids. Rows are in the
+    order of `study.targets`.
     """
     n_targets, k_max, n_train = len(study.targets), study.profile.k_max, len(study.dataset.train_labels)
+    if values.dtype.kind not in "fiu":
+        raise ValueError(f"an array of {values.dtype} is neither; give scores as floats, or a ranking as integers")
     if values.ndim != 2 or len(values) != n_targets:
         if values.shape == (n_train, n_targets):
             raise ValueError(
@@ -42,18 +49,34 @@ def ranked(values: np.ndarray, study: Study) -> tuple[np.ndarray, np.ndarray | N
             )
         raise ValueError(f"an array of shape {values.shape} does not fit: give a row for each of {n_targets} targets")
     of_class = study.dataset.test_labels[study.targets][:, None] == study.dataset.train_labels
-    if np.issubdtype(values.dtype, np.integer):
+    if values.dtype.kind in "iu":
         return _checked_ranking(values, of_class, k_max), None
     if values.shape[1] != n_train:
-        raise ValueError(f"scores of {values.shape[1]} training images: {study.dataset.name} has {n_train}, in order")
-    values = values.astype(np.float32)
+        raise ValueError(
+            f"scores of {values.shape[1]} training images: {study.dataset.name} has {n_train}, in order; "
+            "a ranking is of integers, as by .astype(int)"
+        )
+    values = np.array(values, dtype=np.promote_types(values.dtype, np.float32))
     for row, scores in enumerate(values):
         if np.isnan(scores).any() or np.isposinf(scores).any():
             raise ValueError(f"row {row}: a score is not a number or infinite; give -inf to images that are not ranked")
-        if len(np.unique(scores[of_class[row]])) == 1:
+        own = scores[of_class[row] & np.isfinite(scores)]
+        if len(own) < k_max:
+            raise ValueError(f"row {row}: {len(own)} images of the target's class have a score; k_max={k_max} need one")
+        if len(np.unique(own)) == 1:
             raise ValueError(f"row {row}: all images of the target's class score the same, which is no ranking")
+    if (np.sort(values, axis=1) == np.arange(n_train)).all():
+        raise ValueError(f"each row has the numbers 0 to {n_train - 1}: if that is a ranking, give it .astype(int)")
+    lowest = np.where(np.isfinite(values), values, np.inf).min(axis=1, keepdims=True)
     own = np.where(of_class, values, -np.inf)
-    return distances.ranking(own, k_max), np.where(np.isfinite(values), values, 0)
+    return distances.ranking(own, k_max), np.where(np.isfinite(values), values, lowest)
+
+
+def tied(scores: np.ndarray, ranking: np.ndarray, study: Study) -> int:
+    """Of how many targets the last image that is ranked scores as much as one that is not: ids decide between them."""
+    of_class = study.dataset.test_labels[study.targets][:, None] == study.dataset.train_labels
+    last = np.take_along_axis(scores, ranking[:, -1:], axis=1)
+    return int((((scores >= last) & of_class).sum(axis=1) > ranking.shape[1]).sum())
 
 
 def _checked_ranking(values: np.ndarray, of_class: np.ndarray, k_max: int) -> np.ndarray:
@@ -62,11 +85,15 @@ def _checked_ranking(values: np.ndarray, of_class: np.ndarray, k_max: int) -> np
         raise ValueError(f"a ranking of {values.shape[1]} images is too short; give at least k_max={k_max}")
     for row, ids in enumerate(values := values[:, :k_max]):
         if outside := [i for i in ids if not 0 <= i < n_train]:
-            raise ValueError(f"row {row}: train id {outside[0]} does not exist; ids are 0 to {n_train - 1}")
+            raise ValueError(
+                f"row {row}: train id {outside[0]} does not exist; ids are 0 to {n_train - 1}; if the {values.dtype} "
+                "are scores, give them .astype(float)"
+            )
         if len(set(ids)) < k_max:
             raise ValueError(f"row {row}: a train id is ranked twice; name each once")
         if not of_class[row, ids].all():
-            raise ValueError(f"row {row}: an image is not of the target's class; rank the images of its class alone")
+            foreign = ids[~of_class[row, ids]][0]
+            raise ValueError(f"row {row}: image {foreign} is not of the target's class; rank those of its class alone")
     return values.astype(np.int64)
 
 
@@ -77,11 +104,13 @@ def read_features(path: str, study: Study) -> Features:
     """
     form = "give train (n_train, d) and test (n_test, d) as numpy.savez writes them"
     try:
-        with np.load(data.given(path), allow_pickle=False) as file:
-            train, test = (file[name].astype(np.float32) for name in ("train", "test"))
+        with data.given(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            if len(file.files) > len(set(file.files)):
+                raise ValueError("an array stands in it twice")
+            train, test = (file[name] for name in ("train", "test"))
     except FileNotFoundError as error:
         raise FileNotFoundError(f"there is no file {path}; {form}") from error
-    except (ValueError, EOFError, OSError, KeyError, TypeError, AttributeError) as error:
+    except (*UNREADABLE, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} does not hold features ({error}); {form}") from error
     for name, array, labels in (
         ("train", train, study.dataset.train_labels),
@@ -89,9 +118,13 @@ def read_features(path: str, study: Study) -> Features:
     ):
         if array.ndim != 2 or array.shape != (len(labels), train.shape[-1]) or not array.shape[1]:
             raise ValueError(f"{path}: {name} has shape {array.shape}; {study.dataset.name} needs ({len(labels)}, d)")
-        if not np.isfinite(array).all():
-            raise ValueError(f"{path}: a number of {name} is not finite; extract the features again")
-    return Features(train, test)
+        if array.dtype.kind not in "fiu":
+            raise ValueError(f"{path}: {name} is of {array.dtype}; give real numbers")
+        if not (np.abs(array) <= np.finfo(np.float32).max).all():  # nan is not, either
+            raise ValueError(f"{path}: a number of {name} is not finite, as float32; extract the features again")
+        if not np.ptp(array, axis=0).any():
+            raise ValueError(f"{path}: all images have the same features in {name}, which is no ranking")
+    return Features(train.astype(np.float32), test.astype(np.float32))
 
 
 def rankings(vectors: Features, study: Study) -> dict[str, np.ndarray]:

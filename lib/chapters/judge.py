@@ -20,7 +20,7 @@ import pandas as pd
 from lib.chapters import given
 from lib.engine import Driver, Ledger
 from lib.lds import lds
-from lib.methods import OURS, RANDOM, label
+from lib.methods import OURS, RANDOM, is_name, label
 from lib.profiles import Profile
 from lib.report import Page, paper, stats
 from lib.retrain import short_hash
@@ -73,7 +73,9 @@ class JudgedStudy(Study):
         return replace(committed, ledger=ledger)
 
     def outputs(self, figure: str) -> Path:
-        return self.own_folder / self.profile.folder(figure)
+        """Those of another ranking of the same name stay."""
+        rankings = {name: np.asarray(ranking).tolist() for name, ranking in self.given.items()}
+        return self.own_folder / short_hash(rankings) / self.profile.folder(figure)
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,8 @@ def open_page(parameters: Mapping) -> tuple[Page, list[Judged]]:
     if path and of_features:
         raise ValueError(f"scores={path!r} and features={of_features!r} are two things to judge; give one of them")
     name = parameters["name"] or (Path(path or of_features).stem if path or of_features else "TRAK, as a file")
+    if is_name(name):
+        raise ValueError(f"name={name!r} is what the book calls a method of its own; give another")
     options = {"kind": JudgedStudy, "judged": name, "until": time.monotonic() + 60 * (minutes or math.inf)}
     page = Page("score", parameters, **options)
     study = page.study
@@ -185,6 +189,17 @@ def doubts(comparisons: pd.DataFrame) -> list[str]:
         f"By {row.kind} {row.method} is worse than a random order of the class (AUC {row.difference:+.2f}, p = "
         f"{row.p:.2g}): is the sign turned round? Higher means that an image supports the target's prediction more."
         for row in random.itertuples()
+    ]
+
+
+def ties(study: Study, judged: list[Judged]) -> list[str]:
+    """Where ids decide what is ranked last, a sentence each."""
+    counts = {one.name: given.tied(one.scores, one.ranking, study) for one in judged if one.scores is not None}
+    return [
+        f"Of {n} of {len(study.targets)} targets the last image that {name} ranks scores as much as one that it leaves "
+        "out: the lower id decides."
+        for name, n in counts.items()
+        if n
     ]
 
 

@@ -28,6 +28,8 @@ def zipped(path: Path) -> Path:
     refuse(path, "not there", missing, FileNotFoundError)
     members = [member(row, split) for row, split in zip(rows, splits(rows), strict=True)]
     refuse(path, "twice", [name for name, n in Counter(members).items() if n > 1])
+    times = Counter(files[row["path"]] for row in rows)
+    refuse(path, "the same file as another row's", [row["path"] for row in rows if times[files[row["path"]]] > 1])
     made = WRITTEN / "own" / "lists" / f"{path.stem}.zip"
     with replacing(made) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for row, name in zip(rows, members, strict=True):

@@ -190,13 +190,18 @@ def check_network(recipe: Recipe, dataset: Dataset) -> None:
     """Refuse a network of the user's own that does not take the images, or does not give a logit for every class."""
     shape, n_classes = dataset.train_images.shape[1:], len(dataset.class_names)
     form = f"{recipe.arch} has to give logits (b, {n_classes}) of images (b, {', '.join(map(str, shape))})"
+    network = nets.build(recipe, shape[0], n_classes, seed=0).eval()
+    if not any(True for _ in network.parameters()):
+        raise ValueError(f"{recipe.arch} has no parameters; a network that cannot learn cannot be retrained")
     try:
         with torch.no_grad():
-            logits = nets.build(recipe, shape[0], n_classes, seed=0).eval()(torch.zeros(2, *shape))
-    except (RuntimeError, TypeError) as problem:
-        raise ValueError(f"{form}: {problem}") from problem
+            logits = network(torch.zeros(2, *shape))
+    except (Exception, SystemExit) as problem:
+        raise ValueError(f"{form}: {problem!r}") from problem
     if not isinstance(logits, torch.Tensor) or logits.shape != (2, n_classes):
         raise ValueError(f"{form}; of two it gives {tuple(getattr(logits, 'shape', ())) or type(logits).__name__}")
+    if not logits.isfinite().all():
+        raise ValueError(f"{form}; of images that are all 0 they are not finite")
 
 
 def step_seconds() -> tuple[float, float]:

@@ -63,12 +63,14 @@ class Ledger(Records):
         try:
             record = json.loads(vouched(line, self._sums.get(path, [])[number : number + 1]))
             logits = np.asarray(record["logits"], dtype=np.float64)
+            known = {(record["key"], target): row for target, row in zip(record["targets"], logits, strict=True)}
+            if not np.isfinite(logits).all():
+                raise ValueError("a logit is not finite")
         except (ValueError, KeyError, TypeError) as error:
             where = f"{path}, line {number + 1}"
             raise ValueError(f"{where} is damaged ({error}); restore the file or delete the line") from error
         self.records.append(record)
-        for target, row in zip(record["targets"], logits, strict=True):
-            self._logits.setdefault((record["key"], target), row)
+        self._logits |= {reading: row for reading, row in known.items() if reading not in self._logits}
 
 
 def parted(line: bytes) -> tuple[bytes, str | None]:

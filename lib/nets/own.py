@@ -15,23 +15,24 @@ from lib.data import given
 
 
 def build(arch: str, channels: int, n_classes: int) -> nn.Module:
-    """The network, from images (b, c, h, w) to logits (b, n_classes). ValueError where it takes other numbers."""
+    """The network, from images (b, c, h, w) to logits (b, n_classes). ValueError where that fails."""
+    network = named(arch)
     try:
-        return named(arch)(n_classes=n_classes, channels=channels)
-    except TypeError as problem:
-        raise ValueError(f"{arch} is not built by n_classes={n_classes}, channels={channels}: {problem}") from problem
+        return network(n_classes=n_classes, channels=channels)
+    except (Exception, SystemExit) as problem:
+        raise ValueError(f"{arch} is not built by n_classes={n_classes}, channels={channels}: {problem!r}") from problem
 
 
 @cache
 def named(arch: str) -> type[nn.Module]:
-    """The class of that name. Raises ValueError where there is none, or it is no module."""
+    """The class of that name. Raises ValueError where there is none, its file fails, or it is no module."""
     module, _, name = arch.partition(":")
     if (here := str(given("."))) not in sys.path:
         sys.path.append(here)
     try:
         made = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as problem:
-        raise ValueError(f"there is no network {arch!r} ({problem}); give package.module:Name") from problem
+    except (Exception, SystemExit) as problem:
+        raise ValueError(f"there is no network {arch!r} ({problem!r}); give package.module:Name") from problem
     if not (inspect.isclass(made) and issubclass(made, nn.Module)):
         raise ValueError(f"{arch} is no torch.nn.Module; name a class that is one")
     return made
@@ -39,5 +40,7 @@ def named(arch: str) -> type[nn.Module]:
 
 @cache
 def source(arch: str) -> str:
-    """A checksum of the file that the class stands in, so that a changed network is another network."""
-    return hashlib.sha256(inspect.getsource(inspect.getmodule(named(arch))).encode()).hexdigest()
+    """A checksum of the files of the class and of those that it extends, but torch's: a changed one is another."""
+    modules = dict.fromkeys(inspect.getmodule(cls) for cls in named(arch).__mro__)
+    own = [module for module in modules if module.__name__.split(".")[0] not in ("builtins", "torch")]
+    return hashlib.sha256("".join(map(inspect.getsource, own)).encode()).hexdigest()

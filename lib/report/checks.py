@@ -52,6 +52,8 @@ def file(name: str, stated: str | None, results: Path = RESULTS) -> list[str]:
 
 def files() -> list[str]:
     """`file` for every one that is listed, and every ledger's."""
+    if not listed():
+        return [f"results/{SUMS} lists no file; restore it"]
     ledgers = [path.relative_to(RESULTS).as_posix() for path in sorted(RESULTS.glob("*/ledger/*.jsonl"))]
     return [why for name, stated in (listed() | dict.fromkeys(ledgers)).items() for why in file(name, stated)]
 
@@ -101,9 +103,11 @@ class Replay:
     def wrong(self, path: Path) -> list[str]:
         """Rows of a table of supports that do not follow; each curve has to by separate tests or by united ones."""
         wrong, profile, table = [], self.study.profile, pd.read_csv(path)
+        if "votes" not in table:
+            return []
         if "images" in table:  # several sizes of the training set: those of the study's
             table = table[table["images"] == len(self.study.dataset.train_labels)].drop(columns="k_max")
-        if "votes" not in table or swept(table) or path.parent.name in OWN_TARGETS:
+        if swept(table) or path.parent.name in OWN_TARGETS:
             return []
         if table["method"].str.contains(" ").any():  # rankings that a chapter makes
             return []
