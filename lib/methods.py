@@ -50,6 +50,7 @@ RIVALS = {  # name: (label, colour, line), in the order of tables
     "grad_dot": ("gradient dot product", OLIVE, DASHED),
     "grad_cos": ("gradient cosine", OLIVE, DOTTED),
     "representer": ("representer points", DARK, DASHED),
+    "dual": ("DualDA", OLIVE, DASH_DOT),
     "own_cosine": ("own last layer, cosine", DARK, DOTTED),
     "own_l2": ("own last layer, L2", DARK, SOLID),
     "knn_shapley": ("KNN-Shapley", DARK, DASH_DOT),

@@ -30,7 +30,7 @@ def found(opened):
 
 def test_methods_are_known_and_named_once(opened):
     names = comparison.methods(opened.profile)
-    assert len(set(names)) == len(names) == 19 and names[0] == comparison.OURS
+    assert len(set(names)) == len(names) == 20 and names[0] == comparison.OURS
     assert [opened.attribution.parse(name).models for name in names if "datamodels" in name] == [40]
 
 

@@ -16,6 +16,7 @@ from dattri.algorithm.trak import TRAKAttributor
 from dattri.task import AttributionTask
 from scipy.stats import pearsonr
 from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
 from torch import nn
 from torch.func import functional_call
 from torch.utils.data import DataLoader, TensorDataset
@@ -24,7 +25,7 @@ from trak import TRAKer
 from lib import distances
 from lib.data import one_thread
 from lib.retrain import Retraining, fit, learning_rate
-from lib.rivals import ensembles, gradients, influence, networks, representer, similarity, trak
+from lib.rivals import dual, ensembles, gradients, influence, networks, representer, similarity, trak
 from lib.rivals.rival import Inputs
 
 TARGETS = [0, 10, 20]  # one of each class
@@ -357,6 +358,22 @@ def test_representer_terms_add_up_to_the_logit(linear):
     np.testing.assert_allclose(found.sum(axis=1), logits[np.arange(10), target_labels], atol=1e-3)
     same = target_labels[:, None] == labels
     np.testing.assert_array_equal(np.sign(found), np.sign(targets @ train.T) * np.where(same, 1, -1))
+
+
+@pytest.mark.parametrize("n_classes", [3, 2])
+def test_terms_of_the_dual_add_up_to_the_decision_value(linear, n_classes):
+    """Of scikit-learn's own SVM, one class against the rest; and only its support vectors have one."""
+    (train, labels), (targets, target_labels) = (
+        (x.flatten(1).numpy().astype(float), y.numpy() % n_classes)
+        for x, y in (linear.inputs.train, linear.inputs.targets)
+    )
+    terms = dual.dual(train, targets, labels, target_labels)
+    for row, target, label in zip(terms, targets, target_labels, strict=True):
+        sign = np.where(labels == label, 1, -1)
+        head = LinearSVC(C=dual.C, tol=1e-6, max_iter=100_000).fit(train, sign)
+        np.testing.assert_allclose(row.sum(), head.decision_function(target[None])[0], atol=1e-3)
+        beyond = sign * head.decision_function(train) > 1.001
+        assert beyond.any() and not row[beyond].any()
 
 
 @pytest.mark.parametrize("cosine", [False, True])
