@@ -6,7 +6,8 @@
 # make fig03 REPLACE=1           as above; results that came with the repository are replaced where they differ
 # make clean                     remove what is generated; results/ and .venv stay
 #
-# PYTHON chooses the interpreter that .venv is made with, PROFILE the set of values (default: the notebooks' own).
+# PYTHON chooses the interpreter that .venv is made with, EXTRAS what is installed beside what book and tests need (see
+# pyproject.toml), PROFILE the set of values (default: the notebooks' own).
 
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(if $(shell $(name) -V 2>/dev/null),$(name))) python3.11)
 BIN := .venv/bin
@@ -66,5 +67,5 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || test -x $(BIN)/python || { echo "error: there is no $(PYTHON); install Python 3.11, or name one: make PYTHON=…"; exit 1; }
 	@test -x $(BIN)/python || { $(PYTHON) -c "$$CHECK_VERSION" && $(PYTHON) -c "$$CHECK_VENV" && $(PYTHON) -m venv .venv; }
 	@$(BIN)/python -c "$$CHECK_VERSION"
-	$(BIN)/python -m pip install --disable-pip-version-check --no-compile -c constraints.txt -e '.[test]'
+	$(BIN)/python -m pip install --disable-pip-version-check --no-compile -c constraints.txt -e '.[test$(EXTRAS:%=,%)]'
 	@touch $@

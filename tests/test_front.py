@@ -23,7 +23,7 @@ def test_only_what_stands_between_the_markers_changes():
     text = f"above\n{ANSWER}between\n{front.BEGIN}stale\n{front.END}below\n"
     updated = front.update(text, front.README)
     assert updated.startswith("above\n") and updated.endswith("below\n") and "stale" not in updated
-    assert f"{front.answer()}\n{front.ANSWERED}between\n" in updated
+    assert f"{front.answer()}\n\n{front.differences()}{front.ANSWERED}between\n" in updated
 
 
 def test_refreshing_touches_only_a_file_that_is_out_of_date(tmp_path, monkeypatch):
@@ -34,7 +34,8 @@ def test_refreshing_touches_only_a_file_that_is_out_of_date(tmp_path, monkeypatc
         path.write_text(f"{ANSWER}{front.BEGIN}stale\n{front.END}", encoding="utf-8")
     front.refresh()
     for path, file in zip(paths, FILES, strict=True):
-        whole = front.ANSWER + front.answer() + "\n" + front.ANSWERED + front.BEGIN + front.table(file) + front.END
+        answered = f"{front.ANSWER}{front.answer()}\n\n{front.differences()}{front.ANSWERED}"
+        whole = answered + front.BEGIN + front.table(file) + front.END
         assert path.read_text(encoding="utf-8") == whole
     before = [path.stat().st_mtime_ns for path in paths]
     front.refresh()
@@ -75,10 +76,8 @@ def test_the_answer_has_the_numbers_of_the_tables():
         .query("kind == 'removal' and worse == 'trak:20'")
         .to_dict("records")
     )
-    assert (
-        f"{row['difference']:.2f} [{row['low']:.2f}, {row['high']:.2f}] on Fashion-MNIST, n = {row['n']}; "
-        in front.answer()
-    )
+    interval = f"{row['difference']:.2f} [{row['low']:.2f}, {row['high']:.2f}], n = {row['n']}"
+    assert f"| Fashion-MNIST, each target alone | {interval} | – |" in front.differences()
     tested = pd.read_csv(RESULTS / "claims.csv").query("confirmatory")
     assert f"Of {len(tested)} confirmatory claims {claims.counted(tested['verdict'])}." in front.answer()
-    assert "By removal, no: ours less TRAK" in front.answer() and "undamped" in front.answer()
+    assert "By removal, no: where the difference" in front.answer()
