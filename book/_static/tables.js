@@ -16,7 +16,9 @@
       const wide = frame.scrollWidth > frame.clientWidth + 1;
       for (const [name, text] of [["tabindex", "0"], ["role", "region"], ["aria-label", label]])
         wide ? frame.setAttribute(name, text) : frame.removeAttribute(name);
+      frame.classList.toggle("more", frame.scrollLeft + frame.clientWidth < frame.scrollWidth - 1);
     };
+    frame.addEventListener("scroll", scrolls, { passive: true });
     new ResizeObserver(scrolls).observe(frame);
     return frame;
   }

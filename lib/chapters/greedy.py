@@ -129,10 +129,10 @@ def table(supports: pd.DataFrame, rankings: dict[str, np.ndarray], k_max: int) -
 
 def finding(rows: pd.DataFrame) -> str:
     """What the section says first, in Markdown. rows: of `table`."""
-    words = {"agrees": "smaller supports", "disagrees": "larger supports", "undecided": "no different supports"}
+    words = {"agrees": "finds smaller supports than", "disagrees": "finds larger supports than"}
     lines = [
-        f"- **{row.better}** finds {words[row.verdict]} than the list of the same scores: difference of AUC "
-        f"{stats.said(row.difference, row.low, row.high)}, n = {row.n} targets. The two have "
+        f"- **{row.better}** {words.get(row.verdict, 'cannot be told from')} the list of the same scores: "
+        f"difference of AUC {stats.said(row.difference, row.low, row.high)}, n = {row.n} targets. The two have "
         f"{stats.said(row.overlap, row.overlap_low, row.overlap_high)} of the first half of the images in common."
         for row in rows.itertuples()
     ]

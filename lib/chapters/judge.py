@@ -22,7 +22,7 @@ from lib.engine import Driver, Ledger
 from lib.lds import lds
 from lib.methods import OURS, RANDOM, is_name, label
 from lib.profiles import Profile
-from lib.report import Page, paper, stats
+from lib.report import Page, committed, paper, stats
 from lib.retrain import short_hash
 from lib.rivals import largest
 from lib.study import MISLABEL, REMOVAL, Study
@@ -143,6 +143,8 @@ def supports(study: JudgedStudy, names: list[str], of_kinds: list[str]) -> pd.Da
     With a limit of time group by group, so that each that is finished is known for all: OutOfTime where none is.
     """
     curves = [(kind, method) for kind in of_kinds for method in (*names, *beside(study.profile))]
+    if not curves:
+        return pd.DataFrame(columns=[*committed.COLUMNS, "keys"])
     if getattr(study, "until", math.inf) == math.inf:
         return study.supports(curves, united=True)
     tables = []
@@ -160,7 +162,7 @@ def reached(study: Study, supports: pd.DataFrame) -> str:
     """How many targets are judged, a sentence."""
     done, n = supports["target"].nunique(), len(study.targets)
     if done in (0, n):
-        return f"All {n} targets are judged."
+        return f"All {n} targets are judged; tables leave out those that are wrong before any image is removed."
     return f"**{done} of {n} targets** were judged in the time given. What was trained is kept: run it again to go on."
 
 
@@ -177,6 +179,8 @@ def comparisons(supports: pd.DataFrame, names: list[str], profile: Profile) -> p
             low, high = map(float, stats.mean_interval(paired, "BCa"))
             row = {"kind": kind, "method": name, "against": method, "n": len(paired), "difference": paired.mean()}
             rows.append(row | {"low": low, "high": high, "p": stats.sign_flips(paired.to_numpy())})
+    if not rows:
+        return pd.DataFrame(columns=["kind", "method", "against", "n", "difference", "low", "high", "p", "verdict"])
     table = pd.DataFrame(rows).assign(p=lambda rows: stats.holm(rows["p"]))
     better = np.where(table["difference"] > 0, "smaller supports", "larger supports")
     return table.assign(verdict=np.where(table["p"] < stats.LEVEL, better, "undecided"))
@@ -216,20 +220,17 @@ def shares(supports: pd.DataFrame, class_size: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def lds_table(study: Study, judged: list[Judged]) -> pd.DataFrame:
-    """The LDS of what is judged, of MoCo and of TRAK: method, n, lds, lds_low, lds_high; of a ranking no row."""
+def lds_scores(study: Study, judged: list[Judged]) -> pd.DataFrame:
+    """The LDS of what is judged, of MoCo and of TRAK, a row each target: method, target, lds; of a ranking no row."""
     if not (scored := [one for one in judged if one.scores is not None]):
-        return pd.DataFrame(columns=["method", "n", "lds", "lds_low", "lds_high"])
-    attribution = study.attribution
+        return pd.DataFrame(columns=["method", "target", "lds"])
+    attribution, targets = study.attribution, study.targets
     masks, margins = attribution.subset_margins(attribution.held_out)
     tables = [
-        pd.DataFrame({"method": one.name, "target": study.targets}).assign(
-            lds=lds(one.scores, masks, margins[:, study.targets])
-        )
+        pd.DataFrame({"method": one.name, "target": targets, "lds": lds(one.scores, masks, margins[:, targets])})
         for one in scored
     ]
-    others = attribution.lds(["moco", *largest(study.profile, "trak")])
-    return stats.lds_summary(pd.concat([*tables, others], ignore_index=True))
+    return pd.concat([*tables, attribution.lds(["moco", *largest(study.profile, "trak")])], ignore_index=True)
 
 
 def instructive(supports: pd.DataFrame, name: str, n: int = 2) -> list[int]:
@@ -246,6 +247,8 @@ def leaderboard(study: Study, names: list[str], supports: pd.DataFrame) -> pd.Da
     Columns: method, and for each kind its AUC with _low and _high, n. The other methods' supports are those of the page
     of methods, by the same united tests, where there are any.
     """
+    if supports.empty:
+        return supports[["method"]]
     stored = study.folder / "methods" / "supports.csv"
     tables = [supports] + ([pd.read_csv(stored)] if stored.exists() else [])
     summary = stats.summary(pd.concat(tables).drop_duplicates(["kind", "method", "target"]), study.profile.k_max)

@@ -90,7 +90,7 @@ def row(study: Study, entry: Entry) -> dict:
         values |= {f"{kind}_{key}": areas.loc[kind, key] for key in ("auc", "auc_low", "auc_high")}
     values |= dict.fromkeys(("lds", "lds_low", "lds_high"), np.nan)
     if own.scores is not None:
-        table = judge.lds_table(mine, [own]).set_index("method").loc[entry.method]
+        table = stats.lds_summary(judge.lds_scores(mine, [own])).set_index("method").loc[entry.method]
         values |= {key: table[key] for key in ("lds", "lds_low", "lds_high")}
     paired = ours_less(beside, study.profile.k_max).iloc[0]
     return values | paired.to_dict() | {"seconds": entry.seconds, "bytes": entry.bytes, "by": entry.by}

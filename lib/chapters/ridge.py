@@ -126,11 +126,32 @@ def _scores(study: Study, images: np.ndarray, n_networks: int) -> list[np.ndarra
     return list(products * weights)
 
 
+def unrestricted(study: Study, n_networks: int) -> pd.DataFrame:
+    """Removal supports of ours and of TRAK as the paper runs it: undamped, and with all classes to choose from.
+
+    Of a target of every class, each tested alone, since rankings of all classes cannot be united; no row on grey
+    images. TRAK projects to the paper's share of dimensions, by a sparse matrix. As of `Study.supports`.
+    """
+    if compared(study) is not COLOUR:
+        return pd.DataFrame()
+    dim = round(PAPER_SHARE * len(study.dataset.train_labels))
+    profile = replace(study.profile, trak={"projection_dim": dim, "damping": 0.0, "sparse": True})
+    curves = [(REMOVAL, OURS), (REMOVAL, f"trak:{n_networks}:all")]
+    return replace(study, profile=profile).supports(curves, among=[[i] for i in study.groups(united=True)[0]])
+
+
+def as_run_there(alone: pd.DataFrame, k_max: int) -> str:
+    """Ours less TRAK with an interval and n. alone: of `unrestricted`."""
+    rival = next(name for name in alone["method"].unique() if name != OURS)
+    pair = stats.paired(alone, REMOVAL, OURS, rival, k_max)
+    return f"{stats.said(pair['difference'], pair['low'], pair['high'])}, n = {pair['n']}"
+
+
 def table(settings: Sequence[tuple], lds_free: np.ndarray, supports: pd.DataFrame, k_max: int) -> pd.DataFrame:
     """A row for each setting: share, damping, lds (of `free_images`), and for each kind of support its AUC.
 
     lds_free: of `grid`. supports: of `Study.supports`, of the settings by `name` and of OURS. Each value with _low and
-    _high; against_KIND is the AUC less that of ours, paired by target.
+    _high; against_KIND is the AUC of ours less it, paired by target.
     """
     areas = stats.summary(supports, k_max).set_index(["kind", "method"])
     rows = []
@@ -139,18 +160,17 @@ def table(settings: Sequence[tuple], lds_free: np.ndarray, supports: pd.DataFram
         for kind in supports["kind"].unique():
             this = areas.loc[kind, name(share, damping)]
             row |= {f"{kind}{key}": this[f"auc{key}"] for key in ("", "_low", "_high")}
-            pair = stats.paired(supports, kind, name(share, damping), OURS, k_max)
+            pair = stats.paired(supports, kind, OURS, name(share, damping), k_max)
             row |= {f"against_{kind}": pair["difference"], f"against_{kind}_low": pair["low"]}
             row |= {f"against_{kind}_high": pair["high"], "n": pair["n"]}
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def said(rows: pd.DataFrame, share: float, damping: float, value: str, sign: int = 1) -> str:
-    """A value of a setting with its interval, for a sentence. rows: of `table`. sign: -1 for ours less TRAK."""
+def said(rows: pd.DataFrame, share: float, damping: float, value: str) -> str:
+    """A value of a setting with its interval, for a sentence. rows: of `table`."""
     row = rows[(rows["share"] == share) & (rows["damping"] == damping)].iloc[0]
-    low, high = sorted(sign * row[f"{value}_{end}"] for end in ("low", "high"))
-    return stats.said(sign * row[value], low, high)
+    return stats.said(*row[[value, f"{value}_low", f"{value}_high"]])
 
 
 def as_the_paper(value: str = "against_removal") -> str:
@@ -158,11 +178,11 @@ def as_the_paper(value: str = "against_removal") -> str:
 
     Differences are of ours less TRAK.
     """
-    lines, sign = [], -1 if value.startswith("against") else 1
+    lines, n = [], "n" if value.startswith("against") else "n_free"
     for profile in (PROFILES["fashion"], PROFILES["cifar10"]):
         rows = committed.table(profile, "ridge", "rows")
-        shown = said(rows, PAPER_SHARE, 0.0, value, sign)
-        lines.append(f"{shown} on {committed.data(profile)}, n = {rows['n' if sign < 0 else 'n_free'].iloc[0]}")
+        shown = said(rows, PAPER_SHARE, 0.0, value)
+        lines.append(f"{shown} on {committed.data(profile)}, n = {rows[n].iloc[0]}")
     return "; ".join(lines)
 
 
@@ -170,8 +190,8 @@ def together(rows: pd.DataFrame) -> str:
     """Whether LDS and supports order the settings alike, a sentence. rows: of `table`."""
     words = []
     for kind in (REMOVAL, MISLABEL):
-        if f"against_{kind}" in rows and len(rows) > 2:
-            of = stats.correlated(rows["lds"].to_numpy(), rows[f"against_{kind}"].to_numpy())
+        if kind in rows and len(rows) > 2:
+            of = stats.correlated(rows["lds"].to_numpy(), rows[kind].to_numpy())
             words.append(f"{kind} {stats.said(of['ours'], of['low'], of['high'])}")
     return f"Over the {len(rows)} settings, the rank correlation of LDS and AUC is {', '.join(words) or 'not known'}."
 
@@ -190,12 +210,12 @@ def findings(rows: pd.DataFrame) -> str:
 
 
 def figure(rows: pd.DataFrame, title: str) -> Figure:
-    """LDS, and AUC less that of ours, over the share of dimensions; damped settings beside their undamped one.
+    """LDS, and AUC of ours less that of TRAK, over the share of dimensions; damped settings beside their undamped one.
 
     rows: of `table`. Bars are 95 % intervals over images.
     """
-    panels = {"lds": "LDS", "against_removal": "AUC of removal, less ours"}
-    panels |= {"against_mislabel": "AUC of mislabelling, less ours"}
+    panels = {"lds": "LDS of TRAK", "against_removal": "AUC of removal, ours less TRAK"}
+    panels |= {"against_mislabel": "AUC of mislabelling, ours less TRAK"}
     panels = {value: label for value, label in panels.items() if value in rows}
     drawn, axes = plt.subplots(1, len(panels), figsize=(10, 3.4), layout="constrained")
     for axis, (value, label) in zip(axes, panels.items(), strict=True):

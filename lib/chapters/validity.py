@@ -63,6 +63,21 @@ def imbalance(plain: pd.DataFrame, balanced: pd.DataFrame, ours: str, control: s
     return pd.DataFrame(rows)
 
 
+def finding(monotone: pd.DataFrame, imbalance: pd.DataFrame, heads: pd.DataFrame) -> str:
+    """The first line of the page, in Markdown. heads: of `lib.chapters.greedy.table`; the others of those above."""
+    flips, most, grown = monotone[monotone["first"].notna()], imbalance.iloc[-1], heads.iloc[0]
+    control = stats.said(*most[["control_share", "control_share_low", "control_share_high"]])
+    words = {"agrees": "smaller supports than", "disagrees": "larger supports than"}
+    than = words.get(grown["verdict"], "supports that cannot be told from those of")
+    return (
+        f"**A support is an estimate, and an upper bound.** Of {len(flips)} targets that flip on a grid of *k*, "
+        f"{(~flips['monotone']).sum()} are right again at some larger *k*. At *k* = {most['k']:.0f}, removing random "
+        f"images of the class takes {control} of the margin that removing ours takes (n = {most['n']:.0f}). Grown one "
+        f"image at a time, ours has {than} the head of its list: "
+        f"difference of AUC {stats.said(*grown[['difference', 'low', 'high']])}, n = {grown['n']}."
+    )
+
+
 def margin_curves(margins: pd.DataFrame, title: str) -> Figure:
     """Margin against k, a panel a target, a dot where most seeds are wrong. margins: of `Study.margins`."""
     targets = list(margins["target"].drop_duplicates())

@@ -142,7 +142,7 @@ class Page:
         """The paper's claims about this figure, and what was measured here."""
         rows = claims.of_figure(self.name).rename(columns={"low": "ours_low", "high": "ours_high"})
         rows = rows.assign(data=rows["profile"].map(lambda name: committed.data(PROFILES[name])))
-        columns = ["claim", "data", "paper", "ours", "ours_low", "ours_high", "verdict", "n", "measured", "note"]
+        columns = ["claim", "data", "verdict", "ours", "ours_low", "ours_high", "paper", "n", "measured", "note"]
         return plots.table(rows[columns].fillna({"note": ""}))
 
     def status(self, tables: list[pd.DataFrame], study: Study | None = None) -> Markdown | None:

@@ -214,6 +214,7 @@ def listed(rows: pd.DataFrame | list[dict], verdict: str, column: str = "method"
     return "; ".join(words) or "none"
 
 
+COMPARED = {"agrees": "smaller supports", "disagrees": "larger supports"}  # verdicts on `better` against `worse`
 BOUNDED = ("difference", "here", "ours", "rho", "share", "value")  # columns whose interval is low to high
 NAMES = {  # of columns, where another name says more, or takes less room
     "auc": "AUC",
@@ -258,6 +259,8 @@ def table(rows: pd.DataFrame | list[dict]):
             shown[column] = ["–" if pd.isna(p) else "< 0.001" if p < 0.0005 else f"{p:.3f}" for p in shown[column]]
         elif (shown[column].dropna() % 1 == 0).all():
             shown[column] = shown[column].astype("Int64")
+    if {"verdict", "better", "kind"} <= set(shown):
+        shown["verdict"] = shown["verdict"].replace(COMPARED)
     if {"verdict", "difference"} <= set(shown):  # beside what it is about
         shown.insert(shown.columns.get_loc("difference") + 1, "verdict", shown.pop("verdict"))
     shown.columns = [NAMES.get(column, escape(str(column).replace("_", " "))) for column in shown]

@@ -31,8 +31,9 @@ CLAIMED = {  # of a mean difference: bounds, in margins, and the verdict where i
 
 
 def said(value: float, low: float, high: float, digits: int = 2) -> str:
-    """A value with its interval, for a sentence; alone where it has none."""
-    return f"{value:z.{digits}f}" + (f" [{low:z.{digits}f}, {high:z.{digits}f}]" if pd.notna(low) else "")
+    """A value with its interval, for a sentence, or alone; a bound has a digit more where its side of 0 would hide."""
+    bounds = [f"{bound:z.{digits + (0 < abs(bound) < 0.5 / 10**digits)}f}" for bound in (low, high)]
+    return f"{value:z.{digits}f}" + (f" [{', '.join(bounds)}]" if pd.notna(low) else "")
 
 
 def sign_flips(differences: np.ndarray) -> float:

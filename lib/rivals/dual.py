@@ -13,10 +13,9 @@ def dual(
 ) -> np.ndarray:
     """Each training image's term (n_targets, n_train) in the target's decision value for its correct class.
 
-    By duality the weights of an SVM are a sum of embeddings, each by its label, 1 or -1, and a dual variable, 2 C times
-    its loss: 0 for all but the support vectors, so that many images tie. Embeddings: (n, d) of both. Cost: an SVM per
-    class and network. DEPARTURE: the authors' SVM is Crammer and Singer's; this is one class against the rest, with
-    the squared hinge, whose dual variables follow from the fit.
+    The weights of an SVM are a sum of embeddings, each by its label, 1 or -1, and its dual variable: 2 C times its
+    loss, 0 for all but support vectors. Embeddings: (n, d) of both. Cost: an SVM per class and network.
+    DEPARTURE: the authors' SVM is Crammer and Singer's; this is one class against the rest, with the squared hinge.
     """
     head = LinearSVC(C=c, tol=1e-6, max_iter=100_000).fit(train, labels)
     of_class = np.where(labels[:, None] == head.classes_, 1, -1)  # (n_train, n_classes)
