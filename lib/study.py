@@ -211,6 +211,7 @@ class Study:
     def retrainings(self, table: pd.DataFrame) -> pd.DataFrame:
         """The ledger's records that a table of supports or margins rests on, each retraining once."""
         keys = set().union(*table["keys"])
+        self.driver.ledger.refresh()  # another study of the same folder may have trained them
         records = [record for record in self.driver.ledger.records if record["key"] in keys]
         return pd.DataFrame(records, columns=FIELDS).drop_duplicates("key")
 

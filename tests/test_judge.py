@@ -238,6 +238,13 @@ def test_damaged_features_and_those_given_twice_are_refused(study, tmp_path):
         given.read_features(str(tmp_path / "torn.npz"), study)
 
 
+def test_by_the_lds_alone_there_are_no_supports(study):
+    none = judge.supports(study, ["mine"], [])
+    tables = judge.leaderboard(study, ["mine"], none), judge.shares(none, 40)
+    compared = judge.comparisons(none, ["mine"], study.profile)
+    assert none.empty and all(table.empty for table in (*tables, compared)) and judge.doubts(compared) == []
+
+
 def test_one_array_or_none_is_no_features(study, tmp_path):
     np.save(tmp_path / "one.npy", np.zeros((200, 3)))
     with pytest.raises(ValueError, match="does not hold features .*give train"):

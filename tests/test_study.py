@@ -85,6 +85,12 @@ def test_retrainings_behind_a_table(opened, supports):
     assert len(records) == len(keys) - base  # all that was trained, but for the base models
 
 
+def test_what_another_study_of_the_folder_trained_counts(opened):
+    ranking = opened.attribution.ranking("random")[:, ::-1]
+    table = replace(opened, given={"mine": ranking}).supports([(REMOVAL, "mine")])
+    assert set(opened.retrainings(table)["key"]) == set().union(*table["keys"])
+
+
 def test_overridden_values_have_outputs_of_their_own(opened, small):
     plain = Study(profiles.load("smoke")).outputs("fig03")
     changed = Study(profiles.load("smoke", k_max=8)).outputs("fig03")

@@ -32,6 +32,9 @@ class Tally:
         self.reads: dict[str, None] = {}
         self._asked: set[Hashable] = set()
 
+    def refresh(self) -> None:
+        """There are no files to take in."""
+
     def is_new(self, name: Hashable) -> bool:
         """Whether this is the first time that it is asked for."""
         known = name in self._asked
