@@ -54,6 +54,26 @@ def copies(study: OwnStudy, names: Files) -> list[str]:
     return sentences
 
 
+def finding(study: OwnStudy, supports: pd.DataFrame) -> str:
+    """The page's first line, in Markdown."""
+    does = "makes it right" if isinstance(study, MistakeStudy) else "flips it"
+    found, n, k_max = supports[supports["reason"] == FOUND], supports["target"].nunique(), study.profile.k_max
+    counts = [f"{label(name)} {(found['method'] == name).sum()}" for name in supports["method"].unique()]
+    text = (
+        f"**Of {n} target{'s' * (n != 1)}, for how many removing at most {k_max} training images {does}, by ranking: "
+        f"{'; '.join(counts)}.**"
+    )
+    if len(found):
+        row = found.loc[found["size"].astype(int).idxmin()]
+        of_class = row["wrong_label" if isinstance(study, MistakeStudy) else "label"]
+        share = row["size"] / np.bincount(study.dataset.train_labels)[of_class]
+        text += (
+            f" The smallest support found is {row['size']} image{'s' * (row['size'] != 1)}, {share:.0%} of the class, "
+            f"by {label(row['method'])}."
+        )
+    return f"{text} So few targets tell of these targets, and not which ranking is better."
+
+
 def accuracies(study: OwnStudy, knn: pd.DataFrame) -> pd.DataFrame:
     """Shares of the test images that are right, with their intervals: of the model, of guessing, of neighbours.
 

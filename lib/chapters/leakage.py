@@ -245,8 +245,8 @@ def finding(tables: dict[str, pd.DataFrame], data: str) -> str:
     return (
         f"**{twins['n']:.0f} test images of {data} have a twin among the training images, by people's judgement. "
         f"Looking through the {FIRST[1]} nearest pairs finds {at['either'].min():.0%} to {at['either'].max():.0%} of "
-        f"the twins, by space: {shares}.** Without them in training, accuracy on these test images {changed(twins)}, on "
-        f"all {every['n']:.0f} it {changed(every)} (three seeds; intervals over test images)."
+        f"the twins, by space: {shares}.** Without them in training, accuracy on these test images {changed(twins)}, "
+        f"on all {every['n']:.0f} it {changed(every)} (three seeds; intervals over test images)."
     )
 
 

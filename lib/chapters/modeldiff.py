@@ -244,8 +244,8 @@ def finding(tables: dict[str, pd.DataFrame]) -> str:
     spared = [f"{row['images']} {said(row, 'accuracy')}" for _, row in effects.iterrows()]
     return (
         f"**TRAK's attributions of {apart} networks differ from those of {PLAIN} ones by more than noise: the "
-        f"corrected cosine, which is 1 where noise is all, is {alike} (n = {cosine['n'].iloc[0]} test images; intervals are "
-        f"over these and not over networks).**\n\n"
+        f"corrected cosine, which is 1 where noise is all, is {alike} (n = {cosine['n'].iloc[0]} test images; "
+        f"intervals are over these and not over networks).**\n\n"
         f"How much less accuracy augmented networks lose than plain ones ({effects['n'].iloc[0]} trainings each): "
         f"named without any attribution, {', '.join(spared[:-1])}; guessed from the directions' pictures, {spared[-1]}."
     )

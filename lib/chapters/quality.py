@@ -191,16 +191,16 @@ def correlated(rows: pd.DataFrame, key: str, column: str) -> dict:
 
 def finding(rows: pd.DataFrame, correlations: pd.DataFrame, kind: str) -> str:
     """What goes with a large AUC, in Markdown. rows, correlations: of `table` and `order`."""
-    every, others = (correlations.query("kind == @kind and sets == @sets") for sets in (ALL, UNLABELLED))
+    every, others = (of for _, of in correlations[correlations["kind"] == kind].groupby("sets", sort=False))
     certain, left = (of[of["p_holm"] < stats.LEVEL] for of in (every, others))
     up, down = (strongest(certain[sign * certain["ours"] > 0]) or "nothing" for sign in (1, -1))
     learnt = rows["features"].str.startswith(LABELLED)
     areas = ["{:.2f} to {:.2f}".format(*of[f"auc_{kind}"].agg(["min", "max"])) for of in (rows[learnt], rows[~learnt])]
     return (
         f"**Over {len(rows)} sets of features, a larger AUC of {kind} goes with more of: {up}; and with less of: "
-        f"{down} (rank correlations, those that survive Holm's correction). Without the {learnt.sum()} sets learnt with "
-        f"labels {'these survive it: ' + strongest(left) if len(left) else 'none survives it'}.** The strongest there: "
-        f"{strongest(others, 2) or 'none'}, over {(~learnt).sum()} sets. Sets learnt with labels have "
+        f"{down} (rank correlations, those that survive Holm's correction). Without the {learnt.sum()} sets learnt "
+        f"with labels {'these survive it: ' + strongest(left) if len(left) else 'none survives it'}.** The strongest "
+        f"there: {strongest(others, 2) or 'none'}, over {(~learnt).sum()} sets. Sets learnt with labels have "
         f"an AUC of {areas[0]}, the others of {areas[1]}, each over {rows['n'].max():.0f} targets."
     )
 
@@ -213,7 +213,7 @@ def strongest(of: pd.DataFrame, n: int | None = None) -> str:
 
 def shown(correlations: pd.DataFrame) -> pd.DataFrame:
     """The table of `order` as the page shows it."""
-    names = {"ours": "rank correlation", "low": "rank correlation_low", "high": "rank correlation_high"}
+    names = dict(zip(("ours", "low", "high"), (f"rank correlation{end}" for end in ("", "_low", "_high")), strict=True))
     return correlations.rename(columns=names).assign(test="permutations of sets")
 
 

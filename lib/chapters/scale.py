@@ -115,7 +115,7 @@ def finding(rows: pd.DataFrame, pairs: pd.DataFrame) -> str:
         for row in rivals.itertuples()
     )
     excluded = ((rivals["low"] > 0) | (rivals["high"] < 0)).all()
-    certain = "The interval excludes zero at every size" if excluded else "Not at every size the interval excludes zero"
+    certain = f"The interval {'excludes' if excluded else 'does not exclude'} zero at every size"
     all_overlap = rivals["low"].max() < rivals["high"].min()
     overlap = "overlap, so that no trend with size is shown" if all_overlap else "do not all overlap"
     ours = rows[rows["method"] == OURS].iloc[-1]

@@ -120,10 +120,10 @@ def finding(agreed: pd.DataFrame, curves: pd.DataFrame, k_max: int) -> str:
     n, least = agreed["n"].min(), -few["less_than_seeds_low"].min()
     return (
         f"**Up to k = {few['k'].max()}, {bias} bias of united tests is seen in margins; at k = {k_max} they move "
-        f"margins of removal by {lifted}.** Up to k = {few['k'].max()}, a united and a separate test agree on right or "
-        f"wrong nearly as often as two seeds of the separate test do: the share is smaller by {least:.2f} at the most "
-        f"(the farthest end of the 95 % intervals, n = {n} targets). The AUC of ours by removal moves by {moved}, n = "
-        f"{ours['n']} targets, for {ours['saving']:.0f} times fewer trainings."
+        f"margins of removal by {lifted}.** Up to k = {few['k'].max()}, the share of targets that a united and a "
+        f"separate test both call right, or both wrong, is smaller than that of two seeds of the separate test by at "
+        f"most {least:.2f} (the farthest end of the 95 % intervals, n = {n} targets). The AUC of ours by removal moves "
+        f"by {moved}, n = {ours['n']} targets, for {ours['saving']:.0f} times fewer trainings."
     )
 
 
