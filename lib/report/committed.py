@@ -153,7 +153,7 @@ def _result(profile: Profile, name: str, description: str) -> str:
     if record["retrainings"]:
         values = record["profile"]
         text += (
-            f"{values['n_targets']} targets, {values['n_votes']} training(s) a probe at most"
+            f"{values['n_targets']} targets, at most {values['n_votes']} training{'s' * (values['n_votes'] != 1)} a probe"
             f"{', united tests' if values['united'] else ''}: {record['retrainings']} distinct retrainings, mean test "
             f"accuracy {record['test_accuracy']:.1%}, {record['core_seconds'] / 3600:.2f} core-hours. "
         )

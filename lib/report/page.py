@@ -249,7 +249,7 @@ def _status(study: Study, tables: list[pd.DataFrame], wall_seconds: float) -> st
         f"{'**At the size** of' if profile == paper else '**Scaled down** from'} the paper's {title} setup: "
         f"{profile.n_targets} targets (paper {paper.n_targets}), k up to {profile.k_max} of {class_size} in a class "
         f"({paper.k_max} of {class_sizes(paper)[1]}), {profile.budget} bisection steps ({paper.budget}), "
-        f"{profile.n_votes} votes ({paper.n_votes}), {recipe.arch} of width {recipe.width} for {recipe.epochs} epochs "
+        f"{profile.n_votes} vote{'s' * (profile.n_votes != 1)} ({paper.n_votes}), {recipe.arch} of width {recipe.width} for {recipe.epochs} epochs "
         f"({paper.recipe.width}, {paper.recipe.epochs}), mean test accuracy {trained['test_accuracy'].mean():.1%} over "
         f"all retrainings ({accuracy}, unmodified). "
         f"**Device** {study.driver.device}. **Wall time** of this page: {wall_seconds:.0f} s. **Behind it**: "

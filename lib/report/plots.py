@@ -260,7 +260,7 @@ def table(rows: pd.DataFrame | list[dict], first: tuple[str, ...] = ()):
             shown[column] = shown[column].astype("Int64")
     if {"verdict", "difference"} <= set(shown):  # beside what it is about
         shown.insert(shown.columns.get_loc("difference") + 1, "verdict", shown.pop("verdict"))
-    shown = shown[[*shown.columns.intersection(first, sort=False), *shown.columns.difference(first, sort=False)]]
+    shown = shown[sorted(shown, key=lambda column: first.index(column) if column in first else len(first))]
     shown.columns = [NAMES.get(column, escape(str(column).replace("_", " "))) for column in shown]
     attributes = 'class="dataframe"'
     return (
