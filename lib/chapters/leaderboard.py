@@ -179,11 +179,10 @@ def dominance(rows: pd.DataFrame, title: str) -> Figure:
         line = rows[best].sort_values(cost)
         axis.step(line[cost], line["removal_auc"], where="post", color="0.4", zorder=1)
         for point in rows[best | (rows["method"] == OURS)].to_dict("records"):
-            right = point[cost] > rows[cost].max() / 10
-            below = point["method"] == OURS and not best[rows["method"] == OURS].any()  # others may stand just above
-            place = {"xytext": (-6 if right else 6, -13 if below else 6), "ha": "right" if right else "left"}
-            at = point[cost], point["removal_auc"]
-            axis.annotate(label(point["method"]), at, textcoords="offset points", fontsize=9, **place)
+            own, right = point["method"] == OURS, point[cost] > rows[cost].max() / 10
+            place = {"xytext": (-8 if own or right else 6, 0 if own else 6), "ha": "right" if own or right else "left"}
+            at, words = (point[cost], point["removal_auc"]), {"textcoords": "offset points", "fontsize": 9}
+            axis.annotate(label(point["method"]), at, va="center" if own else "baseline", **words, **place)
         axis.set_xscale("symlog", linthresh=0.01 if cost == "seconds" else 1e4)
         axis.set(xlabel=name)
     axes[0].set(ylabel="removal AUC")
