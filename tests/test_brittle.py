@@ -34,8 +34,12 @@ def test_the_smallest_support_is_of_any_method_but_the_control():
     assert shares.loc[8, "of_all"] == 0.08
     assert shares.loc[32, ["ours", "raw pixels, L2", "random"]].tolist() == [1, 2, 1]  # by a single ranking
     row = {"rho": 0.5, "low": 0.4, "high": 0.6}
-    said = brittle.finding(shares.reset_index(), pd.DataFrame([row, row | {"rho": 0.1}, row | {"rho": 0.2}]))
-    assert "of 3 right" in said and "the best of 2 rankings" in said and "by raw pixels, L2 alone 67%" in said
+    said = brittle.finding(shares.reset_index(), pd.DataFrame([row, row | {"rho": 0.1}, row | {"rho": 0.2}]), "Tiny")
+    assert (
+        "of 3 right" in said
+        and "the best of 2 rankings" in said
+        and "with raw pixels, L2 as the only ranking 67%" in said
+    )
     assert "the support is 0.50 [0.40, 0.60]; likeness to the nearest image correlates 0.20" in said
 
 

@@ -83,7 +83,7 @@ def test_the_page_of_a_tiny_study(study, monkeypatch):
     assert [sprite.shape for sprite in sprites] == [(6 * 24, 10 * 24, 1)] * 2
     assert modeldiff.figure(tables, sprites, "title").get_suptitle() == "title"
     said = modeldiff.finding(tables)
-    assert "between networks: plain and augmented " in said and "(n = 30 test images, not over networks)" in said
+    assert "is augmented " in said and "(n = 30 test images; intervals are over these" in said
     assert "without: " in modeldiff.repeated(tables["components"])
 
 

@@ -133,7 +133,7 @@ def test_the_page_says_and_draws_what_the_tables_hold(study):
     tables = {"shares": shares, "summary": areas, "speakers": speakers, "pictures": sound.pictures(study)}
     said = sound.finding(tables)
     assert "ours 0.500 [0.400, 0.600]" in said and "chance is 0.25** (n = 3 targets of 2 speakers;" in said
-    assert "loses 0.700 [0.700, 0.700] of accuracy" in said and "n = 2 speakers" in said
+    assert "costs 0.700 [0.700, 0.700] of accuracy" in said and "n = 2 speakers" in said
     assert "random 0 (0 of 2 flip, a share of at most 0.84)" in said
     drawn = sound.figure(tables, "title")
     assert drawn.get_suptitle() == "title" and len(tables["pictures"]) == 1 + sound.SHOWN
@@ -156,4 +156,4 @@ def test_without_the_archive_the_page_shows_what_came_with_the_repository(monkey
     page = sound.open_page({"profile": "fashion"})
     tables = sound.measured(page, "fashion")
     assert page.missing and list(tables) == list(sound.TABLES) and len(tables["pictures"]) == 1 + sound.SHOWN
-    assert "**Of the first 10 recordings" in sound.finding(tables)
+    assert "by ours; raw pixels, L2; TRAK (5): of the first 10" in sound.finding(tables)

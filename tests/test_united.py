@@ -35,7 +35,7 @@ def test_costs_and_finding():
     few, most = margins({0: (1, 1), 1: (1, -1)}), margins({0: (1, 1), 1: (1, -1)}, k=8)
     agreed = united.agreements(pd.concat([few, most]), pd.concat([few, most.assign(margin=most["margin"] + 1)]))
     said = united.finding(agreed, pd.DataFrame([row]), 8)
-    assert said.startswith("**Up to k = 4, no bias") and "At k = 8 they lift margins of removal by 1.00" in said
+    assert said.startswith("**Up to k = 4, no bias") and "at k = 8 they move margins of removal by 1.00" in said
     assert f"moves by {row['difference']:.2f}" in said and "2 times fewer" in said
 
 

@@ -5,6 +5,8 @@
 
 const DATA_SETS = { fashion: "Fashion-MNIST", cifar10: "CIFAR-10", imagenet: "Tiny ImageNet" };
 const KINDS = { removal: "removed", mislabel: "mislabelled" };
+const GOING = { removal: "go", mislabel: "are relabelled" };
+const PLAY = { removal: "▶ Let them go", mislabel: "▶ Relabel them" };
 const TESTS = { separate: "each alone", united: "united" };
 const NOTES = {
   separate: "Tests: every target has trainings of its own, as in the paper.",
@@ -331,6 +333,7 @@ function drawPair() {
   const label = `Images given the label ${className(target().wrong)}`;
   fill($("going-label"), state.kind === "removal" ? "Images removed" : label);
   fill($("agreement"), ...agreement(pair));
+  fill($("play"), PLAY[state.kind]);
   drawK();
 }
 
@@ -352,7 +355,7 @@ function panel(name, seat, others, range) {
   element.append(
     make("h3", {}, swatch(), look(name).label), make("p", { class: "sentence" }, sentence(found)),
     head("Most supportive, with score"), make("div", { class: "ten scored" }, ...ten),
-    head(isFlip(found) ? "The support: the images that go" : "The images that go, without a flip", status), strip,
+    head(`${isFlip(found) ? "The support" : "No flip"}: the images that ${GOING[state.kind]}`, status), strip,
   );
   if (found) element.append(head("Margin against k"), plot(found, range));
   if (found) element.append(head("Votes, in the order of the search"), votesOf(found));
@@ -380,7 +383,8 @@ function votesOf(found) {
 
 function opposing(name) {
   const opposed = D().methods[name].opposing;
-  if (!opposed) return make("p", { class: "quiet" }, "Its scores are similarities: no image opposes.");
+  const why = name.startsWith("random") ? "Its order is random" : "Its scores are similarities";
+  if (!opposed) return make("p", { class: "quiet" }, `${why}: no image opposes.`);
   const details = make("details", { open: views.opposing }, make("summary", {}, "Most opposing, of all classes"));
   const draw = () => {
     if (!details.open || details.querySelector(".ten")) return;
@@ -476,7 +480,7 @@ function spearman(pairs) {
   return 1 - (6 * squares) / (n * (n * n - 1));
 }
 
-/* The first k images go. */
+/* The first k images go, or are relabelled. */
 function drawK() {
   const { k } = state;
   $("k").value = Math.round(1000 * along(k));
@@ -517,7 +521,7 @@ function play() {
 function stop() {
   cancelAnimationFrame(views.playing);
   views.playing = 0;
-  fill($("play"), "▶ Let them go");
+  fill($("play"), PLAY[state.kind]);
 }
 
 function setK(k) {

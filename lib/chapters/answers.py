@@ -54,6 +54,23 @@ def copies(study: OwnStudy, names: Files) -> list[str]:
     return sentences
 
 
+def finding(study: OwnStudy, supports: pd.DataFrame) -> str:
+    """The page's first line, in Markdown."""
+    does = "repairs" if isinstance(study, MistakeStudy) else "flips"
+    found, n, k_max = supports[supports["reason"] == FOUND], supports["target"].nunique(), study.profile.k_max
+    counts = [f"{(found['method'] == name).sum()} by {label(name)}" for name in supports["method"].unique()]
+    text = f"**Removing at most {k_max} training images {does}, of {n} target{'s' * (n != 1)}: {'; '.join(counts)}.**"
+    if len(found):
+        row = found.loc[found["size"].astype(int).idxmin()]
+        of_class = row["wrong_label" if isinstance(study, MistakeStudy) else "label"]
+        size, of_all = int(row["size"]), np.bincount(study.dataset.train_labels)[of_class]
+        text += (
+            f" The smallest support found is {size} image{'s' * (size != 1)}, {size / of_all:.0%} of the class, by "
+            f"{label(row['method'])}."
+        )
+    return f"{text} So few targets tell of these targets, and not which ranking is better."
+
+
 def accuracies(study: OwnStudy, knn: pd.DataFrame) -> pd.DataFrame:
     """Shares of the test images that are right, with their intervals: of the model, of guessing, of neighbours.
 

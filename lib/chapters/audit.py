@@ -202,15 +202,17 @@ def audit(study: Study, n: int, seed: int) -> tuple[list[str], list[dict]]:
         problems += [line for table in sorted(path.parent.glob("*.csv")) for line in replay.wrong(table)]
     problems += [line for table in ELSEWHERE.get(study.profile.name, []) for line in replay.wrong(table)]
     known = stored(study, replay.readings)
-    print(
-        f"{study.profile.name}: {len(replay.readings)} votes of {len(known)} trainings read, {len(problems)} problems"
-    )
+    print(f"{study.profile.name}: {len(replay.readings)} votes of {len(known)} trainings read, {counted(problems)}")
     if n:
         pairs = between_seeds(study, known)
         for _, rows in again(study, known, n, seed).groupby("stored_on"):
             lines.append(compared(rows, pairs))
             problems += wrong(rows, pairs, lines[-1]["p"])
     return problems, lines
+
+
+def counted(problems: list[str]) -> str:
+    return f"{len(problems)} problem{'s' * (len(problems) != 1)}"
 
 
 def write(table: pd.DataFrame) -> None:
@@ -237,7 +239,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.seal:
         return checks.seal() or 0
     lines, problems = [], checks.files() + manifest() + checks.across()
-    print(f"files, manifest, claims, pages: {len(problems)} problems")
+    print(f"files, manifest, claims, pages: {counted(problems)}")
     try:
         for name in [args.profile] if args.profile else PROFILES:
             if committed.missing(profiles.PROFILES[name]):
@@ -250,7 +252,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     table = pd.DataFrame(lines)
-    print("\n".join([table.to_string(index=False) if lines else "", *problems, f"{len(problems)} problems"]))
+    print("\n".join([table.to_string(index=False) if lines else "", *problems, counted(problems)]))
     if args.write and lines:
         write(table)
     return int(bool(problems))

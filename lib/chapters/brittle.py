@@ -68,16 +68,17 @@ def tests(profile: Profile) -> str:
     return f"{'united' if profile.united else 'separate'}, {votes}"
 
 
-def finding(shares: pd.DataFrame, traits: pd.DataFrame) -> str:
-    """The page's first line, in Markdown. shares, traits: of `shares` and `correlations`."""
+def finding(shares: pd.DataFrame, traits: pd.DataFrame, data: str) -> str:
+    """The page's first line, in Markdown. shares, traits: of `shares` and `correlations`. data: its name."""
     few, (margin, *_, nearest) = shares.set_index("at_most").loc[32], traits.to_dict("records")
     alone = few[5:].drop(label(RANDOM))
     rho = [stats.said(row["rho"], row["low"], row["high"]) for row in (margin, nearest)]
     return (
-        f"**{few['share']:.0%} [{few['low']:.0%}, {few['high']:.0%}] of {few['n']:.0f} right predictions flip when at "
-        f"most 32 training images go ({few['of_all']:.1%}), by the best of {len(alone)} rankings for each; by "
-        f"{alone.idxmax()} alone {alone.max() / few['n']:.0%}, at random {few[label(RANDOM)] / few['n']:.0%}. The "
-        f"margin's rank correlation with the support is {rho[0]}; likeness to the nearest image correlates {rho[1]}.**"
+        f"**On {data}, {few['share']:.0%} [{few['low']:.0%}, {few['high']:.0%}] of {few['n']:.0f} right predictions "
+        f"flip when at most 32 training images go ({few['of_all']:.1%}), by the best of {len(alone)} rankings for "
+        f"each; with {alone.idxmax()} as the only ranking {alone.max() / few['n']:.0%}, at random "
+        f"{few[label(RANDOM)] / few['n']:.0%}. The margin's rank correlation with the support is {rho[0]}; likeness to "
+        f"the nearest image correlates {rho[1]}.**"
     )
 
 

@@ -142,19 +142,20 @@ def finding(board: pd.DataFrame, data: str) -> str:
         return ""
     of, auc = board.set_index("method"), ["removal_auc", "removal_auc_low", "removal_auc_high"]
     best, ours = (f"{label(name)} {stats.said(*of.loc[name, auc])}" for name in (of.index[0], OURS))
-    certain, cheap = of[of["p_holm"] < stats.LEVEL], of[of["undominated"]]
+    certain = of[of["p_holm"] < stats.LEVEL]
     smaller, larger = (label_all(certain.index[sign * certain["difference"] > 0]) for sign in (-1, 1))
-    cheap = label_all(cheap.index[cheap["removal_auc"] > of.loc[RANDOM, "removal_auc"]])
     return (
         f"**Of {len(of)} methods on {data}, {label(of.index[0])} has the largest AUC of removal: {best}, "
         f"{ours}, n = {of.loc[OURS, 'n_targets']} targets.** Paired by target and corrected for all rows, these find "
-        f"smaller supports than {label(OURS)}: {smaller}; these larger ones: {larger}; of the others it is undecided. "
-        f"Nothing reaches as much in fewer seconds than {cheap}."
+        f"smaller supports than {label(OURS)}: {smaller}. These find larger ones: {larger}. Of the others it is "
+        f"undecided. Undominated, so that no other method reaches as much in as few seconds, are: "
+        f"{label_all(of.index[of['undominated']])}."
     )
 
 
 def label_all(names: Iterable[str]) -> str:
-    return ", ".join(map(label, names)) or "none"
+    """For a sentence. Labels have commas of their own."""
+    return "; ".join(map(label, names)) or "none"
 
 
 def undominated(rows: pd.DataFrame, cost: str) -> np.ndarray:
@@ -168,25 +169,24 @@ def undominated(rows: pd.DataFrame, cost: str) -> np.ndarray:
 def dominance(rows: pd.DataFrame, title: str) -> Figure:
     """The AUC of removal against core-seconds and against bytes; a line through what nothing dominates."""
     plots.style()
-    figure, axes = plt.subplots(1, 2, figsize=(11, 4.8), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(13, 5.4), sharey=True, layout="constrained")
     for axis, cost, name in zip(axes, ("seconds", "bytes"), ("core-seconds", "bytes to be kept"), strict=True):
         for point in rows.to_dict("records"):
-            reached, low, high = (point[f"removal_auc{end}"] for end in ("", "_low", "_high"))
             style = {"color": look(point["method"])[1], "ecolor": "0.7", "elinewidth": 0.8, "zorder": 2}
-            axis.errorbar(
-                point[cost], reached, [[reached - low], [high - reached]], fmt=marker(point["method"]), **style
-            )
+            style |= {"fmt": marker(point["method"]), "label": label(point["method"])}
+            axis.errorbar(point[cost], point["removal_auc"], plots.span(point, "removal_auc"), **style)
         best = undominated(rows, cost)
         line = rows[best].sort_values(cost)
         axis.step(line[cost], line["removal_auc"], where="post", color="0.4", zorder=1)
         for point in rows[best | (rows["method"] == OURS)].to_dict("records"):
-            right = point[cost] > rows[cost].max() / 10
-            place = {"xytext": (-6 if right else 6, 6), "ha": "right" if right else "left", "fontsize": 9}
-            axis.annotate(
-                label(point["method"]), (point[cost], point["removal_auc"]), textcoords="offset points", **place
-            )
+            own, right = point["method"] == OURS, point[cost] > rows[cost].max() / 10
+            place = {"xytext": (-8 if own or right else 6, 0 if own else 6), "ha": "right" if own or right else "left"}
+            at, words = (point[cost], point["removal_auc"]), {"textcoords": "offset points", "fontsize": 9}
+            axis.annotate(label(point["method"]), at, va="center" if own else "baseline", **words, **place)
         axis.set_xscale("symlog", linthresh=0.01 if cost == "seconds" else 1e4)
         axis.set(xlabel=name)
     axes[0].set(ylabel="removal AUC")
+    handles = axes[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside right center", fontsize=8, title="largest AUC first", title_fontsize=8)
     figure.suptitle(f"{title}; bars: 95 % over n = {rows['n_targets'].max()} targets")
     return figure

@@ -243,9 +243,10 @@ def finding(tables: dict[str, pd.DataFrame], data: str) -> str:
     shares = "; ".join(f"{row['space']} {detection.said(row, 'either')}" for _, row in at.iterrows())
     twins, every = (tables["worth"].set_index("test images").loc[name] for name in ("with a twin", "all"))
     return (
-        f"**Of {twins['n']:.0f} test images of {data} that people found to have a twin among the training images, this "
-        f"share is among the {FIRST[1]} nearest pairs: {shares}.** Without the twins, test accuracy on these images "
-        f"{changed(twins)}, on all {every['n']:.0f} it {changed(every)} (three seeds; intervals over test images)."
+        f"**{twins['n']:.0f} test images of {data} have a twin among the training images, by people's judgement. "
+        f"Looking through the {FIRST[1]} nearest pairs finds {at['either'].min():.0%} to {at['either'].max():.0%} of "
+        f"the twins, by space: {shares}.** Without them in training, accuracy on these test images {changed(twins)}, "
+        f"on all {every['n']:.0f} it {changed(every)} (three seeds; intervals over test images)."
     )
 
 

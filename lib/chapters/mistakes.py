@@ -54,7 +54,7 @@ def listed(study: OwnStudy, names: Files) -> pd.DataFrame:
 def said(study: OwnStudy, names: Files) -> str:
     """What is asked of the targets, for the page, in Markdown."""
     if not isinstance(study, MistakeStudy):
-        return "The models get the targets right: the images are of the target's own class, which speak for it."
+        return "The models get the targets right: the images are those of a target's own class that speak for it."
     own, taken = (study.dataset.class_names[c[0]] for c in (study.dataset.test_labels[study.targets], study.taken_for))
     return (
         f"**The models get this target wrong**: `{names.test[study.target]}` is of class {own} and is taken for "

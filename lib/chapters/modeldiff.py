@@ -58,9 +58,7 @@ def n_networks(study: Study, name: str) -> int:
 
 
 def attributions(study: Study, name: str, group: int) -> np.ndarray:
-    """TRAK of the tested images by one of an algorithm's two groups of networks, (n_test, n_train) float32, rows of
-    length 1.
-    """
+    """TRAK of the tested images by one of an algorithm's two groups: (n_test, n_train) float32, rows of length 1."""
     recipe, n = algorithms(study)[name], n_networks(study, name)
     device, rival = study.driver.device, ensembles.RIVALS["trak"]
     inputs = networks.inputs(study.dataset, tested(study), device)
@@ -240,13 +238,14 @@ def measured(study: Study) -> tuple[dict[str, pd.DataFrame], list[np.ndarray]]:
 
 def finding(tables: dict[str, pd.DataFrame]) -> str:
     """The page's first lines, in Markdown."""
-    cosine = tables["cosines"].dropna(subset=["corrected"])
-    alike = [f"{row['one']} and {row['other']} {said(row, 'corrected')}" for _, row in cosine.iterrows()]
-    effects = tables["effects"][tables["effects"]["other"] == AUGMENTED]
+    cosine, effects = tables["cosines"].dropna(subset=["corrected"]), tables["effects"].query("other == @AUGMENTED")
+    alike = "; ".join(f"{row['other']} {said(row, 'corrected')}" for _, row in cosine.iterrows())
+    apart = " and ".join(cosine.loc[cosine["corrected_high"] < 1, "other"]) or "no other"
     spared = [f"{row['images']} {said(row, 'accuracy')}" for _, row in effects.iterrows()]
     return (
-        f"**Cosine of TRAK's attributions, corrected for noise between networks: {'; '.join(alike)} "
-        f"(n = {cosine['n'].iloc[0]} test images, not over networks).**\n\n"
+        f"**TRAK's attributions of {apart} networks differ from those of {PLAIN} ones by more than noise: the "
+        f"corrected cosine, which is 1 where noise is all, is {alike} (n = {cosine['n'].iloc[0]} test images; "
+        f"intervals are over these and not over networks).**\n\n"
         f"How much less accuracy augmented networks lose than plain ones ({effects['n'].iloc[0]} trainings each): "
         f"named without any attribution, {', '.join(spared[:-1])}; guessed from the directions' pictures, {spared[-1]}."
     )

@@ -190,18 +190,31 @@ def correlated(rows: pd.DataFrame, key: str, column: str) -> dict:
 
 
 def finding(rows: pd.DataFrame, correlations: pd.DataFrame, kind: str) -> str:
-    """How well each candidate orders the sets, the strongest first, as Markdown. Of `table` and `order`."""
-    words = {}
-    for sets, group in correlations[correlations["kind"] == kind].groupby("sets", sort=False):
-        strongest_first = group.iloc[group["ours"].abs().argsort()[::-1]].itertuples()
-        words[sets] = "; ".join(f"{row.candidate} {stats.said(row.ours, row.low, row.high)}" for row in strongest_first)
+    """What goes with a large AUC, in Markdown. rows, correlations: of `table` and `order`."""
+    every, others = (of for _, of in correlations[correlations["kind"] == kind].groupby("sets", sort=False))
+    certain, left = (of[of["p_holm"] < stats.LEVEL] for of in (every, others))
+    up, down = (strongest(certain[sign * certain["ours"] > 0]) or "nothing" for sign in (1, -1))
     learnt = rows["features"].str.startswith(LABELLED)
     areas = ["{:.2f} to {:.2f}".format(*of[f"auc_{kind}"].agg(["min", "max"])) for of in (rows[learnt], rows[~learnt])]
     return (
-        f"**Rank correlation with the AUC of {kind}, over {len(rows)} sets of features: {words[ALL]}.** {learnt.sum()} "
-        f"of the sets were learnt with labels and have an AUC of {areas[0]}, the others of {areas[1]}; over these "
-        f"others alone: {words[UNLABELLED]}. Each AUC is over {rows['n'].max():.0f} targets."
+        f"**Over {len(rows)} sets of features, a larger AUC of {kind} goes with more of: {up}; and with less of: "
+        f"{down} (rank correlations, those that survive Holm's correction). Without the {learnt.sum()} sets learnt "
+        f"with labels {'these survive it: ' + strongest(left) if len(left) else 'none survives it'}.** The strongest "
+        f"there: {strongest(others, 2) or 'none'}, over {(~learnt).sum()} sets. Sets learnt with labels have "
+        f"an AUC of {areas[0]}, the others of {areas[1]}, each over {rows['n'].max():.0f} targets."
     )
+
+
+def strongest(of: pd.DataFrame, n: int | None = None) -> str:
+    """The n strongest correlations, all if None, for a sentence. of: rows of `order`."""
+    of = of.dropna(subset=["ours"]).sort_values("ours", key=lambda rho: -rho.abs(), kind="stable")[:n]
+    return "; ".join(f"{row.candidate} {stats.said(row.ours, row.low, row.high)}" for row in of.itertuples())
+
+
+def shown(correlations: pd.DataFrame) -> pd.DataFrame:
+    """The table of `order` as the page shows it."""
+    names = dict(zip(("ours", "low", "high"), (f"rank correlation{end}" for end in ("", "_low", "_high")), strict=True))
+    return correlations.rename(columns=names).assign(test="permutations of sets")
 
 
 def placed(study: Study, name: str, vectors: Features, supports: pd.DataFrame) -> tuple[pd.DataFrame, Figure]:

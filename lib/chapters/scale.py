@@ -114,13 +114,14 @@ def finding(rows: pd.DataFrame, pairs: pd.DataFrame) -> str:
         f"{row.images} images {stats.said(row.difference, row.low, row.high)} (n = {row.n})"
         for row in rivals.itertuples()
     )
-    certain = "at every size" if (rivals["p"] < stats.LEVEL).all() else "not at every size"
+    excluded = ((rivals["low"] > 0) | (rivals["high"] < 0)).all()
+    certain = f"The interval {'excludes' if excluded else 'does not exclude'} zero at every size"
     all_overlap = rivals["low"].max() < rivals["high"].min()
     overlap = "overlap, so that no trend with size is shown" if all_overlap else "do not all overlap"
     ours = rows[rows["method"] == OURS].iloc[-1]
     many = stats.said(*ours[["many", "many_low", "many_high"]])
     return (
-        f"**Ours less {label(rivals['worse'].iloc[0])}, difference of AUC: {each}.** The sign is certain {certain}; "
+        f"**Ours less {label(rivals['worse'].iloc[0])}, difference of AUC: {each}.** {certain}; "
         f"the intervals {overlap}. With the most images, {ours['images']}, removing at most a share of "
         f"{MANY.k / FIGURE_3.class_size:.3f} of a class by ours flips {many} of {ours['n']} targets; the paper has "
         f"{MANY.value / FIGURE_3.n:.2f} of {FIGURE_3.n} at 50 000."

@@ -117,12 +117,13 @@ def finding(agreed: pd.DataFrame, curves: pd.DataFrame, k_max: int) -> str:
     bias = "a" if ((few["low"] > 0) | (few["high"] < 0)).any() else "no"
     ours = curves[(curves["kind"] == REMOVAL) & (curves["method"] == OURS)].iloc[0]
     lifted, moved = (stats.said(*row[["difference", "low", "high"]]) for row in (most, ours))
+    n, least = agreed["n"].min(), -few["less_than_seeds_low"].min()
     return (
-        f"**Up to k = {few['k'].max()}, {bias} bias of united tests is seen in margins; the share of predictions that "
-        f"they have in common with separate tests is less than between two seeds by at most "
-        f"{-few['less_than_seeds_low'].min():.2f} (95 %). At k = {k_max} they lift margins of removal by {lifted}.** "
-        f"The AUC of ours by removal moves by {moved}, n = {ours['n']} targets, for {ours['saving']:.0f} times fewer "
-        "trainings."
+        f"**Up to k = {few['k'].max()}, {bias} bias of united tests is seen in margins; at k = {k_max} they move "
+        f"margins of removal by {lifted}.** Up to k = {few['k'].max()}, the share of targets that a united and a "
+        f"separate test both call right, or both wrong, is smaller than that of two seeds of the separate test by at "
+        f"most {least:.2f} (the farthest end of the 95 % intervals, n = {n} targets). The AUC of ours by removal moves "
+        f"by {moved}, n = {ours['n']} targets, for {ours['saving']:.0f} times fewer trainings."
     )
 
 

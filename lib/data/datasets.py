@@ -185,10 +185,10 @@ def splits(names: list[str], entry: Entry) -> list[dict[str, list[str]]]:
             images.append(name)
     test = "test" if "test" in tree else "val"
     if not {"train", test} <= set(tree) or len(tree["train"]) < 2:
-        tops = ", ".join(sorted({name.split("/")[0] for name in names})[:10])
+        tops, n = ", ".join(sorted({name.split("/")[0] for name in names})[:10]), len(tree.get("train", {}))
         raise ValueError(
             f"{entry.name} needs train/<class>/* and test/<class>/* (or val/) at its top, and two classes; it has "
-            f"{tops or 'nothing'} there"
+            f"{tops or 'nothing'} there" + (f", and {n} class{'es' * (n != 1)} in train/" if "train" in tree else "")
         )
     for here, there in (("train", test), (test, "train")):
         for c, images in tree[here].items():

@@ -236,11 +236,11 @@ NAMES = {  # of columns, where another name says more, or takes less room
 }
 
 
-def table(rows: pd.DataFrame | list[dict]):
+def table(rows: pd.DataFrame | list[dict], first: tuple[str, ...] = ()):
     """A table to show on a page: methods in words, intervals beside their value, three decimals, no index.
 
-    Names of classes and files can be anything, and are shown as they are. What sorts and frames it in the book is
-    book/_static/tables.js.
+    first: columns that stand before the others. Names of classes and files can be anything, and are shown as they are.
+    What sorts and frames it in the book is book/_static/tables.js.
     """
     shown = pd.DataFrame(rows)
     for column in shown.columns.intersection(["method", "better", "worse", "against"]):
@@ -263,6 +263,7 @@ def table(rows: pd.DataFrame | list[dict]):
         shown["verdict"] = shown["verdict"].replace(COMPARED)
     if {"verdict", "difference"} <= set(shown):  # beside what it is about
         shown.insert(shown.columns.get_loc("difference") + 1, "verdict", shown.pop("verdict"))
+    shown = shown[sorted(shown, key=lambda column: first.index(column) if column in first else len(first))]
     shown.columns = [NAMES.get(column, escape(str(column).replace("_", " "))) for column in shown]
     attributes = 'class="dataframe"'
     return (
