@@ -72,3 +72,15 @@ def test_the_papers_setting_is_said_of_every_committed_data_set():
     rows = pd.read_csv(RESULTS / "cifar10" / "ridge" / "rows.csv")
     assert ridge.as_the_paper().endswith(f"{ridge.said(rows, 0.41, 0.0, 'against_removal', -1)} on CIFAR-10, n = 85")
     assert " on Fashion-MNIST, n = 50; " in ridge.as_the_paper("lds")
+
+
+def test_ours_less_trak_as_the_paper_runs_it_is_paired_by_target():
+    sizes = {OURS: [10, 20, None], "trak:2:all": [5, None, None]}
+    rows = [
+        {"kind": REMOVAL, "method": method, "target": i, "size": size, "reason": ""}
+        for method, of in sizes.items()
+        for i, size in enumerate(of)
+    ]
+    pair = ridge.as_run_there(pd.DataFrame(rows).astype({"size": "Int64"}), 100)
+    assert pair["n"] == 3 and pair["difference"] == pytest.approx((-0.05 + 0.8 + 0) / 3)
+    assert pair["words"].startswith("0.25 [") and pair["words"].endswith("], n = 3")

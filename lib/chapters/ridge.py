@@ -133,18 +133,18 @@ def unrestricted(study: Study, n_networks: int) -> pd.DataFrame:
     images. TRAK projects to the paper's share of dimensions, by a sparse matrix. As of `Study.supports`.
     """
     if compared(study) is not COLOUR:
-        return pd.DataFrame()
+        return pd.DataFrame(columns=[*committed.COLUMNS, "keys"])
     dim = round(PAPER_SHARE * len(study.dataset.train_labels))
     profile = replace(study.profile, trak={"projection_dim": dim, "damping": 0.0, "sparse": True})
     curves = [(REMOVAL, OURS), (REMOVAL, f"trak:{n_networks}:all")]
     return replace(study, profile=profile).supports(curves, among=[[i] for i in study.groups(united=True)[0]])
 
 
-def as_run_there(alone: pd.DataFrame, k_max: int) -> str:
-    """Ours less TRAK with an interval and n. alone: of `unrestricted`."""
+def as_run_there(alone: pd.DataFrame, k_max: int) -> dict:
+    """Ours less TRAK: the row of `stats.paired`, and words, the difference for a sentence. alone: of `unrestricted`."""
     rival = next(name for name in alone["method"].unique() if name != OURS)
     pair = stats.paired(alone, REMOVAL, OURS, rival, k_max)
-    return f"{stats.said(pair['difference'], pair['low'], pair['high'])}, n = {pair['n']}"
+    return pair | {"words": f"{stats.said(pair['difference'], pair['low'], pair['high'])}, n = {pair['n']}"}
 
 
 def table(settings: Sequence[tuple], lds_free: np.ndarray, supports: pd.DataFrame, k_max: int) -> pd.DataFrame:
