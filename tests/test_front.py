@@ -80,4 +80,4 @@ def test_the_answer_has_the_numbers_of_the_tables():
     assert f"| Fashion-MNIST, each target alone | {interval} | – |" in front.differences()
     tested = pd.read_csv(RESULTS / "claims.csv").query("confirmatory")
     assert f"Of {len(tested)} confirmatory claims: {claims.counted(tested['verdict'])}." in front.answer()
-    assert "By removal, no: where the difference" in front.answer()
+    assert "By removal, no: where a difference" in front.answer()
