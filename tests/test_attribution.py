@@ -120,8 +120,8 @@ def test_rankings_by_features_are_kept(opened, monkeypatch):
 def test_costs(opened):
     """Models on random subsets cost in proportion to their number; what learns nothing keeps nothing."""
     assert opened.seconds("moco_l2") > 0 == opened.seconds("random")
-    more, fewer = (opened.seconds(f"empirical_influence:{n}") for n in (12, 10))
-    assert 0 < opened.subset_seconds <= (more - fewer) / 2 + 1e-3 * more
+    assert opened.subset_seconds > 0
+    assert all(opened.seconds(f"empirical_influence:{n}") > n * opened.subset_seconds for n in (10, 12))
     assert opened.stored_bytes("moco_l2") == opened.stored_bytes("random") == 0
     one = opened.stored_bytes("grad_dot:2") // 2
     assert opened.stored_bytes("empirical_influence:12") == 12 * one

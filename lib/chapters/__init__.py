@@ -14,6 +14,7 @@ __all__ = [
     "export",
     "front",
     "given",
+    "greedy",
     "handout",
     "influence",
     "judge",
