@@ -136,8 +136,9 @@ def unrestricted(study: Study, n_networks: int) -> pd.DataFrame:
         return pd.DataFrame(columns=[*committed.COLUMNS, "keys"])
     dim = round(PAPER_SHARE * len(study.dataset.train_labels))
     profile = replace(study.profile, trak={"projection_dim": dim, "damping": 0.0, "sparse": True})
-    curves = [(REMOVAL, OURS), (REMOVAL, f"trak:{n_networks}:all")]
-    return replace(study, profile=profile).supports(curves, among=[[i] for i in study.groups(united=True)[0]])
+    there, as_there = f"{name(PAPER_SHARE, 0.0)}, all classes", replace(study, profile=profile).attribution
+    given = replace(study, given={there: as_there.ranking(f"trak:{n_networks}:all")})
+    return given.supports([(REMOVAL, OURS), (REMOVAL, there)], among=[[i] for i in study.groups(united=True)[0]])
 
 
 def as_run_there(alone: pd.DataFrame, k_max: int) -> dict:
