@@ -17,15 +17,15 @@ from PIL import Image
 
 from lib import bisection, distances, esvm, features, lds, methods, profiles, retrain
 from lib.base.limits import AREA, COUNT, FROM_0, LIMITS, POSITIVE, SHARE, TEXT, TRUTH, WEIGHT, check
+from lib.chapters import checks, judge
 from lib.chapters import given as mine
-from lib.chapters import judge
 from lib.data import BOOK, RESULTS, Dataset, as_entry, load, manifest, opened, resident, subset
 from lib.engine import Ledger, Subsets, damaged, seal
 from lib.engine import cache as arrays
 from lib.engine.driver import Question, check_group
 from lib.engine.subsets import Store
 from lib.features import FeatureRecipe, Features
-from lib.report import checks, execution
+from lib.report import execution
 from lib.retrain import Recipe, Retraining
 
 PAGE = BOOK / "faults.md"

@@ -10,11 +10,10 @@ import pandas as pd
 import pytest
 
 from lib import bisection, profiles
-from lib.chapters import audit
+from lib.chapters import audit, checks
 from lib.data import RESULTS
 from lib.engine import processor, seal
 from lib.features import FeatureRecipe
-from lib.report import checks
 from lib.study import MISLABEL, REMOVAL, Study
 
 CURVES = [(REMOVAL, "pixels_l2"), (MISLABEL, "random")]

@@ -74,7 +74,7 @@ def test_a_page_shows_the_figure_nearest_to_the_paper_first_and_its_own_in_a_tab
     assert not plt.fignum_exists(figure.number), "shown in the tab, not a second time"
     assert [shown.count(f'for="fig02-{name}"') for name in ("fashion", "cifar10", "smoke", "imagenet")] == [1, 1, 0, 0]
     assert shown.count("checked") == 1 and shown.index("fig02-cifar10") < shown.index("fig02-fashion")
-    assert "some images. 100 targets, at most 1 training a probe, united tests: 12 distinct retrainings, " in shown
+    assert "some images. 100 targets, votes per probe 1, united tests: 12 distinct retrainings, " in shown
     assert "mean test accuracy 62.5%, 2.00 core-hours." in shown
     assert 'alt="CIFAR-10. lines &amp; bands"' in shown and "Fashion-MNIST, this run (fashion)</label>" in shown
     assert "make fig02 PROFILE=cifar10" in shown and manifest.find("cifar10_jpeg").manual[:40] in shown

@@ -25,7 +25,7 @@ from trak import TRAKer
 from lib import distances
 from lib.data import one_thread
 from lib.retrain import Retraining, fit, learning_rate
-from lib.rivals import dual, ensembles, gradients, influence, networks, representer, similarity, trak
+from lib.rivals import ensembles, gradients, influence, networks, representer, similarity, trak
 from lib.rivals.rival import Inputs
 
 TARGETS = [0, 10, 20]  # one of each class
@@ -367,10 +367,10 @@ def test_terms_of_the_dual_add_up_to_the_decision_value(linear, n_classes):
         (x.flatten(1).numpy().astype(float), y.numpy() % n_classes)
         for x, y in (linear.inputs.train, linear.inputs.targets)
     )
-    terms = dual.dual(train, targets, labels, target_labels)
+    terms = representer.dual(train, targets, labels, target_labels)
     for row, target, label in zip(terms, targets, target_labels, strict=True):
         sign = np.where(labels == label, 1, -1)
-        head = LinearSVC(C=dual.C, tol=1e-6, max_iter=100_000).fit(train, sign)
+        head = LinearSVC(C=representer.C, tol=1e-6, max_iter=100_000).fit(train, sign)
         np.testing.assert_allclose(row.sum(), head.decision_function(target[None])[0], atol=1e-3)
         beyond = sign * head.decision_function(train) > 1.001
         assert beyond.any() and not row[beyond].any()

@@ -83,4 +83,5 @@ def test_ours_less_trak_as_the_paper_runs_it_is_paired_by_target():
     ]
     pair = ridge.as_run_there(pd.DataFrame(rows).astype({"size": "Int64"}), 100)
     assert pair["n"] == 3 and pair["difference"] == pytest.approx((-0.05 + 0.8 + 0) / 3)
-    assert pair["words"].startswith("0.25 [") and pair["words"].endswith("], n = 3")
+    words = ridge.in_words(pair)
+    assert words.startswith("0.25 [") and words.endswith("], n = 3")

@@ -7,6 +7,7 @@ __all__ = [
     "brittle",
     "carriers",
     "changes",
+    "checks",
     "comparison",
     "curation",
     "departures",

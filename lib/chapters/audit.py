@@ -1,6 +1,6 @@
 """Is what is stored what training gives? Every check, and some of the trainings, drawn at random, done again here.
 
-    python -m lib.audit                           `lib.report.checks`, and 20 trainings of each profile
+    python -m lib.audit                           `lib.chapters.checks`, and 20 trainings of each profile
     python -m lib.audit --profile fashion -n 5    of one; of cifar10_full when it is named so
     python -m lib.audit -n 0                      the checks alone
 
@@ -23,11 +23,12 @@ import pandas as pd
 from scipy.stats import binom, spearmanr
 
 from lib import profiles
+from lib.chapters import checks
 from lib.data import RESULTS, entries, fetch, places, replacing
 from lib.engine import Ledger, processor
 from lib.lds import signed_inverse_l2
 from lib.methods import FEATURES, RANDOM
-from lib.report import checks, committed, stats
+from lib.report import committed, stats
 from lib.retrain import Retraining, margins
 from lib.study import BASE_SEED, Study
 

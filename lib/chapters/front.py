@@ -52,8 +52,13 @@ def pairs() -> pd.DataFrame:
 
 def against(worse: str, data: str) -> str:
     """One of `pairs`, for a sentence: by its other ranking and its data."""
-    row = pairs().set_index(["worse", "data"], drop=False).loc[(worse, data)]
-    return f"{stats.said(row['difference'], row['low'], row['high'])} on {row['data']}, n = {row['n']}"
+    row = pair(worse, data)
+    return f"{stats.said(row['difference'], row['low'], row['high'])} on {data}, n = {row['n']}"
+
+
+def pair(worse: str, data: str) -> pd.Series:
+    """One of `pairs`, by its other ranking and its data."""
+    return pairs().set_index(["worse", "data"]).loc[(worse, data)]
 
 
 def unrestricted() -> dict:
@@ -66,8 +71,8 @@ def answer() -> str:
     """Whether the paper holds, and whether its method beats TRAK, as one paragraph of Markdown."""
     tested = pd.read_csv(RESULTS / "claims.csv").query("confirmatory")["verdict"]
     ahead = {(False, False): "undecided", (True, False): "yes", (False, True): "no"}
-    rows = pairs().set_index(["worse", "data"]).loc[list(ANSWERS)].to_dict("records")
-    words = dict.fromkeys(ahead[row["low"] > 0, row["high"] < 0] for row in rows)
+    rows = [pair(*of) for of in ANSWERS]
+    words = dict.fromkeys(ahead[bool(row["low"] > 0), bool(row["high"] < 0)] for row in rows)
     undamped = committed.table(PROFILES["cifar10"], "ridge", "rows").query("damping == 0")["against_removal_high"]
     still = "; on CIFAR-10 TRAK is ahead without one, too" if (undamped < 0).all() else ""
     alone = unrestricted()
@@ -86,7 +91,7 @@ def differences() -> str:
     grey, colour = (committed.table(PROFILES[name], "ridge", "rows") for name in ("fashion", "cifar10"))
 
     def tested(worse: str, data: str) -> str:
-        return against(worse, data).replace(f" on {data}", "")
+        return ridge.in_words(pair(worse, data))
 
     def swept(rows: pd.DataFrame, damping: float) -> str:
         said = ridge.said(rows, ridge.PAPER_SHARE, damping, "against_removal")
@@ -96,7 +101,7 @@ def differences() -> str:
         ("Fashion-MNIST, each target alone", tested("trak:20", "Fashion-MNIST"), "–"),
         ("Fashion-MNIST, united tests", swept(grey, 1.0), swept(grey, 0.0)),
         (f"{IMAGES[10_000]}, each target alone", tested("trak:10", ALONE), "–"),
-        ("the same, TRAK choosing from all classes", tested("trak:10:all", ALONE), unrestricted()["words"]),
+        ("the same, TRAK choosing from all classes", tested("trak:10:all", ALONE), ridge.in_words(unrestricted())),
         (f"{IMAGES[10_000]}, united tests", tested("trak:10", IMAGES[10_000]), swept(colour, 0.0)),
         (f"{IMAGES[50_000]}, united tests", tested("trak:10", IMAGES[50_000]), "–"),
     ]

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from lib.data import one_thread
 from lib.esvm import decision_values
 from lib.methods import OURS, RANDOM
-from lib.report import stats
+from lib.report import plots, stats
 from lib.rivals import networks, trak
 from lib.study import REMOVAL, Study
 
@@ -127,11 +127,17 @@ def table(supports: pd.DataFrame, rankings: dict[str, np.ndarray], k_max: int) -
     return pd.DataFrame(rows)
 
 
+def compared(verdict: str) -> str:
+    """A verdict of `stats.paired`, for a sentence."""
+    return (
+        f"{plots.COMPARED[verdict]} than" if verdict in plots.COMPARED else "supports that cannot be told from those of"
+    )
+
+
 def finding(rows: pd.DataFrame) -> str:
     """What the section says first, in Markdown. rows: of `table`."""
-    words = {"agrees": "finds smaller supports than", "disagrees": "finds larger supports than"}
     lines = [
-        f"- **{row.better}** {words.get(row.verdict, 'cannot be told from')} the list of the same scores: "
+        f"- **{row.better}** has {compared(row.verdict)} the list of the same scores: "
         f"difference of AUC {stats.said(row.difference, row.low, row.high)}, n = {row.n} targets. The two have "
         f"{stats.said(row.overlap, row.overlap_low, row.overlap_high)} of the first half of the images in common."
         for row in rows.itertuples()

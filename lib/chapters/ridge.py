@@ -5,7 +5,7 @@ of the largest. What is good for the LDS is read from test images that are no ta
 what it is then tested with.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -142,10 +142,14 @@ def unrestricted(study: Study, n_networks: int) -> pd.DataFrame:
 
 
 def as_run_there(alone: pd.DataFrame, k_max: int) -> dict:
-    """Ours less TRAK: the row of `stats.paired`, and words, the difference for a sentence. alone: of `unrestricted`."""
+    """Ours less TRAK, a row of `stats.paired`. alone: of `unrestricted`."""
     rival = next(name for name in alone["method"].unique() if name != OURS)
-    pair = stats.paired(alone, REMOVAL, OURS, rival, k_max)
-    return pair | {"words": f"{stats.said(pair['difference'], pair['low'], pair['high'])}, n = {pair['n']}"}
+    return stats.paired(alone, REMOVAL, OURS, rival, k_max)
+
+
+def in_words(pair: Mapping) -> str:
+    """The difference of a row of `stats.paired`, its interval and n, for a sentence."""
+    return f"{stats.said(pair['difference'], pair['low'], pair['high'])}, n = {pair['n']}"
 
 
 def table(settings: Sequence[tuple], lds_free: np.ndarray, supports: pd.DataFrame, k_max: int) -> pd.DataFrame:

@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib.bisection import search
+from lib.chapters.greedy import compared
 from lib.methods import BLUE, DOTTED, RED, label, look, marker
 from lib.report import plots, stats
 
@@ -67,13 +68,11 @@ def finding(monotone: pd.DataFrame, imbalance: pd.DataFrame, heads: pd.DataFrame
     """The first line of the page, in Markdown. heads: of `lib.chapters.greedy.table`; the others of those above."""
     flips, most, grown = monotone[monotone["first"].notna()], imbalance.iloc[-1], heads.iloc[0]
     control = stats.said(*most[["control_share", "control_share_low", "control_share_high"]])
-    words = {"agrees": "smaller supports than", "disagrees": "larger supports than"}
-    than = words.get(grown["verdict"], "supports that cannot be told from those of")
     return (
         f"**A support is an estimate, and an upper bound.** Of {len(flips)} targets that flip on a grid of *k*, "
         f"{(~flips['monotone']).sum()} are right again at some larger *k*. At *k* = {most['k']:.0f}, removing random "
         f"images of the class takes {control} of the margin that removing ours takes (n = {most['n']:.0f}). Grown one "
-        f"image at a time, ours has {than} the head of its list: "
+        f"image at a time, ours has {compared(grown['verdict'])} the head of its list: "
         f"difference of AUC {stats.said(*grown[['difference', 'low', 'high']])}, n = {grown['n']}."
     )
 

@@ -4,7 +4,6 @@ from lib.report.page import Page
 
 __all__ = [
     "Page",
-    "checks",
     "claims",
     "committed",
     "execution",

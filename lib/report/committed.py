@@ -153,9 +153,9 @@ def _result(profile: Profile, name: str, description: str) -> str:
     if record["retrainings"]:
         values = record["profile"]
         text += (
-            f"{values['n_targets']} targets, at most {values['n_votes']} training{'s' * (values['n_votes'] != 1)} a "
-            f"probe{', united tests' if values['united'] else ''}: {record['retrainings']} distinct retrainings, mean "
-            f"test accuracy {record['test_accuracy']:.1%}, {record['core_seconds'] / 3600:.2f} core-hours. "
+            f"{values['n_targets']} targets, votes per probe {values['n_votes']}"
+            f"{', united tests' if values['united'] else ''}: {record['retrainings']} distinct retrainings, mean test "
+            f"accuracy {record['test_accuracy']:.1%}, {record['core_seconds'] / 3600:.2f} core-hours. "
         )
     text += f"To compute it here: make {name} PROFILE={profile.name}. {find(profile.dataset).manual}"
     claims = home / "claims.csv"

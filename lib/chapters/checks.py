@@ -17,8 +17,7 @@ from lib.bisection import FOUND, LARGER, WRONG_AT_ZERO
 from lib.data import BOOK, RESULTS, replacing
 from lib.engine import damaged
 from lib.profiles import FASHION, PROFILES
-from lib.report import claims, execution, explorer
-from lib.report.page import OVERRIDES
+from lib.report import claims, execution, explorer, page
 from lib.retrain import Recipe, Retraining, margins
 from lib.study import MISLABEL, REMOVAL, Study
 
@@ -91,7 +90,7 @@ def plain(n: int, vote: Callable, k_max: int, budget: int, n_votes: int) -> list
 
 def swept(table: pd.DataFrame) -> bool:
     """Whether its rows are of several values of a parameter, which a column names."""
-    return not OVERRIDES.isdisjoint(table.columns)
+    return not page.OVERRIDES.isdisjoint(table.columns)
 
 
 class Replay:
