@@ -193,7 +193,8 @@ def text(profile: Profile, tally: Tally) -> str:
         f"Profile {profile.name}{overridden}: {n_classes} classes of {train} training and {test} test images, "
         f"{dataset.train_images.nbytes / 1e6 + dataset.test_images.nbytes / 1e6:,.1f} MB in memory; "
         f"{profile.n_targets} targets, k up to {profile.k_max}, {profile.budget} steps, "
-        f"votes per probe {profile.n_votes}, {profile.recipe.arch} of width {profile.recipe.width} for {profile.recipe.epochs} epochs.\n"
+        f"votes per probe {profile.n_votes}, {profile.recipe.arch} of width {profile.recipe.width} for "
+        f"{profile.recipe.epochs} epochs.\n"
         f"Checked: these values fit each other and the manifest, every method is known, every network takes the images."
     )
     needed = "\n".join(whereabouts(find(name)) for name in tally.reads) or "  the tables of the figures under results/"
