@@ -151,6 +151,31 @@ def test_lds_ceiling(opened, monkeypatch):
     assert rows["repeat"].mean() == pytest.approx(0.48, abs=0.02)  # Spearman's of a Pearson's of one half
     best = [spearmanr(margins[0][:, i], subset[:, i]).statistic for i in opened.targets]
     np.testing.assert_allclose(rows["ceiling"], best, atol=0.03)
+    margins[2] = subset + np.random.default_rng(3).normal(size=shape)
+    rows, mean = opened.lds_ceiling(3), np.mean(list(margins.values()), axis=0)
+    best = [spearmanr(mean[:, i], subset[:, i]).statistic for i in opened.targets]
+    np.testing.assert_allclose(rows["ceiling"], best, atol=0.03)
+
+
+def test_lds_over_several_trainings(opened, monkeypatch):
+    """The more trainings are averaged, the nearer to 1 are scores that predict the subset's part of margins."""
+    masks = np.random.default_rng(0).random((2000, len(opened.dataset.train_labels))) < 0.5
+    scores = opened._linear_scores("moco")
+    clean = np.zeros((len(masks), len(opened.dataset.test_labels)))
+    clean[:, opened.targets] = masks @ scores.T.astype(float)
+    spread = clean.std(axis=0)
+    monkeypatch.setattr(
+        type(opened),
+        "subset_margins",
+        lambda self, models, alpha=0.5, repeat=0: (
+            masks,
+            clean + spread * np.random.default_rng(repeat + 1).normal(size=clean.shape),
+        ),
+    )
+    one, three = (opened.lds(["moco"], n_trainings=n)["lds"] for n in (1, 3))
+    assert one.mean() == pytest.approx(np.sqrt(1 / 2), abs=0.04) and three.mean() == pytest.approx(
+        np.sqrt(3 / 4), abs=0.04
+    )
 
 
 def test_knn_accuracy_table(opened):

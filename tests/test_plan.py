@@ -119,7 +119,7 @@ def test_united_tests_are_one_a_group_and_methods_train_what_they_look_into():
     trained, smoke = items(study), study.profile
     assert trained["removal, united"][AT_MOST] == 3 * (smoke.budget + 1) * smoke.n_votes
     assert not trained["removal, united"][PAPER]
-    assert trained["networks, trak"][AT_MOST] == 2 and trained["features, moco"][AT_MOST] == 1
+    assert trained["networks, trak, 5 targets"][AT_MOST] == 2 and trained["features, moco"][AT_MOST] == 1
     assert trained["models on subsets of 0.5, Datamodels"][AT_MOST] == 40
     assert trained["models on subsets of 0.5, LDS"][AT_MOST] == 20
 

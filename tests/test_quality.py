@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lib import profiles
-from lib.chapters import quality
+from lib.chapters import featuresets, quality
 from lib.features import Features
 from lib.study import REMOVAL, Study
 
@@ -21,11 +21,11 @@ def study(tmp_path_factory) -> Study:
 def test_reduction_keeps_the_largest_variances():
     rng = np.random.default_rng(0)
     train, test = (rng.normal(size=(n, 5)).astype(np.float32) * [9, 1, 5, 1, 3] for n in (400, 7))
-    few = quality.reduced(Features(train, test), 3)
+    few = featuresets.reduced(Features(train, test), 3)
     assert few.train.shape == (400, 3) and few.test.shape == (7, 3)
     left = np.linalg.svd(train - train.mean(axis=0), compute_uv=False)
     assert np.allclose(np.linalg.norm(few.train, axis=0), left[:3], rtol=1e-4)
-    assert np.allclose(quality.reduced(Features(train, test), 9).train.std(axis=0).sum(), few_all(train), rtol=1e-4)
+    assert np.allclose(featuresets.reduced(Features(train, test), 9).train.std(axis=0).sum(), few_all(train), rtol=1e-4)
 
 
 def few_all(train: np.ndarray) -> float:
@@ -34,20 +34,20 @@ def few_all(train: np.ndarray) -> float:
 
 def test_effective_dimensions():
     rng = np.random.default_rng(1)
-    assert quality.effective_dimensions(rng.normal(size=(20_000, 6))) == pytest.approx(6, rel=0.01)
+    assert featuresets.effective_dimensions(rng.normal(size=(20_000, 6))) == pytest.approx(6, rel=0.01)
     line = rng.normal(size=(500, 1)) * np.ones(6)
-    assert quality.effective_dimensions(line) == pytest.approx(1)
+    assert featuresets.effective_dimensions(line) == pytest.approx(1)
 
 
 def test_copies_named():
     images, labels = np.eye(4), np.array([0, 0, 1, 1])
-    assert quality.copies_named(images, images, labels) == 1
-    assert quality.copies_named(images, images[[1, 0, 2, 3]], labels) == 0.5
-    assert quality.copies_named(images, images[[2, 1, 0, 3]], np.array([0, 1, 2, 3])) == 1  # alone in their class
+    assert featuresets.copies_named(images, images, labels) == 1
+    assert featuresets.copies_named(images, images[[1, 0, 2, 3]], labels) == 0.5
+    assert featuresets.copies_named(images, images[[2, 1, 0, 3]], np.array([0, 1, 2, 3])) == 1  # alone in their class
 
 
 def test_a_copy_is_moved_and_paler(tiny):
-    both = quality.copied(tiny)
+    both = featuresets.copied(tiny)
     n, one = len(tiny.test_labels), tiny.test_images[3, 0].astype(float)
     assert len(both.test_images) == 2 * n and (both.test_images[:n] == tiny.test_images).all()
     copy = both.test_images[n + 3, 0].astype(float)
@@ -55,14 +55,14 @@ def test_a_copy_is_moved_and_paler(tiny):
 
 
 def test_sets_rankings_and_tables(study, monkeypatch):
-    monkeypatch.setattr(quality, "STORED", ("moco",))
-    monkeypatch.setattr(quality, "EPOCHS", (2,))
-    sets = quality.all_sets(study, pretrained=False)
+    few = replace(featuresets.GREY, epochs=(2,), stored=("moco",))
+    monkeypatch.setattr(featuresets, "GREY", few)
+    sets = featuresets.all_sets(study, pretrained=False)
     names = ["MoCo, 2 epochs", "MoCo, 2 epochs, 16 dimensions", "MoCo"]
     assert set(names) < set(sets) and "MoCo, 16 dimensions" not in sets
     assert np.isnan(sets["MoCo"]["copies"]) and sets["raw pixels"]["copies"] > 2 / 20
     ours = study.attribution.ranking("moco_esvm")
-    rankings = quality.rankings(study, sets)
+    rankings = featuresets.rankings(study, sets)
     assert np.array_equal(rankings["MoCo"], ours)
     few = {name: rankings[name] for name in names}
     supports = replace(study, given=few).supports([(REMOVAL, name) for name in few], united=True)
@@ -73,8 +73,8 @@ def test_sets_rankings_and_tables(study, monkeypatch):
 
 def test_agreement(study):
     scores = study.attribution.scores("pixels_l2")
-    assert quality.agreement(study, scores, scores) == pytest.approx(1)
-    assert quality.agreement(study, scores, -scores) == pytest.approx(-1)
+    assert featuresets.agreement(study, scores, scores) == pytest.approx(1)
+    assert featuresets.agreement(study, scores, -scores) == pytest.approx(-1)
 
 
 def test_order_and_figure():
@@ -98,7 +98,7 @@ def test_ones_own_features_among_the_sets(study, monkeypatch, tmp_path):
     pixels = study.attribution.features("pixels")
     mine = replace(study, given={"mine": study.attribution.ranking("pixels_esvm")})
     supports = mine.supports([(REMOVAL, "mine")], united=True)
-    sets = {"raw pixels": quality.measured(study, study.profile.features("pixels"))["whole"]}
+    sets = {"raw pixels": featuresets.measured(study, study.profile.features("pixels"))["whole"]}
     rows = quality.table(study, sets, supports.replace("mine", "raw pixels"))
     monkeypatch.setattr(quality.committed, "RESULTS", tmp_path)
     stored = quality.committed.folder(study.profile, "quality")

@@ -13,6 +13,7 @@ __all__ = [
     "departures",
     "detection",
     "export",
+    "featuresets",
     "front",
     "given",
     "greedy",

@@ -79,11 +79,12 @@ class DryAttribution(Attribution):
             rows.append(rng.choice(allowed, self.profile.k_max, replace=False))
         return np.array(rows)
 
-    def lds(self, names: list[str], alpha: float = HALF) -> pd.DataFrame:
+    def lds(self, names: list[str], alpha: float = HALF, n_trainings: int = 1) -> pd.DataFrame:
         if self.profile.published_lds and alpha == HALF:
             self._read(*self.profile.published_lds)
         else:
-            self.subset_margins(self.held_out, alpha)
+            for repeat in range(n_trainings):
+                self.subset_margins(self.held_out, alpha, repeat)
         for name in names:
             self._features(name) if name in FEATURES else self._noted(name)
         rows = [(name, target, _random(name, target).random()) for name in names for target in self.targets]
@@ -130,7 +131,7 @@ class DryAttribution(Attribution):
             self.subset_margins(range(max(numbers)))
         else:
             flops = of_trak(profile, self.dataset) if stem == "trak" else of_training(profile.recipe, self.dataset)
-            self._note(f"networks, {stem}", max(numbers), flops, profile.recipe)
+            self._note(f"networks, {stem}, {len(self.targets)} targets", max(numbers), flops, profile.recipe)
         scores = {str(size): np.broadcast_to(np.float32(0), shape) for size in numbers}
         return scores | {f"{size}_seconds": np.array(1.0) for size in numbers}
 

@@ -7,6 +7,7 @@ paper lets TRAK and Datamodels choose from all classes of CIFAR-10.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -164,11 +165,11 @@ class Attribution:
         keys = {retraining.key(self.dataset) for retraining in retrainings}
         return float(np.mean([record["seconds"] for record in self.driver.ledger.records if record["key"] in keys]))
 
-    def lds(self, names: list[str], alpha: float = HALF) -> pd.DataFrame:
+    def lds(self, names: list[str], alpha: float = HALF, n_trainings: int = 1) -> pd.DataFrame:
         """The linear datamodeling score of each method for each target, a row each: method, target, lds.
 
         Over held-out models, each trained on its own random share alpha of the training images; of halves the
-        profile may name published ones.
+        profile may name published ones. A model's margins are the mean over n_trainings of it, of other seeds.
 
         names: feature sets ("moco", by the paper's signed inverse L2) or names, of which competing methods score the
         images of all classes; an image that is not ranked counts as 0.
@@ -176,22 +177,26 @@ class Attribution:
         if self.profile.published_lds and alpha == HALF:
             masks, margins = subsets.published(*map(fetch, self.profile.published_lds), self.dataset)
         else:
-            masks, margins = self.subset_margins(self.held_out, alpha)
+            of_each = [self.subset_margins(self.held_out, alpha, repeat) for repeat in range(n_trainings)]
+            masks, margins = of_each[0][0], np.mean([margins for _, margins in of_each], axis=0)
         tables = []
         for name in names:
             values = lds.lds(self._linear_scores(name), masks, margins[:, self.targets])
             tables.append(pd.DataFrame({"method": name, "target": self.targets, "lds": values}))
         return pd.concat(tables, ignore_index=True)
 
-    def lds_ceiling(self) -> pd.DataFrame:
-        """What the noise of single trainings leaves of the LDS, a row for each target: target, repeat, ceiling.
+    def lds_ceiling(self, n_trainings: int = 1) -> pd.DataFrame:
+        """What the noise of trainings leaves of the LDS, a row for each target: target, repeat, ceiling.
 
-        repeat: rank correlation of the margins of two trainings on each of the same halves. ceiling: its root, the
-        correlation of one training with the mean of ever more. Source: Spearman 1904.
+        repeat: rank correlation of the margins of two trainings on each of the same halves, the mean over pairs of
+        n_trainings, at least two. ceiling: the correlation of the mean of n_trainings with the mean of ever more, the
+        root of what `repeat` makes of it. Source: Spearman 1904, 1910; Brown 1910.
         """
-        one, other = (self.subset_margins(self.held_out, repeat=repeat)[1][:, self.targets] for repeat in (0, 1))
-        repeated = lds.rank_correlation(one, other)
-        return pd.DataFrame({"target": self.targets, "repeat": repeated, "ceiling": np.sqrt(repeated.clip(min=0))})
+        n = n_trainings
+        margins = [self.subset_margins(self.held_out, repeat=i)[1][:, self.targets] for i in range(max(n, 2))]
+        repeated = np.mean([lds.rank_correlation(*pair) for pair in combinations(margins, 2)], axis=0)
+        of_mean = n * repeated.clip(min=0) / (1 + (n - 1) * repeated.clip(min=0))
+        return pd.DataFrame({"target": self.targets, "repeat": repeated, "ceiling": np.sqrt(of_mean)})
 
     def knn_accuracies(self, names: list[str]) -> pd.DataFrame:
         """kNN accuracy on the test images of each feature set, a row each: features, size, knn_accuracy, n."""
