@@ -29,6 +29,7 @@ __all__ = [
     "mistakes",
     "modeldiff",
     "moved",
+    "network",
     "own",
     "people",
     "quality",

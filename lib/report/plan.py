@@ -181,7 +181,8 @@ def trained(profile: Profile, tally: Tally) -> dict[str, Counter]:
     named = {}
     for (purpose, recipe), count in sorted(tally.counts.items(), key=lambda item: FLOPS not in item[1]):
         if recipe not in (None, profile.recipe):
-            purpose += f", {recipe.arch}" if recipe.arch != profile.recipe.arch else ", balanced loss"
+            changed = f"width {recipe.width}, {recipe.epochs} epochs" if not recipe.balanced else "balanced loss"
+            purpose += f", {recipe.arch if recipe.arch != profile.recipe.arch else changed}"
         named[purpose] = Counter({FLOPS: of_training(recipe, stand_in(profile))} | count) if recipe else count
     return named
 

@@ -1,0 +1,68 @@
+"""The chapter on the network's width and epochs: what changes and what stays, and tables of known supports."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib import profiles
+from lib.chapters import network
+from lib.methods import OURS, RANDOM
+from lib.study import REMOVAL, Study
+
+
+def test_one_thing_changes_at_a_time():
+    recipe = profiles.load("fashion").recipe
+    recipes = network.recipes(recipe)
+    assert {(one.width, one.epochs) for one in recipes} == {(4, 3), (8, 3), (16, 3), (8, 6), (8, 12)}
+    assert len({(one.peak_lr, one.batch_size, one.arch, one.warmup_epochs) for one in recipes}) == 1
+
+
+def test_targets_and_features_stay_and_trak_follows_the_network(tmp_path, monkeypatch):
+    monkeypatch.setattr(network, "WIDTHS", (0.5,))
+    monkeypatch.setattr(network, "EPOCHS", ())
+    study = Study(profiles.load("smoke", k_max=8, budget=1, moco_epochs=1), "cpu", n_jobs=1, results=tmp_path)
+    supports = network.tested(study)
+    assert supports["width"].unique().tolist() == [4, 8] and set(supports["target"]) == set(study.targets)
+    rows = supports.set_index(["width", "ranking"]).sort_index()
+    keys = [set().union(*rows.loc[(width, OURS), "keys"]) for width in (4, 8)]
+    recipes = {one["key"]: one["recipe"] for one in study.driver.ledger.records}
+    assert [{recipes[key] for key in of} for of in keys] == [
+        {one.hash} for one in network.recipes(study.profile.recipe)
+    ]
+    plain = study.supports([(REMOVAL, OURS)], united=True)
+    assert rows.loc[(8, OURS), "size"].isna().tolist() == plain["size"].isna().tolist()
+    assert set().union(*plain["keys"]) == keys[1]
+    assert len(list((study.folder / "scores").glob("trak-*.npz"))) == 2
+    assert rows["accuracy"].between(0.2, 1).all() and len(rows["accuracy"].unique()) == 2
+    assert network.table(supports, 8)["difference"].isna().sum() == 2
+
+
+@pytest.fixture
+def supports() -> pd.DataFrame:
+    """TRAK's are half as large as ours, whose are larger the wider the network."""
+    rows, rng = [], np.random.default_rng(0)
+    for width, epochs in ((4, 3), (8, 3), (16, 3), (8, 6), (8, 12)):
+        for i in range(30):
+            ours = int(rng.integers(10, 60)) + width
+            for ranking, size in ((OURS, ours), ("trak:10", ours // 2), (RANDOM, None)):
+                row = {"kind": REMOVAL, "ranking": ranking, "target": i, "size": size, "reason": "", "trainings": 1}
+                own = f"{ranking}, width {width}, {epochs} epochs"
+                rows.append(row | {"method": own, "width": width, "epochs": epochs, "accuracy": 0.8})
+    return pd.DataFrame(rows).astype({"size": "Int64"})
+
+
+def test_tables_of_known_supports(supports):
+    rows, recipe = network.table(supports, 100), profiles.load("fashion").recipe
+    assert len(rows) == 15 and (rows["n"] == 30).all()
+    trak = rows[rows["ranking"] == "trak:10"]
+    assert (trak["verdict"] == "disagrees").all() and (rows.loc[rows["ranking"] == RANDOM, "auc"] == 0).all()
+    assert network.along(rows, recipe, "width")["width"].unique().tolist() == [4, 8, 16]
+    assert network.along(rows, recipe, "epochs")["epochs"].unique().tolist() == [3, 6, 12]
+    said = network.finding(rows, recipe)
+    row = trak[(trak["width"] == 16)].iloc[0]
+    assert f"16: {row['difference']:.2f} [" in said and "finds smaller supports at every one of 5 networks" in said
+    supports.loc[supports["ranking"] == "trak:10", "size"] *= 4
+    assert "not at every one of 5" in network.finding(network.table(supports, 100), recipe)
+    drawn = network.figure(rows, recipe, "title")
+    assert [axis.get_xlabel() for axis in drawn.axes] == ["width of the network", "epochs of the network"]
+    assert len(drawn.axes[0].lines) >= 3
