@@ -33,6 +33,7 @@ def test_targets_and_features_stay_and_trak_follows_the_network(tmp_path, monkey
     assert rows.loc[(8, OURS), "size"].isna().tolist() == plain["size"].isna().tolist()
     assert set().union(*plain["keys"]) == keys[1]
     assert len(list((study.folder / "scores").glob("trak-*.npz"))) == 2
+    assert set(supports["ranking"]) == {OURS, "trak:1", "trak:2", "pixels_l2", RANDOM}
     assert rows["accuracy"].between(0.2, 1).all() and len(rows["accuracy"].unique()) == 2
     assert network.table(supports, 8)["difference"].isna().sum() == 2
 
@@ -44,7 +45,8 @@ def supports() -> pd.DataFrame:
     for width, epochs in ((4, 3), (8, 3), (16, 3), (8, 6), (8, 12)):
         for i in range(30):
             ours = int(rng.integers(10, 60)) + width
-            for ranking, size in ((OURS, ours), ("trak:10", ours // 2), (RANDOM, None)):
+            more = [("trak:20", ours // 3)] if (width, epochs) == (8, 3) else []
+            for ranking, size in [(OURS, ours), ("trak:10", ours // 2), (RANDOM, None), *more]:
                 row = {"kind": REMOVAL, "ranking": ranking, "target": i, "size": size, "reason": "", "trainings": 1}
                 own = f"{ranking}, width {width}, {epochs} epochs"
                 rows.append(row | {"method": own, "width": width, "epochs": epochs, "accuracy": 0.8})
@@ -53,16 +55,22 @@ def supports() -> pd.DataFrame:
 
 def test_tables_of_known_supports(supports):
     rows, recipe = network.table(supports, 100), profiles.load("fashion").recipe
-    assert len(rows) == 15 and (rows["n"] == 30).all()
+    assert len(rows) == 16 and (rows["n"] == 30).all()
     trak = rows[rows["ranking"] == "trak:10"]
     assert (trak["verdict"] == "disagrees").all() and (rows.loc[rows["ranking"] == RANDOM, "auc"] == 0).all()
     assert network.along(rows, recipe, "width")["width"].unique().tolist() == [4, 8, 16]
     assert network.along(rows, recipe, "epochs")["epochs"].unique().tolist() == [3, 6, 12]
+    assert "trak:20" not in set(network.along(rows, recipe, "width")["ranking"])
+    assert network.along(trak_rows(rows), recipe, "networks")["networks"].tolist() == [10, 20]
     said = network.finding(rows, recipe)
     row = trak[(trak["width"] == 16)].iloc[0]
-    assert f"16: {row['difference']:.2f} [" in said and "finds smaller supports at every one of 5 networks" in said
+    assert f"16: {row['difference']:.2f} [" in said and "finds smaller supports always (6 settings, n up to 30)" in said
     supports.loc[supports["ranking"] == "trak:10", "size"] *= 4
-    assert "not at every one of 5" in network.finding(network.table(supports, 100), recipe)
+    assert "smaller supports not always (6" in network.finding(network.table(supports, 100), recipe)
     drawn = network.figure(rows, recipe, "title")
-    assert [axis.get_xlabel() for axis in drawn.axes] == ["width of the network", "epochs of the network"]
+    assert [axis.get_xlabel() for axis in drawn.axes] == list(network.AXES.values())
     assert len(drawn.axes[0].lines) >= 3
+
+
+def trak_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["ranking"].str.startswith("trak")]

@@ -1,4 +1,4 @@
-"""A wider network, and one that trains for longer: do the methods keep their order?
+"""A wider network, one that trains for longer, and more networks behind TRAK: do the methods keep their order?
 
 Removal, united tests of one training per probe. Targets stay those of the profile, and the rankings that look into no
 network stay as they are; TRAK looks into networks like those that are tested.
@@ -10,14 +10,14 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib.methods import OURS, RANDOM, label, look, marker
+from lib.methods import OURS, RANDOM, label, look, marker, parse
 from lib.report import plots, stats
 from lib.retrain import Recipe
 from lib.study import REMOVAL, Study
 
 WIDTHS, EPOCHS = (0.5, 2), (2, 4)  # times the profile's own
-N_NETWORKS = 10  # of TRAK, at most
-AXES = ("width", "epochs")
+N_NETWORKS = 10  # of TRAK, at most, where it is the network that changes
+AXES = {"width": "width of the network", "epochs": "epochs of the network", "networks": "networks behind TRAK"}
 ENDS = ("", "_low", "_high")
 
 
@@ -31,17 +31,19 @@ def recipes(recipe: Recipe) -> list[Recipe]:
 def tested(study: Study) -> pd.DataFrame:
     """Of `Study.supports` for every recipe, with columns width, epochs, ranking, accuracy (of votes at k = 0).
 
-    method: the ranking with the recipe's width and epochs, a name of its own.
+    method: the ranking with the recipe's width and epochs, a name of its own. Of the profile's own recipe TRAK is
+    there with every number of networks that the profile has.
     """
-    n_networks, tables = min(N_NETWORKS, study.profile.ensembles[-1]), []
-    trak = f"trak:{n_networks}"
-    for recipe in recipes(study.profile.recipe):
-        here = replace(study.profile, recipe=recipe, ensembles=(n_networks,))
+    own, ensembles, tables = study.profile.recipe, study.profile.ensembles, []
+    n_networks = max([n for n in ensembles if n <= N_NETWORKS], default=ensembles[0])
+    for recipe in recipes(own):
+        numbers = ensembles if recipe == own else (n_networks,)
+        there = replace(study.attribution, profile=replace(study.profile, recipe=recipe, ensembles=numbers))
         rankings = {name: study.attribution.ranking(name) for name in (OURS, "pixels_l2", RANDOM)}
-        rankings[trak] = replace(study.attribution, profile=here).ranking(trak)
+        rankings |= {name: there.ranking(name) for name in (f"trak:{n}" for n in numbers)}
         names = {f"{name}, width {recipe.width}, {recipe.epochs} epochs": name for name in rankings}
-        given = replace(study, given={own: rankings[name] for own, name in names.items()})
-        supports = given.supports([(REMOVAL, own) for own in names], united=True, recipe=recipe)
+        given = replace(study, given={one: rankings[name] for one, name in names.items()})
+        supports = given.supports([(REMOVAL, one) for one in names], united=True, recipe=recipe)
         of_recipe = {"width": recipe.width, "epochs": recipe.epochs, "accuracy": accuracy(study, supports)}
         tables.append(supports.assign(ranking=supports["method"].map(names), **of_recipe))
     return pd.concat(tables, ignore_index=True)
@@ -54,61 +56,68 @@ def accuracy(study: Study, supports: pd.DataFrame) -> float:
 
 
 def table(supports: pd.DataFrame, k_max: int) -> pd.DataFrame:
-    """A row for each recipe and ranking: width, epochs, accuracy, ranking, n, auc with its interval, and ours less it.
+    """A row for each recipe and ranking: width, epochs, accuracy, ranking, networks (TRAK's), n, auc with its interval.
 
-    supports: of `tested`. difference, low, high, p, verdict: of `stats.paired`; missing for ours itself.
+    supports: of `tested`. difference, low, high, p, verdict: of `stats.paired`, ours less it; missing for ours itself.
     """
     rows = []
     for (width, epochs), group in supports.groupby(["width", "epochs"]):
-        of_recipe = {"width": width, "epochs": epochs, "accuracy": group["accuracy"].iloc[0]}
         group = group.assign(method=group["ranking"])
         for row in stats.summary(group, k_max).to_dict("records"):
-            pair = {} if row["method"] == OURS else stats.paired(group, REMOVAL, OURS, row["method"], k_max)
-            keys = ("difference", "low", "high", "p", "verdict")
-            areas = {"ranking": row["method"], "n": row["n"]} | {f"auc{end}": row[f"auc{end}"] for end in ENDS}
-            rows.append(of_recipe | areas | {key: pair.get(key) for key in keys})
-    return pd.DataFrame(rows)
+            name = row["method"]
+            pair = {} if name == OURS else stats.paired(group, REMOVAL, OURS, name, k_max)
+            of_recipe = {"width": width, "epochs": epochs, "accuracy": group["accuracy"].iloc[0], "ranking": name}
+            areas = {"networks": parse(name).models, "n": row["n"]} | {f"auc{end}": row[f"auc{end}"] for end in ENDS}
+            judged = {key: pair.get(key) for key in ("difference", "low", "high", "p", "verdict")}
+            rows.append(of_recipe | areas | judged)
+    return pd.DataFrame(rows).astype({"networks": "Int64"})
 
 
 def along(rows: pd.DataFrame, recipe: Recipe, axis: str) -> pd.DataFrame:
-    """The rows in which the other of AXES has the profile's own value."""
-    (other,) = set(AXES) - {axis}
-    return rows[rows[other] == getattr(recipe, other)].sort_values(axis, kind="stable")
+    """The rows in which what is none of this one of AXES has the profile's own value, or TRAK's usual number."""
+    others = {"width": recipe.width, "epochs": recipe.epochs}
+    others.pop(axis, None)
+    same = (rows[list(others)] == pd.Series(others)).all(axis=1)
+    if axis != "networks":
+        elsewhere = rows[(rows["width"] != recipe.width) | (rows["epochs"] != recipe.epochs)]
+        same &= rows["networks"].isna() | rows["ranking"].isin(elsewhere["ranking"])
+    return rows[same].sort_values([axis, "ranking"], kind="stable")
 
 
 def finding(rows: pd.DataFrame, recipe: Recipe) -> str:
     """What the page says first, in Markdown. rows: of `table`. recipe: the profile's own."""
-    rivals, words = rows[rows["ranking"].str.startswith("trak")], []
-    for axis in AXES:
-        of_axis = along(rivals, recipe, axis)
-        each = (
-            f"{row[axis]}: {stats.said(row['difference'], row['low'], row['high'])}" for _, row in of_axis.iterrows()
-        )
-        words.append(f"by {axis}, {'; '.join(each)}")
-    every = "at every one" if (rivals["high"] < 0).all() else "not at every one"
+    rivals, words = rows[rows["networks"].notna()], []
+    for axis, shown in AXES.items():
+        pairs = along(rivals, recipe, axis)[[axis, "difference", "low", "high"]].itertuples(index=False)
+        words.append(f"by {shown}, {'; '.join(f'{value}: {stats.said(*pair)}' for value, *pair in pairs)}")
+    every = "always" if (rivals["high"] < 0).all() else "not always"
     overlap = "all overlap: no trend is shown" if rivals["low"].max() < rivals["high"].min() else "do not all overlap"
     return (
-        f"**Ours less {label(rivals['ranking'].iloc[0])}, difference of AUC by removal: {'; and '.join(words)}.** TRAK "
-        f"finds smaller supports {every} of {len(rivals)} networks, and the intervals {overlap} (n up to "
-        f"{rivals['n'].max()})."
+        f"**Ours less TRAK, difference of AUC by removal: {'. And '.join(words)}.** TRAK finds smaller supports "
+        f"{every} ({len(rivals)} settings, n up to {rivals['n'].max()}); the intervals {overlap}."
     )
 
 
 def figure(rows: pd.DataFrame, recipe: Recipe, title: str) -> Figure:
-    """AUC of each ranking against the width, and against the epochs, of the network; bars are 95 % over targets."""
+    """AUC of each ranking along each of AXES; bars are 95 % over targets. rows: of `table`."""
     plots.style()
-    drawn, axes = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained", sharey=True)
-    for axes_of, axis in zip(axes, AXES, strict=True):
-        for i, (ranking, of) in enumerate(along(rows, recipe, axis).groupby("ranking", sort=False)):
-            shown, colour, dash = look(ranking)
+    drawn, axes = plt.subplots(1, len(AXES), figsize=(10, 4), layout="constrained", sharey=True)
+    for panel, (axis, shown) in zip(axes, AXES.items(), strict=True):
+        shown_rows = along(rows, recipe, axis).assign(stem=lambda of: of["ranking"].map(lambda name: parse(name).stem))
+        ticks = shown_rows[axis].dropna().unique()
+        for i, (_, of) in enumerate(shown_rows.groupby("stem", sort=False)):
+            ranking = of["ranking"].iloc[-1]
+            _, colour, dash = look(ranking)
+            drawing = {"color": colour, "linestyle": dash, "marker": marker(ranking), "label": label(ranking)}
+            if of[axis].isna().any():  # it has no networks
+                panel.axhline(of["auc"].iloc[0], color=colour, linestyle=dash)
+                continue
             spans = [of["auc"] - of["auc_low"], of["auc_high"] - of["auc"]]
-            drawing = {"color": colour, "linestyle": dash, "marker": marker(ranking), "label": shown}
-            axes_of.errorbar(of[axis] * 1.02**i, of["auc"], spans, **drawing)
-        ticks = along(rows, recipe, axis)[axis].unique()
-        axes_of.set(xscale="log", xlabel=f"{axis} of the network")
-        axes_of.set_xticks(ticks, ticks)
-        axes_of.minorticks_off()
+            panel.errorbar(of[axis].astype(float) * 1.02**i, of["auc"], spans, **drawing)
+        panel.set(xscale="log", xlabel=shown)
+        panel.set_xticks(ticks, ticks)
+        panel.minorticks_off()
     axes[0].set_ylabel("AUC, removal")
-    drawn.legend(*axes[1].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=10)
+    drawn.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=10)
     drawn.suptitle(title)
     return drawn

@@ -48,6 +48,7 @@ SAID = {  # of which settings the page speaks, in words
     (0.1, 0.0): "Fewer without a ridge, a share of 0.1",
 }
 FREE = 5  # test images of each class, none of them a target
+ALONE = 3  # groups of ten targets that are each tested alone
 
 
 def name(share: float, damping: float) -> str:
@@ -129,7 +130,7 @@ def _scores(study: Study, images: np.ndarray, n_networks: int) -> list[np.ndarra
 def unrestricted(study: Study, n_networks: int) -> pd.DataFrame:
     """Removal supports of ours and of TRAK as the paper runs it: undamped, and with all classes to choose from.
 
-    Of a target of every class, each tested alone, since rankings of all classes cannot be united; no row on grey
+    Of ALONE targets of every class, each tested alone, since rankings of all classes cannot be united; no row on grey
     images. TRAK projects to the paper's share of dimensions, by a sparse matrix. As of `Study.supports`.
     """
     if compared(study) is not COLOUR:
@@ -138,7 +139,8 @@ def unrestricted(study: Study, n_networks: int) -> pd.DataFrame:
     profile = replace(study.profile, trak={"projection_dim": dim, "damping": 0.0, "sparse": True})
     there, as_there = f"{name(PAPER_SHARE, 0.0)}, all classes", replace(study, profile=profile).attribution
     given = replace(study, given={there: as_there.ranking(f"trak:{n_networks}:all")})
-    return given.supports([(REMOVAL, OURS), (REMOVAL, there)], among=[[i] for i in study.groups(united=True)[0]])
+    among = [[i] for group in study.groups(united=True)[:ALONE] for i in group]
+    return given.supports([(REMOVAL, OURS), (REMOVAL, there)], among=among)
 
 
 def as_run_there(alone: pd.DataFrame, k_max: int) -> dict:
