@@ -6,6 +6,7 @@ __all__ = [
     "audit",
     "brittle",
     "carriers",
+    "causes",
     "changes",
     "checks",
     "comparison",
