@@ -56,11 +56,11 @@ def supports() -> pd.DataFrame:
 def test_tables_of_known_supports(supports):
     rows, recipe = network.table(supports, 100), profiles.load("fashion").recipe
     assert len(rows) == 16 and (rows["n"] == 30).all()
-    trak = rows[rows["ranking"] == "trak:10"]
-    assert (trak["verdict"] == "disagrees").all() and (rows.loc[rows["ranking"] == RANDOM, "auc"] == 0).all()
+    trak = rows[rows["method"] == "trak:10"]
+    assert (trak["verdict"] == "larger supports").all() and (rows.loc[rows["method"] == RANDOM, "auc"] == 0).all()
     assert network.along(rows, recipe, "width")["width"].unique().tolist() == [4, 8, 16]
     assert network.along(rows, recipe, "epochs")["epochs"].unique().tolist() == [3, 6, 12]
-    assert "trak:20" not in set(network.along(rows, recipe, "width")["ranking"])
+    assert "trak:20" not in set(network.along(rows, recipe, "width")["method"])
     assert network.along(trak_rows(rows), recipe, "networks")["networks"].tolist() == [10, 20]
     said = network.finding(rows, recipe)
     row = trak[(trak["width"] == 16)].iloc[0]
@@ -73,4 +73,4 @@ def test_tables_of_known_supports(supports):
 
 
 def trak_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows[rows["ranking"].str.startswith("trak")]
+    return rows[rows["method"].str.startswith("trak")]

@@ -56,7 +56,7 @@ def accuracy(study: Study, supports: pd.DataFrame) -> float:
 
 
 def table(supports: pd.DataFrame, k_max: int) -> pd.DataFrame:
-    """A row for each recipe and ranking: width, epochs, accuracy, ranking, networks (TRAK's), n, auc with its interval.
+    """A row for each recipe and ranking: width, epochs, accuracy, method, networks (TRAK's), n, auc with its interval.
 
     supports: of `tested`. difference, low, high, p, verdict: of `stats.paired`, ours less it; missing for ours itself.
     """
@@ -66,22 +66,23 @@ def table(supports: pd.DataFrame, k_max: int) -> pd.DataFrame:
         for row in stats.summary(group, k_max).to_dict("records"):
             name = row["method"]
             pair = {} if name == OURS else stats.paired(group, REMOVAL, OURS, name, k_max)
-            of_recipe = {"width": width, "epochs": epochs, "accuracy": group["accuracy"].iloc[0], "ranking": name}
+            of_recipe = {"width": width, "epochs": epochs, "accuracy": group["accuracy"].iloc[0], "method": name}
             areas = {"networks": parse(name).models, "n": row["n"]} | {f"auc{end}": row[f"auc{end}"] for end in ENDS}
-            judged = {key: pair.get(key) for key in ("difference", "low", "high", "p", "verdict")}
+            judged = {key: pair.get(key) for key in ("difference", "low", "high", "p")}
+            judged["verdict"] = plots.COMPARED.get(pair.get("verdict"), pair.get("verdict"))
             rows.append(of_recipe | areas | judged)
     return pd.DataFrame(rows).astype({"networks": "Int64"})
 
 
 def along(rows: pd.DataFrame, recipe: Recipe, axis: str) -> pd.DataFrame:
-    """The rows in which what is none of this one of AXES has the profile's own value, or TRAK's usual number."""
+    """The rows that differ along one of AXES alone; else the profile's own values, and TRAK's N_NETWORKS, hold."""
     others = {"width": recipe.width, "epochs": recipe.epochs}
     others.pop(axis, None)
     same = (rows[list(others)] == pd.Series(others)).all(axis=1)
     if axis != "networks":
         elsewhere = rows[(rows["width"] != recipe.width) | (rows["epochs"] != recipe.epochs)]
-        same &= rows["networks"].isna() | rows["ranking"].isin(elsewhere["ranking"])
-    return rows[same].sort_values([axis, "ranking"], kind="stable")
+        same &= rows["networks"].isna() | rows["method"].isin(elsewhere["method"])
+    return rows[same].sort_values([axis, "method"], kind="stable")
 
 
 def finding(rows: pd.DataFrame, recipe: Recipe) -> str:
@@ -103,10 +104,10 @@ def figure(rows: pd.DataFrame, recipe: Recipe, title: str) -> Figure:
     plots.style()
     drawn, axes = plt.subplots(1, len(AXES), figsize=(10, 4), layout="constrained", sharey=True)
     for panel, (axis, shown) in zip(axes, AXES.items(), strict=True):
-        shown_rows = along(rows, recipe, axis).assign(stem=lambda of: of["ranking"].map(lambda name: parse(name).stem))
+        shown_rows = along(rows, recipe, axis).assign(stem=lambda of: of["method"].map(lambda name: parse(name).stem))
         ticks = shown_rows[axis].dropna().unique()
         for i, (_, of) in enumerate(shown_rows.groupby("stem", sort=False)):
-            ranking = of["ranking"].iloc[-1]
+            ranking = of["method"].iloc[-1]
             _, colour, dash = look(ranking)
             drawing = {"color": colour, "linestyle": dash, "marker": marker(ranking), "label": label(ranking)}
             if of[axis].isna().any():  # it has no networks
