@@ -39,7 +39,7 @@ class Chosen:
 
 
 GREY = Chosen((2, 5, 15), ("moco", "byol", "simclr", "dino"), True, None)
-COLOUR = Chosen((2, 5, 15), ("moco",), False, 4)  # a training takes ten times as long
+COLOUR = Chosen((2, 5, 15), ("moco",), False, 3)  # a training takes ten times as long
 
 
 def chosen(study: Study) -> Chosen:
