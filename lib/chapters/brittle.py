@@ -154,11 +154,8 @@ def ensemble(study: Study) -> pd.DataFrame:
         scores.append(np.mean(scores, axis=0))
         return {"lds": np.stack([lds(of, masks, observed[:, study.targets]) for of in scores])}
 
-    shape = len(sets) + 1, len(study.targets)
-    identity = {"sets": sets, "lds_models": study.profile.lds_models}
-    values = attribution.kept(
-        "feature_ensemble", identity, 0, make, lambda: {"lds": np.random.default_rng(0).random(shape)}
-    )["lds"]
+    identity, shape = {"sets": sets, "lds_models": study.profile.lds_models}, (len(sets) + 1, len(study.targets))
+    values = attribution.kept("feature_ensemble", identity, 0, make, {"lds": shape})["lds"]
     others = {name: attribution.lds([name])["lds"].to_numpy() for name in largest(study.profile, "trak")}
     return together(dict(zip(sets, values[:-1], strict=True)), values[-1], others)
 

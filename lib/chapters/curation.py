@@ -76,12 +76,9 @@ def values(study: Study, setting: str) -> dict[str, np.ndarray]:
         worth[LOSS] = log_softmax(logits, axis=1)[np.arange(len(given)), given]
         return {method: np.asarray(of, np.float32) for method, of in worth.items()}
 
-    def made_up() -> dict[str, np.ndarray]:
-        return dict.fromkeys(METHODS, np.arange(len(given), dtype=np.float32))
-
-    identity = {"labels": setting, "methods": METHODS}
+    identity, shapes = {"labels": setting, "methods": METHODS}, dict.fromkeys(METHODS, given.shape)
     name = f"curation_{SETTINGS[setting]}_values"
-    return study.attribution.kept(name, identity, sum(NETWORKS.values()) + 1, make, made_up)
+    return study.attribution.kept(name, identity, sum(NETWORKS.values()) + 1, make, shapes)
 
 
 def density(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -124,8 +121,8 @@ def accuracies(study: Study, setting: str, share: float) -> dict[str, np.ndarray
         return rows
 
     identity = {"labels": setting, "methods": methods, "share": share, "seeds": n}
-    name, made_up = f"curation_{SETTINGS[setting]}_{share:g}", dict.fromkeys(methods, np.zeros(n))
-    return study.attribution.kept(name, identity, n * len(methods), make, lambda: made_up)
+    name, shapes = f"curation_{SETTINGS[setting]}_{share:g}", dict.fromkeys(methods, (n,))
+    return study.attribution.kept(name, identity, n * len(methods), make, shapes)
 
 
 def accuracy(study: Study, dataset: Dataset, seed: int, removed: np.ndarray) -> float:
@@ -145,7 +142,7 @@ def added(study: Study, setting: str) -> np.ndarray:
         return {ADDED: np.array([accuracy(study, more, seed, np.arange(0)) for seed in range(n)])}
 
     name, identity = f"curation_{SETTINGS[setting]}_added", {"labels": setting, "seeds": n}
-    return study.attribution.kept(name, identity, n, make, lambda: {ADDED: np.zeros(n)})[ADDED]
+    return study.attribution.kept(name, identity, n, make, {ADDED: (n,)})[ADDED]
 
 
 def table(study: Study) -> pd.DataFrame:

@@ -109,15 +109,12 @@ def compared(study: Study) -> dict[str, np.ndarray]:
             rows.append(of | {"components": of["components"][:1], "squares": squares})
         return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
 
-    def made_up() -> dict[str, np.ndarray]:
-        n_test, n_train, k = len(tested(study)), len(study.dataset.train_labels), COMPONENTS
-        shapes = {"cosine": (n_test,), "components": (1, n_train), "projections": (n_test, k), "residual": (k,)}
-        rng, shapes = np.random.default_rng(0), shapes | {"squares": (4, n_test, k)}
-        return {key: rng.random((len(asked), *shape), dtype=np.float32) for key, shape in shapes.items()}
-
+    n_test, n_train, k = len(tested(study)), len(study.dataset.train_labels), COMPONENTS
+    shapes = {"cosine": (n_test,), "components": (1, n_train), "projections": (n_test, k), "residual": (k,)}
+    shapes = {key: (len(asked), *shape) for key, shape in (shapes | {"squares": (4, n_test, k)}).items()}
     identity = {"recipes": {name: recipe.identity for name, recipe in recipes.items()}, "components": COMPONENTS}
     identity |= {"tests": tested(study).tolist(), "trak": study.profile.trak, "networks": n}
-    return study.attribution.kept("modeldiff", identity, 2 * sum(n.values()), make, made_up)
+    return study.attribution.kept("modeldiff", identity, 2 * sum(n.values()), make, shapes)
 
 
 def cosines(of: dict[str, np.ndarray], names: list[str]) -> pd.DataFrame:

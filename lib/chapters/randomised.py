@@ -35,9 +35,8 @@ def measured(study: Study) -> dict[str, np.ndarray]:
             rows.append([[rank_correlation(a[mine], b[mine]) for a, b, mine in pair] for pair in pairs])
         return dict(zip(("seed", "labels"), np.swapaxes(rows, 0, 1), strict=True))
 
-    made_up = np.random.default_rng(0).random((len(METHODS), len(targets)))
-    identity = {"methods": METHODS, "n_targets": len(targets)}
-    return study.attribution.kept("randomised", identity, 3, make, lambda: dict.fromkeys(("seed", "labels"), made_up))
+    identity, shape = {"methods": METHODS, "n_targets": len(targets)}, (len(METHODS), len(targets))
+    return study.attribution.kept("randomised", identity, 3, make, dict.fromkeys(("seed", "labels"), shape))
 
 
 def _of_network(name: str, dataset: Dataset, training: Retraining, targets: np.ndarray, study: Study) -> np.ndarray:

@@ -58,15 +58,10 @@ def measured(study: Study, recipes: dict[str, Recipe], seeds: dict[str, int]) ->
             arrays |= {f"{name} accuracy": (of > 0).mean(axis=2), f"{name} margin": of.mean(axis=2)}
         return arrays
 
-    def made_up() -> dict[str, np.ndarray]:
-        shapes = {name: (n, 1 + len(CHANGES)) for name, n in seeds.items()}
-        return {
-            f"{name} {value}": np.zeros(shape) for name, shape in shapes.items() for value in ("accuracy", "margin")
-        }
-
+    shapes = {f"{name} {value}": (n, 1 + len(CHANGES)) for name, n in seeds.items() for value in ("accuracy", "margin")}
     identity = {"recipes": {name: recipe.identity for name, recipe in recipes.items()}, "changes": list(CHANGES)}
     identity |= {"square": SQUARE, "blur": BLUR, "seeds": seeds}
-    return study.attribution.kept("modeldiff_effects", identity, sum(seeds.values()), make, made_up)
+    return study.attribution.kept("modeldiff_effects", identity, sum(seeds.values()), make, shapes)
 
 
 def effects(of: dict[str, np.ndarray], names: list[str]) -> pd.DataFrame:
