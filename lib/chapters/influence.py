@@ -230,5 +230,5 @@ def projected(rows: pd.DataFrame, n_narrow: int, n_own: int) -> str:
     return (
         f"{largest:.0f} dimensions are {largest / n_narrow:.0%} of its {n_narrow} weights. The book's own TRAK has "
         f"{trak.PROJECTION_DIM} of {n_own}, {share:.1%}; at about that share, {at:.0f} dimensions, the narrow network "
-        f"keeps the exact order by {stats.said(*near[['value', 'value_low', 'value_high']])}."
+        f"keeps the exact order by {stats.said_of(near, 'value')}."
     )

@@ -240,7 +240,7 @@ def finding(tables: dict[str, pd.DataFrame], data: str) -> str:
         shares = "; ".join(shares)
         return f"**Of {n} copies planted on {data}, a threshold that flags 1 % of test images finds: {shares}.**"
     at = tables["pairs"][tables["pairs"]["inspected"] == FIRST[1]]
-    shares = "; ".join(f"{row['space']} {detection.said(row, 'either')}" for _, row in at.iterrows())
+    shares = "; ".join(f"{row['space']} {stats.said_of(row, 'either', 3)}" for _, row in at.iterrows())
     twins, every = (tables["worth"].set_index("test images").loc[name] for name in ("with a twin", "all"))
     return (
         f"**{twins['n']:.0f} test images of {data} have a twin among the training images, by people's judgement. "

@@ -16,7 +16,6 @@ from matplotlib.figure import Figure
 from scipy.stats import bootstrap
 
 from lib.chapters import transformed
-from lib.chapters.detection import said
 from lib.data import one_thread
 from lib.methods import BLUE, GREY, RED
 from lib.report import plots, stats
@@ -236,9 +235,9 @@ def measured(study: Study) -> tuple[dict[str, pd.DataFrame], list[np.ndarray]]:
 def finding(tables: dict[str, pd.DataFrame]) -> str:
     """The page's first lines, in Markdown."""
     cosine, effects = tables["cosines"].dropna(subset=["corrected"]), tables["effects"].query("other == @AUGMENTED")
-    alike = "; ".join(f"{row['other']} {said(row, 'corrected')}" for _, row in cosine.iterrows())
+    alike = "; ".join(f"{row['other']} {stats.said_of(row, 'corrected', 3)}" for _, row in cosine.iterrows())
     apart = " and ".join(cosine.loc[cosine["corrected_high"] < 1, "other"]) or "no other"
-    spared = [f"{row['images']} {said(row, 'accuracy')}" for _, row in effects.iterrows()]
+    spared = [f"{row['images']} {stats.said_of(row, 'accuracy', 3)}" for _, row in effects.iterrows()]
     return (
         f"**TRAK's attributions of {apart} networks differ from those of {PLAIN} ones by more than noise: the "
         f"corrected cosine, which is 1 where noise is all, is {alike} (n = {cosine['n'].iloc[0]} test images; "
@@ -251,6 +250,7 @@ def finding(tables: dict[str, pd.DataFrame]) -> str:
 def repeated(rows: pd.DataFrame) -> str:
     """In which new networks the first directions are there too, a sentence. rows: of `components`."""
     first = rows.query("component == 1").dropna(subset=["gap"])
-    listed = (first["of"] + " − " + first["beyond"] + " ").str.cat([said(row, "gap") for _, row in first.iterrows()])
+    gaps = [stats.said_of(row, "gap", 3) for _, row in first.iterrows()]
+    listed = (first["of"] + " − " + first["beyond"] + " ").str.cat(gaps)
     there, absent = (", ".join(listed[yes]) or "none" for yes in (first["gap_low"] > 0, first["gap_low"] <= 0))
     return f"First directions with a gap above 0, so that new networks have them too: {there}; without: {absent}."

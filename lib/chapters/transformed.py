@@ -117,4 +117,4 @@ def guess(rows: pd.DataFrame) -> str:
     """Whether the last of CHANGES, guessed from the pictures, costs the first other algorithm less, in words."""
     row = rows[rows["other"] == rows["other"].iloc[0]].iloc[-1]
     words = "holds" if row["accuracy_low"] > 0 else "is contradicted" if row["accuracy_high"] < 0 else "is undecided"
-    return f"{words} ({stats.said(row['accuracy'], row['accuracy_low'], row['accuracy_high'], 3)})"
+    return f"{words} ({stats.said_of(row, 'accuracy', 3)})"

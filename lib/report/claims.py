@@ -130,7 +130,7 @@ def said(table: pd.DataFrame, claim: str, profile: str) -> str:
     if rows.empty:
         raise ValueError(f"there is no claim {claim!r} on {profile}; see results/claims.csv")
     row = rows.iloc[0]
-    return f"{stats.said(row['ours'], row['low'], row['high'])}, n = {row['n']}: {row['verdict']}"
+    return f"{stats.said_of(row, 'ours')}, n = {row['n']}: {row['verdict']}"
 
 
 def _evidence(claim: Claim, folder: Path, profile: str) -> dict:

@@ -210,7 +210,7 @@ def listed(rows: pd.DataFrame | list[dict], verdict: str, column: str = "method"
     """The rows with a verdict, for a sentence: method, difference and interval. column: where the method stands."""
     rows = pd.DataFrame(rows)
     these = rows[rows["verdict"] == verdict].to_dict("records")
-    words = [f"{label(row[column])} {stats.said(row['difference'], row['low'], row['high'])}" for row in these]
+    words = [f"{label(row[column])} {stats.said_of(row, 'difference')}" for row in these]
     return "; ".join(words) or "none"
 
 

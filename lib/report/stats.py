@@ -6,7 +6,7 @@ counted and left out. Verdicts go by the rules, those in a page's tables too.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -34,6 +34,12 @@ def said(value: float, low: float, high: float, digits: int = 2) -> str:
     """A value with its interval, for a sentence, or alone; a bound has a digit more where its side of 0 would hide."""
     bounds = [f"{bound:z.{digits + (0 < abs(bound) < 0.5 / 10**digits)}f}" for bound in (low, high)]
     return f"{value:z.{digits}f}" + (f" [{', '.join(bounds)}]" if pd.notna(low) else "")
+
+
+def said_of(row: Mapping | pd.Series, value: str, digits: int = 2) -> str:
+    """The same of a value of a row, whose interval is from NAME_low to NAME_high or else from low to high."""
+    low, high = (row[f"{value}_{end}"] if f"{value}_{end}" in row else row[end] for end in ("low", "high"))
+    return said(row[value], low, high, digits)
 
 
 def sign_flips(differences: np.ndarray) -> float:
