@@ -13,7 +13,6 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from lib import nets
 from lib.data import Dataset, one_thread
 from lib.lds import lds, rank_correlation
 from lib.report import stats
@@ -214,12 +213,6 @@ def steps(study: Study) -> pd.DataFrame:
     values = [*by_dimension(study), *attribution.kept("trak_steps", identity, 0, make, {"lds": shape})["lds"]]
     rows = zip(settings, values, strict=True)
     return pd.DataFrame([{"step": s, "setting": at, "n": len(of)} | stats.mean("value", of) for (s, at), of in rows])
-
-
-def size(study: Study, width: int) -> int:
-    """How many weights the profile's network has at a width."""
-    channels, n_classes = study.dataset.train_images.shape[1], len(study.dataset.class_names)
-    return nets.size(nets.build(replace(study.profile.recipe, width=width), channels, n_classes, seed=0))
 
 
 def projected(rows: pd.DataFrame, n_narrow: int, n_own: int) -> str:

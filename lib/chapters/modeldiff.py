@@ -64,8 +64,8 @@ def attributions(study: Study, name: str, group: int) -> np.ndarray:
     trainings = networks.trainings(study.dataset, recipe, 2 * n, halves=True)
 
     def of(number: int) -> tuple:
-        net = networks.trained(study.dataset, trainings[number], device)
-        return rival.score(net, replace(inputs, network=number), **study.profile.trak)
+        looked = trainings[number], replace(inputs, network=number)
+        return networks.scored(rival, study.dataset, *looked, device, **study.profile.trak)
 
     with one_thread(device):
         *_, scores = rival.combine(map(of, range(group * n, (group + 1) * n)))

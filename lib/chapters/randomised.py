@@ -44,10 +44,7 @@ def _of_network(name: str, dataset: Dataset, training: Retraining, targets: np.n
     rival, device = ensembles.RIVALS[name], study.driver.device
     inputs = networks.inputs(dataset, targets, device)
     with one_thread(device):
-        if rival.checkpoints:
-            seen = networks.trajectory(dataset, training, rival.checkpoints, device)
-            return sum(rate * rival.score(net, inputs) for rate, net in seen)
-        return next(rival.combine(iter([rival.score(networks.trained(dataset, training, device), inputs)])))
+        return next(rival.combine([networks.scored(rival, dataset, training, inputs, device)]))
 
 
 def table(randomised: dict[str, np.ndarray]) -> pd.DataFrame:
