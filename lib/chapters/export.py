@@ -128,9 +128,8 @@ def write(study: Study, folder: Path) -> pd.DataFrame:
     for i, seed in enumerate(tqdm(told["seeds"], desc="networks", delay=5, mininterval=5, leave=False)):
         with data.one_thread(study.driver.device):
             net = fit(study.dataset, Retraining(study.profile.recipe, seed), study.driver.device)
-        torch.save(
-            {key: value.cpu().contiguous() for key, value in net.state_dict().items()}, folder / f"network_{i}.pt"
-        )
+        state = {key: value.cpu().contiguous() for key, value in net.state_dict().items()}
+        torch.save(state, folder / f"network_{i}.pt")
     rows = [_row(path, shapes) for path in sorted(folder.iterdir())]
     files = "\n".join(f"| {row['file']} | {row['content']} |" for row in rows)
     sizes = {"n_targets": len(study.targets), "n_train": len(study.dataset.train_labels)}

@@ -114,9 +114,8 @@ def board(page: Page, folder: Path = FOLDER) -> pd.DataFrame:
     difference: of AUC of removal, ours less this method, with low, high and p_holm over all rows; seconds, bytes;
     undominated: whether no method reaches as large an AUC of removal in as few seconds.
     """
-    auc, *others = (
-        [f"{name}{end}" for end in ("", "_low", "_high")] for name in ("removal_auc", "mislabel_auc", "lds")
-    )
+    measures = "removal_auc", "mislabel_auc", "lds"
+    auc, *others = ([f"{name}{end}" for end in ("", "_low", "_high")] for name in measures)
     columns = ["method", "by", "n_targets", *auc, "difference", "low", "high", "p_holm", *sum(others, [])]
     columns += ["seconds", "bytes"]
     if page.tally is not None:

@@ -214,9 +214,8 @@ def figure(found: pd.DataFrame, images: np.ndarray, title: str) -> Figure:
     plots.style()
     drawn = plt.figure(figsize=(11, 5.6 if len(found) else 2.6), layout="constrained")
     parts = drawn.subfigures(2 if len(found) else 1, 1, height_ratios=[2, 3] if len(found) else None, squeeze=False)
-    for axis, image in zip(
-        parts[0, 0].subplots(2, len(images)).T.flat, images.reshape(-1, *images.shape[2:]), strict=True
-    ):
+    panels = parts[0, 0].subplots(2, len(images)).T.flat
+    for axis, image in zip(panels, images.reshape(-1, *images.shape[2:]), strict=True):
         axis.imshow(image.transpose(1, 2, 0).squeeze(), cmap="gray")
         axis.set_axis_off()
     if len(found):

@@ -124,11 +124,9 @@ def unchanged(study: Study) -> pd.DataFrame:
     """How often each target is right with nothing changed: target, right (share of the trainings of SEEDS); kept."""
 
     def make() -> dict[str, np.ndarray]:
-        trainings = [Retraining(study.profile.recipe, seed) for seed in SEEDS]
-        guesses = [
-            retrain(study.dataset, training, study.driver.device).logits.argmax(axis=1) for training in trainings
-        ]
-        return {"right": np.stack(guesses, axis=1)[study.targets] == study.dataset.test_labels[study.targets, None]}
+        dataset, trainings = study.dataset, [Retraining(study.profile.recipe, seed) for seed in SEEDS]
+        guesses = [retrain(dataset, one, study.driver.device).logits.argmax(axis=1) for one in trainings]
+        return {"right": np.stack(guesses, axis=1)[study.targets] == dataset.test_labels[study.targets, None]}
 
     shapes = {"right": (len(study.targets), len(SEEDS))}
     right = study.attribution.kept("repair_unchanged", {"seeds": list(SEEDS)}, len(SEEDS), make, shapes)["right"]

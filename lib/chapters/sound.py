@@ -176,9 +176,8 @@ def measured(page: Page, profile: str) -> dict[str, pd.DataFrame]:
     curves = [(kind, method) for kind in KINDS for method in methods(page.values)]
     supports = study.supports(curves, united=True, among=study.groups(united=True)[:GROUPS])
     if page.tally is not None:
-        study.attribution.kept(
-            "epochs and speakers", {}, len(CANDIDATES) + SEEDS * (1 + 2 * spoken.SPEAKERS), dict, dict
-        )
+        n = len(CANDIDATES) + SEEDS * (1 + 2 * spoken.SPEAKERS)
+        study.attribution.kept("epochs and speakers", {}, n, dict, dict)
         raise plan.Counted(plan.text(replace(page.values, name=profile), page.tally))
     made = {"shares": by_own_speaker(study, supports), "summary": stats.summary(supports, page.values.k_max)}
     made |= {"speakers": by_speaker(study), "choice": choice(study), "pictures": pictures(study)}

@@ -81,10 +81,8 @@ def effects(of: dict[str, np.ndarray], names: list[str]) -> pd.DataFrame:
                 if value == "accuracy":
                     row["n"] = n
                     for key, name, lost in (("one", names[0], first), ("other", other, second)):
-                        row |= {
-                            f"{key} as it is": of[f"{name} accuracy"][:n, 0].mean(),
-                            f"change of {key}": lost.mean(),
-                        }
+                        row[f"{key} as it is"] = of[f"{name} accuracy"][:n, 0].mean()
+                        row[f"change of {key}"] = lost.mean()
                 row |= stats.mean(value, second - first, stats.over_seeds)
             rows.append(row)
     return pd.DataFrame(rows)

@@ -76,9 +76,8 @@ def causes(
         *(together_with(lambda i, r=rank: [(OURS, partner(study, group_of[i], i, r))], 1) for rank in (-1, 0)),
     ]
     largest = f"kind == '{REMOVAL}' and k == {k_max}"
-    alone, *others = (
-        t.set_index(["target", "seed"])["margin"] for t in (separate.query(largest), united.query(largest), *made)
-    )
+    tables = separate.query(largest), united.query(largest), *made
+    alone, *others = (table.set_index(["target", "seed"])["margin"] for table in tables)
     rows = [{"test": test} | agreement(alone, other) for test, other in zip(CAUSES, others, strict=True)]
     return pd.DataFrame(rows), made
 

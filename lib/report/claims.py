@@ -68,10 +68,8 @@ def share(tables: Path, stated: Stated, method: str) -> dict:
     keys = {"kind": value.kind, "share_of_class": str(round(value.k / figure.class_size, 4))}
     bound, k = _row(tables / "paper.csv", keys)["k"].split()
     sizes, (name,), row = _sizes(tables, value.kind, (method,))
-    flips = sizes[name] <= int(k) - (bound == "<")
-    return (
-        _counted(flips, stated, f"share flipped, k {bound} {k}", above="exceeds" if name == OURS else "disagrees") | row
-    )
+    flips, above = sizes[name] <= int(k) - (bound == "<"), "exceeds" if name == OURS else "disagrees"
+    return _counted(flips, stated, f"share flipped, k {bound} {k}", above) | row
 
 
 def count(tables: Path, stated: Stated, worse: str) -> dict:

@@ -50,9 +50,8 @@ def sign_flips(differences: np.ndarray) -> float:
     """
     if len(differences) < 2:
         return 1.0
-    return float(
-        permutation_test((differences,), np.mean, permutation_type="samples", n_resamples=RESAMPLES, rng=0).pvalue
-    )
+    drawn = {"permutation_type": "samples", "n_resamples": RESAMPLES, "rng": 0}
+    return float(permutation_test((differences,), np.mean, **drawn).pvalue)
 
 
 def located(differences: np.ndarray, claimed: str, margin: float) -> tuple[str, float]:
