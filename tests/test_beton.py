@@ -164,7 +164,7 @@ beton.write(conftest.tiny.__wrapped__(), sys.argv[2])
 """
 
 
-@pytest.mark.parametrize(("function", "call"), [("handle_sample", 50), ("_sha256", 1)])
+@pytest.mark.parametrize(("function", "call"), [("handle_sample", 50), ("file_hash", 1)])
 def test_killed_while_writing(beton, tiny, tmp_path, function, call):
     path, here = tmp_path / "tiny.beton", os.path.dirname(os.path.abspath(__file__))
     command = [sys.executable, "-c", KILLED, here, str(path), function, str(call)]

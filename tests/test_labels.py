@@ -8,6 +8,7 @@ import pytest
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
 from lib.chapters import detection, judged, labels
+from lib.report import stats
 
 
 def test_planted_labels_are_as_many_as_asked_and_all_wrong():
@@ -37,7 +38,7 @@ def test_what_is_found_among_the_first():
     assert (row["n"], row["n_wrong"], row["first"], row["half"]) == (6, 3, 2 / 3, 2 / 3)
     curve = detection.curve(-np.arange(6.0), wrong).set_index("inspected")["found"]
     assert (curve.iloc[0], curve.iloc[-1]) == (0, 1) and curve.iloc[13] == 2 / 3
-    assert detection.said(pd.Series({"a": 0.5, "a_low": 0.25, "a_high": 1}), "a") == "0.500 [0.250, 1.000]"
+    assert stats.said_of(pd.Series({"a": 0.5, "a_low": 0.25, "a_high": 1}), "a", 3) == "0.500 [0.250, 1.000]"
 
 
 def test_scores_find_plain_errors(tiny, quick):

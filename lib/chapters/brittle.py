@@ -72,7 +72,7 @@ def finding(shares: pd.DataFrame, traits: pd.DataFrame, data: str) -> str:
     """The page's first line, in Markdown. shares, traits: of `shares` and `correlations`. data: its name."""
     few, (margin, *_, nearest) = shares.set_index("at_most").loc[32], traits.to_dict("records")
     alone = few[5:].drop(label(RANDOM))
-    rho = [stats.said(row["rho"], row["low"], row["high"]) for row in (margin, nearest)]
+    rho = [stats.said_of(row, "rho") for row in (margin, nearest)]
     return (
         f"**On {data}, {few['share']:.0%} [{few['low']:.0%}, {few['high']:.0%}] of {few['n']:.0f} right predictions "
         f"flip when at most 32 training images go ({few['of_all']:.1%}), by the best of {len(alone)} rankings for "
@@ -154,11 +154,8 @@ def ensemble(study: Study) -> pd.DataFrame:
         scores.append(np.mean(scores, axis=0))
         return {"lds": np.stack([lds(of, masks, observed[:, study.targets]) for of in scores])}
 
-    shape = len(sets) + 1, len(study.targets)
-    identity = {"sets": sets, "lds_models": study.profile.lds_models}
-    values = attribution.kept(
-        "feature_ensemble", identity, 0, make, lambda: {"lds": np.random.default_rng(0).random(shape)}
-    )["lds"]
+    identity, shape = {"sets": sets, "lds_models": study.profile.lds_models}, (len(sets) + 1, len(study.targets))
+    values = attribution.kept("feature_ensemble", identity, 0, make, {"lds": shape})["lds"]
     others = {name: attribution.lds([name])["lds"].to_numpy() for name in largest(study.profile, "trak")}
     return together(dict(zip(sets, values[:-1], strict=True)), values[-1], others)
 
@@ -186,10 +183,10 @@ def said_of_ensemble(table: pd.DataFrame) -> str:
     place = table.index[table["features"] == TOGETHER][0]
     sets, whole, alone = table[:place], table.loc[place], table.loc[place + 1]
     best = sets.loc[sets["lds"].idxmax()]
-    more = [stats.said(row["gain"], row["gain_low"], row["gain_high"], 3) for row in (alone, best)]
+    more = [stats.said_of(row, "gain", 3) for row in (alone, best)]
     further = [f"{row['features']} {row['with_others']:.2f}" for _, row in table[place + 2 :].iterrows()]
     return (
-        f"The mean of {len(sets)} sets reaches an LDS of {stats.said(*whole[['lds', 'lds_low', 'lds_high']], 3)} "
+        f"The mean of {len(sets)} sets reaches an LDS of {stats.said_of(whole, 'lds', 3)} "
         f"(n = {whole['n']} targets): {more[0]} more than a single set has on average, and {more[1]} more than the "
         f"best of them, {best['features']}, which was chosen afterwards. The sets fail on the same targets: each one's "
         f"LDS has a rank correlation of at least {sets['with_others'].min():.2f} with that of the others. A method "

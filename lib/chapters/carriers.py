@@ -90,7 +90,7 @@ def figure(rows: pd.DataFrame, check: pd.DataFrame, shown: np.ndarray, title: st
 def number(rows: pd.DataFrame, attack: str, value: str, method: str) -> str:
     """A value of a method with its interval, for a sentence. rows: of `table`."""
     row = rows[(rows["attack"] == attack) & (rows["method"] == label(method))].iloc[0]
-    return stats.said(row[value], row[f"{value}_low"], row[f"{value}_high"])
+    return stats.said_of(row, value)
 
 
 def listed(rows: pd.DataFrame, attack: str, value: str, methods: Iterable[str]) -> str:

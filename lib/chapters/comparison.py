@@ -84,9 +84,8 @@ def margin_drops(at_fixed_k: pd.DataFrame) -> pd.DataFrame:
     at_fixed_k: of `stats.fixed_k`.
     """
     largest = at_fixed_k[at_fixed_k["k"] == at_fixed_k["k"].max()]
-    return largest[["method", "drop", "drop_low", "drop_high"]].rename(
-        columns=lambda name: name.replace("drop", "margin_drop")
-    )
+    drops = largest[["method", "drop", "drop_low", "drop_high"]]
+    return drops.rename(columns=lambda name: name.replace("drop", "margin_drop"))
 
 
 def lds(study: Study, names: list[str]) -> pd.DataFrame:
@@ -156,9 +155,8 @@ def transfer_losses(supports: pd.DataFrame, network: str, k_max: int) -> pd.Data
     less that of the random ranking, on the same targets), both with _low and _high.
     """
     usable = stats.usable(supports)
-    areas = usable.assign(area=stats.area(usable, k_max)).pivot(
-        index="target", columns=["network", "method"], values="area"
-    )
+    usable = usable.assign(area=stats.area(usable, k_max))
+    areas = usable.pivot(index="target", columns=["network", "method"], values="area")
     rows = []
     for other in supports["network"].drop_duplicates()[lambda names: names != network]:
         losses = (areas[network] - areas[other]).dropna()

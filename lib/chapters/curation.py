@@ -76,12 +76,9 @@ def values(study: Study, setting: str) -> dict[str, np.ndarray]:
         worth[LOSS] = log_softmax(logits, axis=1)[np.arange(len(given)), given]
         return {method: np.asarray(of, np.float32) for method, of in worth.items()}
 
-    def made_up() -> dict[str, np.ndarray]:
-        return dict.fromkeys(METHODS, np.arange(len(given), dtype=np.float32))
-
-    identity = {"labels": setting, "methods": METHODS}
+    identity, shapes = {"labels": setting, "methods": METHODS}, dict.fromkeys(METHODS, given.shape)
     name = f"curation_{SETTINGS[setting]}_values"
-    return study.attribution.kept(name, identity, sum(NETWORKS.values()) + 1, make, made_up)
+    return study.attribution.kept(name, identity, sum(NETWORKS.values()) + 1, make, shapes)
 
 
 def density(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -124,8 +121,8 @@ def accuracies(study: Study, setting: str, share: float) -> dict[str, np.ndarray
         return rows
 
     identity = {"labels": setting, "methods": methods, "share": share, "seeds": n}
-    name, made_up = f"curation_{SETTINGS[setting]}_{share:g}", dict.fromkeys(methods, np.zeros(n))
-    return study.attribution.kept(name, identity, n * len(methods), make, lambda: made_up)
+    name, shapes = f"curation_{SETTINGS[setting]}_{share:g}", dict.fromkeys(methods, (n,))
+    return study.attribution.kept(name, identity, n * len(methods), make, shapes)
 
 
 def accuracy(study: Study, dataset: Dataset, seed: int, removed: np.ndarray) -> float:
@@ -145,7 +142,7 @@ def added(study: Study, setting: str) -> np.ndarray:
         return {ADDED: np.array([accuracy(study, more, seed, np.arange(0)) for seed in range(n)])}
 
     name, identity = f"curation_{SETTINGS[setting]}_added", {"labels": setting, "seeds": n}
-    return study.attribution.kept(name, identity, n, make, lambda: {ADDED: np.zeros(n)})[ADDED]
+    return study.attribution.kept(name, identity, n, make, {ADDED: (n,)})[ADDED]
 
 
 def table(study: Study) -> pd.DataFrame:
@@ -192,14 +189,15 @@ def finding(rows: pd.DataFrame) -> str:
     clean, noisy = (removed[removed["labels"] == of] for of in SETTINGS)
     of_tenth = noisy[noisy["removed"] == tenth].set_index("method")
     named = dict.fromkeys((of_tenth["gain"].idxmax(), LOSS, OURS))
-    gains = "; ".join(f"{label(m)} {said(of_tenth.loc[m], 'gain')}" for m in named)
+    gains = "; ".join(f"{label(m)} {stats.said_of(of_tenth.loc[m], 'gain', 3)}" for m in named)
     for share, words in ((half, "half"), (tenth, "a tenth")):
         (right, _, less), (better, _, worse) = counts[CLEAN, share], counts[NOISY, share]
         parts.append(
             f"Without {words}, {right} of {len(METHODS)} methods choose better than chance with right labels and "
             f"{less} worse; with {NOISY}, {better} better and {worse} worse."
         )
-    more = [said(rows[(rows["labels"] == of) & (rows["method"] == ADDED)].iloc[0], "gain") for of in SETTINGS]
+    added = rows[rows["method"] == ADDED].set_index("labels")
+    more = [stats.said_of(added.loc[of], "gain", 3) for of in SETTINGS]
     return (
         f"**Removing images beats training on all in {gaining(clean)} cases with right labels, in {gaining(noisy)} "
         f"with {NOISY} (n = {rows['n'].iloc[0]} trainings each; 95 % intervals).** {' '.join(parts)} "
@@ -215,17 +213,13 @@ def gaining(removed: pd.DataFrame) -> str:
     return f"{len(gained)} of {len(removed)}{named and f' ({named})'}"
 
 
-def said(row: pd.Series, value: str) -> str:
-    return stats.said(row[value], row[f"{value}_low"], row[f"{value}_high"], digits=3)
-
-
 def against_all(rows: pd.DataFrame) -> str:
     """Is a removal better than none? Of the best of each setting; and who names the wrong labels. rows: of `table`."""
     parts = []
     for setting in SETTINGS:
         of = rows[rows["labels"] == setting]
         whole, best = of["accuracy"].iloc[0], of[of["removed"] > 0].nlargest(1, "accuracy").iloc[0]
-        name = f"{label(best['method'])}, {best['removed']:.0%} removed, gain {said(best, 'gain')}"
+        name = f"{label(best['method'])}, {best['removed']:.0%} removed, gain {stats.said_of(best, 'gain', 3)}"
         parts.append(f"with {setting} {whole:.3f}, and {best['accuracy']:.3f} by the best of the others ({name})")
     tenth = rows.dropna(subset=["wrong"]).query("removed == @SHARES[1]")
     names = ", ".join(f"{label(row.method)} {row.wrong:.2f}" for row in tenth.itertuples())

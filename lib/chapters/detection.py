@@ -53,11 +53,6 @@ def curve(suspicion: np.ndarray, wrong: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({"inspected": SHARES, "found": total[np.round(SHARES * len(wrong)).astype(int)] / total[-1]})
 
 
-def said(row: pd.Series | dict, key: str) -> str:
-    """A value of a row with its interval, for a sentence."""
-    return stats.said(row[key], row[f"{key}_low"], row[f"{key}_high"], digits=3)
-
-
 def figure(curves: pd.DataFrame, panels: str, title: str) -> Figure:
     """A panel for each value of a column, a line for each `score`; dotted: what random order finds."""
     drawn, axes = plots.grid(len(names := list(curves[panels].unique())), 3, 3.6, 3.2, sharey=True)

@@ -5,13 +5,13 @@
 The scores come back by `python -m lib.run score` (`lib.chapters.judge`). What is in the folder, `SCHEMA` says.
 """
 
-import hashlib
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
+import pooch
 import torch
 from tqdm import tqdm
 
@@ -128,21 +128,15 @@ def write(study: Study, folder: Path) -> pd.DataFrame:
     for i, seed in enumerate(tqdm(told["seeds"], desc="networks", delay=5, mininterval=5, leave=False)):
         with data.one_thread(study.driver.device):
             net = fit(study.dataset, Retraining(study.profile.recipe, seed), study.driver.device)
-        torch.save(
-            {key: value.cpu().contiguous() for key, value in net.state_dict().items()}, folder / f"network_{i}.pt"
-        )
+        state = {key: value.cpu().contiguous() for key, value in net.state_dict().items()}
+        torch.save(state, folder / f"network_{i}.pt")
     rows = [_row(path, shapes) for path in sorted(folder.iterdir())]
     files = "\n".join(f"| {row['file']} | {row['content']} |" for row in rows)
-    sizes = {
-        "n_targets": len(study.targets),
-        "n_train": len(study.dataset.train_labels),
-        "arch": told["recipe"]["arch"],
-    }
+    sizes = {"n_targets": len(study.targets), "n_train": len(study.dataset.train_labels)}
+    sizes |= {"arch": told["recipe"]["arch"]}
     text = README.format(dataset=study.dataset.name, profile=told["profile"], files=files, opening=OPENING, **sizes)
     (folder / "README.md").write_text(text, encoding="utf-8")
-    sums = "".join(
-        f"{hashlib.sha256((folder / row['file']).read_bytes()).hexdigest()}  {row['file']}\n" for row in rows
-    )
+    sums = "".join(f"{pooch.file_hash(folder / row['file'])}  {row['file']}\n" for row in rows)
     (folder / "SHA256SUMS").write_text(sums, encoding="utf-8")
     return pd.DataFrame(rows)
 

@@ -127,18 +127,15 @@ def read_features(path: str, study: Study) -> Features:
     return Features(train.astype(np.float32), test.astype(np.float32))
 
 
-def rankings(vectors: Features, study: Study) -> dict[str, np.ndarray]:
-    """Rankings (n_targets, k_max) of each target's class, by each of DISTANCES."""
+def by_features(vectors: Features, study: Study) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Rankings (n_targets, k_max) of each target's class, by each of DISTANCES; and scores (n_targets, n_train) for the
+    LDS, as the paper takes them from features, see `lds.signed_inverse_l2`.
+    """
     labels, train_labels = study.dataset.test_labels[study.targets], study.dataset.train_labels
     arguments = vectors.test[study.targets], vectors.train, labels, train_labels
     scores = {name: distances.scores(distances.DISTANCES[name], *arguments) for name in DISTANCES}
-    return {name: distances.ranking(values, study.profile.k_max) for name, values in scores.items()}
-
-
-def linear_scores(vectors: Features, study: Study) -> np.ndarray:
-    """Scores (n_targets, n_train) for the LDS, as the paper takes them from features; see `lds.signed_inverse_l2`."""
-    labels, train_labels = study.dataset.test_labels[study.targets], study.dataset.train_labels
-    return lds.signed_inverse_l2(vectors.test[study.targets], vectors.train, labels, train_labels)
+    rankings = {name: distances.ranking(values, study.profile.k_max) for name, values in scores.items()}
+    return rankings, lds.signed_inverse_l2(*arguments)
 
 
 def knn_accuracies(vectors: Features, name: str, study: Study) -> pd.DataFrame:

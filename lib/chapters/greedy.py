@@ -137,9 +137,9 @@ def compared(verdict: str) -> str:
 def finding(rows: pd.DataFrame) -> str:
     """What the section says first, in Markdown. rows: of `table`."""
     lines = [
-        f"- **{row.better}** has {compared(row.verdict)} the list of the same scores: "
-        f"difference of AUC {stats.said(row.difference, row.low, row.high)}, n = {row.n} targets. The two have "
-        f"{stats.said(row.overlap, row.overlap_low, row.overlap_high)} of the first half of the images in common."
-        for row in rows.itertuples()
+        f"- **{row['better']}** has {compared(row['verdict'])} the list of the same scores: "
+        f"difference of AUC {stats.said_of(row, 'difference')}, n = {row['n']} targets. The two have "
+        f"{stats.said_of(row, 'overlap')} of the first half of the images in common."
+        for row in rows.to_dict("records")
     ]
     return "\n".join(lines)

@@ -22,9 +22,8 @@ from lib.data import replacing
 
 SIDE, EXACT = 96, 40  # pixels: larger images are made smaller; up to EXACT they are kept as they are, as PNG
 SETTINGS = ("n_targets", "k_max", "budget", "n_votes", "n_base", "seed", "recipe", "selfsupervised")
-TITLES = dict(
-    zip(METHODS, ("By MoCo features and an exemplar SVM", "By raw pixels", "Control: at random"), strict=True)
-)
+IN_WORDS = "By MoCo features and an exemplar SVM", "By raw pixels", "Control: at random"
+TITLES = dict(zip(METHODS, IN_WORDS, strict=True))
 TEMPLATE = Path(__file__).with_name("handout.html")
 
 

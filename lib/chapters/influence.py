@@ -4,7 +4,6 @@ The page of that name prints the first four functions below: they are what was r
 """
 
 import warnings
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -14,7 +13,6 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from lib import nets
 from lib.data import Dataset, one_thread
 from lib.lds import lds, rank_correlation
 from lib.report import stats
@@ -107,19 +105,11 @@ def without_one_of_two(dataset: Dataset) -> dict[str, np.ndarray]:
     return dict(zip(SHARED, (sign * predicted[:, rows], sign * newton[:, rows], sign * observed), strict=True))
 
 
-def kept(study: Study, name: str, identity: dict, n_networks: int, make: Callable, **shapes: tuple) -> dict:
-    """What `make` computes, once, see `Attribution.kept`. shapes: of its arrays, by name, which a dry run makes up."""
-    rng = np.random.default_rng(0)
-    return study.attribution.kept(
-        name, identity, n_networks, make, lambda: {key: rng.random(shape) for key, shape in shapes.items()}
-    )
-
-
 def on_logistic(study: Study) -> dict[str, np.ndarray]:
     """`without_one_of_two` of the study's images, kept."""
     identity, shape = {"classes": CLASSES, "targets": PER_CLASS, "left_out": LEFT_OUT}, (2 * PER_CLASS, 2 * LEFT_OUT)
-    shapes = dict.fromkeys(SHARED, shape)
-    return kept(study, "logistic", identity, 0, partial(without_one_of_two, study.dataset), **shapes)
+    make, shapes = partial(without_one_of_two, study.dataset), dict.fromkeys(SHARED, shape)
+    return study.attribution.kept("logistic", identity, 0, make, shapes)
 
 
 def without_one(study: Study) -> dict[str, np.ndarray]:
@@ -142,8 +132,8 @@ def without_one(study: Study) -> dict[str, np.ndarray]:
         falls = [[whole[seed] - margins_of(seed, int(i)) for seed in range(SEEDS)] for i in ids]
         return {"ids": ids, "falls": np.array(falls, dtype=np.float32)}
 
-    identity, shape = {"left_out": ids.tolist(), "seeds": SEEDS}, (len(ids), SEEDS, len(targets))
-    falls = kept(study, "without_one", identity, SEEDS * (1 + len(ids)), make, falls=shape)["falls"]
+    identity, shapes = {"left_out": ids.tolist(), "seeds": SEEDS}, {"falls": (len(ids), SEEDS, len(targets))}
+    falls = study.attribution.kept("without_one", identity, SEEDS * (1 + len(ids)), make, shapes)["falls"]
     return {"predicted": scores[:, ids] / len(dataset.train_labels), "observed": falls.transpose(1, 2, 0)}
 
 
@@ -165,8 +155,8 @@ def on_subsets(study: Study) -> dict[str, np.ndarray]:
         return {"predicted": predicted.T.astype(np.float32), "observed": observed.T, "again": again.T}
 
     identity = {"fitted": seen.stop, "held_out": [attribution.held_out.start, attribution.held_out.stop]}
-    shape = len(targets), len(attribution.held_out)
-    return kept(study, "datamodel_margins", identity, 0, make, predicted=shape, observed=shape, again=shape)
+    shapes = dict.fromkeys(("predicted", "observed", "again"), (len(targets), len(attribution.held_out)))
+    return attribution.kept("datamodel_margins", identity, 0, make, shapes)
 
 
 def narrow_kernel(study: Study) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -200,8 +190,8 @@ def by_dimension(study: Study) -> np.ndarray:
             rows.append(rank_correlation(exact, trak_scores(train @ projection, targets @ projection, unsure), axis=1))
         return {"scores": np.stack(rows)}
 
-    identity, shape = {"width": NARROW, "dimensions": DIMENSIONS, "images": KERNEL_IMAGES}, (4, len(study.targets))
-    return kept(study, "narrow_kernel", identity, 1, make, scores=shape)["scores"]
+    identity = {"width": NARROW, "dimensions": DIMENSIONS, "images": KERNEL_IMAGES}
+    return study.attribution.kept("narrow_kernel", identity, 1, make, {"scores": (4, len(study.targets))})["scores"]
 
 
 def steps(study: Study) -> pd.DataFrame:
@@ -220,15 +210,9 @@ def steps(study: Study) -> pd.DataFrame:
     settings = [("projection", d) for d in DIMENSIONS] + [("ensemble", size) for size in of_size]
     settings += [("threshold", share) for share in KEPT]
     identity, shape = {"networks": of_size, "kept": KEPT}, (len(of_size) + len(KEPT), len(study.targets))
-    values = [*by_dimension(study), *kept(study, "trak_steps", identity, 0, make, lds=shape)["lds"]]
+    values = [*by_dimension(study), *attribution.kept("trak_steps", identity, 0, make, {"lds": shape})["lds"]]
     rows = zip(settings, values, strict=True)
     return pd.DataFrame([{"step": s, "setting": at, "n": len(of)} | stats.mean("value", of) for (s, at), of in rows])
-
-
-def size(study: Study, width: int) -> int:
-    """How many weights the profile's network has at a width."""
-    channels, n_classes = study.dataset.train_images.shape[1], len(study.dataset.class_names)
-    return nets.size(nets.build(replace(study.profile.recipe, width=width), channels, n_classes, seed=0))
 
 
 def projected(rows: pd.DataFrame, n_narrow: int, n_own: int) -> str:
@@ -239,5 +223,5 @@ def projected(rows: pd.DataFrame, n_narrow: int, n_own: int) -> str:
     return (
         f"{largest:.0f} dimensions are {largest / n_narrow:.0%} of its {n_narrow} weights. The book's own TRAK has "
         f"{trak.PROJECTION_DIM} of {n_own}, {share:.1%}; at about that share, {at:.0f} dimensions, the narrow network "
-        f"keeps the exact order by {stats.said(*near[['value', 'value_low', 'value_high']])}."
+        f"keeps the exact order by {stats.said_of(near, 'value')}."
     )

@@ -54,16 +54,16 @@ class TimedLedger(Ledger):
 class JudgedStudy(Study):
     """A study whose new retrainings and results go into folders of their own. judged: the name of what is judged.
 
-    until: when it is to stop, see `TimedLedger`.
+    until: when it is to stop, see `TimedLedger`. home: the folder; None: under results, one for each profile and name.
     """
 
     judged: str
     until: float = math.inf
+    home: Path | None = None
 
     @property
     def own_folder(self) -> Path:
-        """Under results, one for each profile and name."""
-        return self.results / FOLDER / self.profile.name / short_hash({"name": self.judged})
+        return self.home or self.results / FOLDER / self.profile.name / short_hash({"name": self.judged})
 
     @cached_property
     def driver(self) -> Driver:
@@ -113,8 +113,7 @@ def open_page(parameters: Mapping) -> tuple[Page, list[Judged]]:
 
 def by_features(name: str, path: str, study: Study) -> list[Judged]:
     """What is judged of the features in a file: a ranking by each distance; the first has the scores for the LDS."""
-    features = given.read_features(path, study)
-    ranked, scores = given.rankings(features, study), given.linear_scores(features, study)
+    ranked, scores = given.by_features(given.read_features(path, study), study)
     named = [(f"{name}, {label(distance)}", ranking) for distance, ranking in ranked.items()]
     return [Judged(*pair, scores if i == 0 else None) for i, pair in enumerate(named)]
 
@@ -171,17 +170,11 @@ def comparisons(supports: pd.DataFrame, names: list[str], profile: Profile) -> p
 
     Columns: kind, method, against, n, difference, low, high, p (of sign flips, by Holm over all rows), verdict.
     """
-    rows = []
-    for kind, name in product(supports["kind"].unique(), names):
-        sizes = stats.sizes(supports[supports["kind"] == kind])
-        for method in beside(profile):
-            paired = stats.smaller_by(sizes[name], sizes[method], profile.k_max).dropna()
-            low, high = map(float, stats.mean_interval(paired, "BCa"))
-            row = {"kind": kind, "method": name, "against": method, "n": len(paired), "difference": paired.mean()}
-            rows.append(row | {"low": low, "high": high, "p": stats.sign_flips(paired.to_numpy())})
-    if not rows:
-        return pd.DataFrame(columns=["kind", "method", "against", "n", "difference", "low", "high", "p", "verdict"])
-    table = pd.DataFrame(rows).assign(p=lambda rows: stats.holm(rows["p"]))
+    pairs = product(supports["kind"].unique(), names, beside(profile))
+    rows = pd.DataFrame([stats.paired(supports, *pair, profile.k_max) for pair in pairs])
+    columns = ["kind", "method", "against", "n", "difference", "low", "high", "p"]
+    table = rows.rename(columns={"better": "method", "worse": "against"}).reindex(columns=columns)
+    table = table.assign(p=stats.holm(table["p"]))
     better = np.where(table["difference"] > 0, "smaller supports", "larger supports")
     return table.assign(verdict=np.where(table["p"] < stats.LEVEL, better, "undecided"))
 

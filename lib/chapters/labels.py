@@ -183,11 +183,9 @@ def measured(page: Page) -> dict[str, pd.DataFrame]:
             curves.append(detection.curve(suspicion, wrong).assign(**named))
             pseudo[noise, score] = detection.placed(suspicion, wrong)
         if marked is not None:
-            shares = {"precision": wrong[marked], "recall": marked[wrong]}
-            cut.append({"noise": noise, "flagged": marked.sum(), "wrong": wrong.sum()})
-            cut[-1] |= {
-                k: v for key, of in shares.items() for k, v in stats.mean(key, of, stats.share_interval).items()
-            }
+            row = {"noise": noise, "flagged": marked.sum(), "wrong": wrong.sum()}
+            row |= stats.mean("precision", wrong[marked], stats.share_interval)
+            cut.append(row | stats.mean("recall", marked[wrong], stats.share_interval))
     tables = pd.DataFrame(rows), pd.concat(curves), differences(pseudo), pd.DataFrame(cut)
     return dict(zip(TABLES, tables, strict=True))
 
@@ -212,7 +210,7 @@ def finding(tables: dict[str, pd.DataFrame], name: str) -> str:
     best = rows[rows["noise"] == noise].nlargest(1, "auroc").iloc[0]
     n = f"n = {best['n']} images, {best['n_wrong']} labels wrong"
     first = ", ".join(f"{100 * best[key]:.0f}" for key in ("first_low", "first_high"))
-    text = f"**On {name} ({noise}; {n}) {best['score']} finds them best: AUROC {detection.said(best, 'auroc')}.** "
+    text = f"**On {name} ({noise}; {n}) {best['score']} finds them best: AUROC {stats.said_of(best, 'auroc', 3)}.** "
     text += f"Of the {best['n_wrong']} most suspicious, {100 * best['first']:.0f} % [{first}] are wrong."
     flattered = "; ".join(flattery(gaps, noise) for noise in gaps["noise"].unique() if noise.startswith("uniform"))
     return text + (f" As many labels planted at random flatter the scores: {flattered}." if flattered else "")
@@ -223,7 +221,7 @@ def flattery(gaps: pd.DataFrame, noise: str) -> str:
     of, kind = gaps[gaps["noise"] == noise], noise.partition(", ")[2]
     text = f"*{kind}* by {of['difference'].min():.2f} to {of['difference'].max():.2f} of AUROC"
     unclear = of[of["difference_low"] <= 0]
-    named = ", ".join(f"{row['score']} {detection.said(row, 'difference')}" for _, row in unclear.iterrows())
+    named = ", ".join(f"{row['score']} {stats.said_of(row, 'difference', 3)}" for _, row in unclear.iterrows())
     return text + (f" ({named})" if named else "")
 
 
@@ -246,6 +244,6 @@ def to_see(tables: dict[str, pd.DataFrame]) -> str:
         f"(median {share.median():.2f}; one draw of labels, no interval): that much would be for *which images* people "
         f"get wrong, the rest for *which classes* they confuse.",
         f"**This book's method**, as adapted here, is {'the weakest' if rank == n else f'number {rank}'} of {n}: AUROC "
-        f"{detection.said(of_people.loc[own], 'auroc')}. It was made to find what a prediction rests on.",
+        f"{stats.said_of(of_people.loc[own], 'auroc', 3)}. It was made to find what a prediction rests on.",
     ]
     return "\n".join(f"- {line}" for line in lines)

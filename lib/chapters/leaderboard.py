@@ -43,17 +43,6 @@ class Entry:
     machine: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class EntryStudy(JudgedStudy):
-    """A study of an entry, whose retrainings are kept beside its scores."""
-
-    entry: Entry
-
-    @property
-    def own_folder(self) -> Path:
-        return self.entry.folder
-
-
 def entries(profile: str, folder: Path = FOLDER) -> list[Entry]:
     """Those of a profile, by folder. ValueError, naming the file, where one says too little or something else."""
     known = [_entry(path) for path in sorted(folder.glob("*/method.yaml"))]
@@ -71,12 +60,15 @@ def _entry(path: Path) -> Entry:
     return Entry(path.parent, **told)
 
 
-def judged(study: Study, entry: Entry) -> tuple[EntryStudy, Judged]:
-    """The study that judges an entry, and what it judges. Errors: of `given.read` and `given.ranked`."""
+def judged(study: Study, entry: Entry) -> tuple[JudgedStudy, Judged]:
+    """The study that judges an entry, whose retrainings are kept beside its scores, and what it judges.
+
+    Errors: of `given.read` and `given.ranked`.
+    """
     own = Judged(entry.method, *given.ranked(given.read(str(entry.folder / "scores.npy")), study))
     options = {field.name: getattr(study, field.name) for field in fields(Study)}
     options |= {"given": {entry.method: own.ranking}}
-    return EntryStudy(**options, judged=entry.method, entry=entry), own
+    return JudgedStudy(**options, judged=entry.method, home=entry.folder), own
 
 
 def row(study: Study, entry: Entry) -> dict:
@@ -122,9 +114,8 @@ def board(page: Page, folder: Path = FOLDER) -> pd.DataFrame:
     difference: of AUC of removal, ours less this method, with low, high and p_holm over all rows; seconds, bytes;
     undominated: whether no method reaches as large an AUC of removal in as few seconds.
     """
-    auc, *others = (
-        [f"{name}{end}" for end in ("", "_low", "_high")] for name in ("removal_auc", "mislabel_auc", "lds")
-    )
+    measures = "removal_auc", "mislabel_auc", "lds"
+    auc, *others = ([f"{name}{end}" for end in ("", "_low", "_high")] for name in measures)
     columns = ["method", "by", "n_targets", *auc, "difference", "low", "high", "p_holm", *sum(others, [])]
     columns += ["seconds", "bytes"]
     if page.tally is not None:

@@ -214,9 +214,8 @@ def figure(found: pd.DataFrame, images: np.ndarray, title: str) -> Figure:
     plots.style()
     drawn = plt.figure(figsize=(11, 5.6 if len(found) else 2.6), layout="constrained")
     parts = drawn.subfigures(2 if len(found) else 1, 1, height_ratios=[2, 3] if len(found) else None, squeeze=False)
-    for axis, image in zip(
-        parts[0, 0].subplots(2, len(images)).T.flat, images.reshape(-1, *images.shape[2:]), strict=True
-    ):
+    panels = parts[0, 0].subplots(2, len(images)).T.flat
+    for axis, image in zip(panels, images.reshape(-1, *images.shape[2:]), strict=True):
         axis.imshow(image.transpose(1, 2, 0).squeeze(), cmap="gray")
         axis.set_axis_off()
     if len(found):
@@ -240,7 +239,7 @@ def finding(tables: dict[str, pd.DataFrame], data: str) -> str:
         shares = "; ".join(shares)
         return f"**Of {n} copies planted on {data}, a threshold that flags 1 % of test images finds: {shares}.**"
     at = tables["pairs"][tables["pairs"]["inspected"] == FIRST[1]]
-    shares = "; ".join(f"{row['space']} {detection.said(row, 'either')}" for _, row in at.iterrows())
+    shares = "; ".join(f"{row['space']} {stats.said_of(row, 'either', 3)}" for _, row in at.iterrows())
     twins, every = (tables["worth"].set_index("test images").loc[name] for name in ("with a twin", "all"))
     return (
         f"**{twins['n']:.0f} test images of {data} have a twin among the training images, by people's judgement. "

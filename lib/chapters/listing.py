@@ -26,7 +26,7 @@ def zipped(path: Path) -> Path:
     refuse(path, "outside its folder", [name for name, file in files.items() if not file.is_relative_to(folder)])
     missing = [name for name, file in files.items() if not isfile(file)]
     refuse(path, "not there", missing, FileNotFoundError)
-    members = [member(row, split) for row, split in zip(rows, splits(rows), strict=True)]
+    members = [f"{split}/{row['label']}/{flat(row['path'])}" for row, split in zip(rows, splits(rows), strict=True)]
     refuse(path, "twice", [name for name, n in Counter(members).items() if n > 1])
     times = Counter(files[row["path"]] for row in rows)
     refuse(path, "the same file as another row's", [row["path"] for row in rows if times[files[row["path"]]] > 1])
@@ -85,13 +85,8 @@ def splits(rows: list[dict[str, str]]) -> list[str]:
     return split
 
 
-def member(row: dict[str, str], split: str) -> str:
-    """Its name in the zip: of folders inside a path, two underscores are left."""
-    return f"{split}/{row['label']}/{flat(row['path'])}"
-
-
 def flat(path: str) -> str:
-    """A path as the name of one file."""
+    """A path as the name of one file: of folders inside it, two underscores are left."""
     return path.removeprefix("./").replace("/", "__")
 
 

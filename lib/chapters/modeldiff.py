@@ -16,7 +16,6 @@ from matplotlib.figure import Figure
 from scipy.stats import bootstrap
 
 from lib.chapters import transformed
-from lib.chapters.detection import said
 from lib.data import one_thread
 from lib.methods import BLUE, GREY, RED
 from lib.report import plots, stats
@@ -65,8 +64,8 @@ def attributions(study: Study, name: str, group: int) -> np.ndarray:
     trainings = networks.trainings(study.dataset, recipe, 2 * n, halves=True)
 
     def of(number: int) -> tuple:
-        net = networks.trained(study.dataset, trainings[number], device)
-        return rival.score(net, replace(inputs, network=number), **study.profile.trak)
+        looked = trainings[number], replace(inputs, network=number)
+        return networks.scored(rival, study.dataset, *looked, device, **study.profile.trak)
 
     with one_thread(device):
         *_, scores = rival.combine(map(of, range(group * n, (group + 1) * n)))
@@ -109,15 +108,12 @@ def compared(study: Study) -> dict[str, np.ndarray]:
             rows.append(of | {"components": of["components"][:1], "squares": squares})
         return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
 
-    def made_up() -> dict[str, np.ndarray]:
-        n_test, n_train, k = len(tested(study)), len(study.dataset.train_labels), COMPONENTS
-        shapes = {"cosine": (n_test,), "components": (1, n_train), "projections": (n_test, k), "residual": (k,)}
-        rng, shapes = np.random.default_rng(0), shapes | {"squares": (4, n_test, k)}
-        return {key: rng.random((len(asked), *shape), dtype=np.float32) for key, shape in shapes.items()}
-
+    n_test, n_train, k = len(tested(study)), len(study.dataset.train_labels), COMPONENTS
+    shapes = {"cosine": (n_test,), "components": (1, n_train), "projections": (n_test, k), "residual": (k,)}
+    shapes = {key: (len(asked), *shape) for key, shape in (shapes | {"squares": (4, n_test, k)}).items()}
     identity = {"recipes": {name: recipe.identity for name, recipe in recipes.items()}, "components": COMPONENTS}
     identity |= {"tests": tested(study).tolist(), "trak": study.profile.trak, "networks": n}
-    return study.attribution.kept("modeldiff", identity, 2 * sum(n.values()), make, made_up)
+    return study.attribution.kept("modeldiff", identity, 2 * sum(n.values()), make, shapes)
 
 
 def cosines(of: dict[str, np.ndarray], names: list[str]) -> pd.DataFrame:
@@ -239,9 +235,9 @@ def measured(study: Study) -> tuple[dict[str, pd.DataFrame], list[np.ndarray]]:
 def finding(tables: dict[str, pd.DataFrame]) -> str:
     """The page's first lines, in Markdown."""
     cosine, effects = tables["cosines"].dropna(subset=["corrected"]), tables["effects"].query("other == @AUGMENTED")
-    alike = "; ".join(f"{row['other']} {said(row, 'corrected')}" for _, row in cosine.iterrows())
+    alike = "; ".join(f"{row['other']} {stats.said_of(row, 'corrected', 3)}" for _, row in cosine.iterrows())
     apart = " and ".join(cosine.loc[cosine["corrected_high"] < 1, "other"]) or "no other"
-    spared = [f"{row['images']} {said(row, 'accuracy')}" for _, row in effects.iterrows()]
+    spared = [f"{row['images']} {stats.said_of(row, 'accuracy', 3)}" for _, row in effects.iterrows()]
     return (
         f"**TRAK's attributions of {apart} networks differ from those of {PLAIN} ones by more than noise: the "
         f"corrected cosine, which is 1 where noise is all, is {alike} (n = {cosine['n'].iloc[0]} test images; "
@@ -254,6 +250,7 @@ def finding(tables: dict[str, pd.DataFrame]) -> str:
 def repeated(rows: pd.DataFrame) -> str:
     """In which new networks the first directions are there too, a sentence. rows: of `components`."""
     first = rows.query("component == 1").dropna(subset=["gap"])
-    listed = (first["of"] + " − " + first["beyond"] + " ").str.cat([said(row, "gap") for _, row in first.iterrows()])
+    gaps = [stats.said_of(row, "gap", 3) for _, row in first.iterrows()]
+    listed = (first["of"] + " − " + first["beyond"] + " ").str.cat(gaps)
     there, absent = (", ".join(listed[yes]) or "none" for yes in (first["gap_low"] > 0, first["gap_low"] <= 0))
     return f"First directions with a gap above 0, so that new networks have them too: {there}; without: {absent}."

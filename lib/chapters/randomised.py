@@ -35,9 +35,8 @@ def measured(study: Study) -> dict[str, np.ndarray]:
             rows.append([[rank_correlation(a[mine], b[mine]) for a, b, mine in pair] for pair in pairs])
         return dict(zip(("seed", "labels"), np.swapaxes(rows, 0, 1), strict=True))
 
-    made_up = np.random.default_rng(0).random((len(METHODS), len(targets)))
-    identity = {"methods": METHODS, "n_targets": len(targets)}
-    return study.attribution.kept("randomised", identity, 3, make, lambda: dict.fromkeys(("seed", "labels"), made_up))
+    identity, shape = {"methods": METHODS, "n_targets": len(targets)}, (len(METHODS), len(targets))
+    return study.attribution.kept("randomised", identity, 3, make, dict.fromkeys(("seed", "labels"), shape))
 
 
 def _of_network(name: str, dataset: Dataset, training: Retraining, targets: np.ndarray, study: Study) -> np.ndarray:
@@ -45,10 +44,7 @@ def _of_network(name: str, dataset: Dataset, training: Retraining, targets: np.n
     rival, device = ensembles.RIVALS[name], study.driver.device
     inputs = networks.inputs(dataset, targets, device)
     with one_thread(device):
-        if rival.checkpoints:
-            seen = networks.trajectory(dataset, training, rival.checkpoints, device)
-            return sum(rate * rival.score(net, inputs) for rate, net in seen)
-        return next(rival.combine(iter([rival.score(networks.trained(dataset, training, device), inputs)])))
+        return next(rival.combine([networks.scored(rival, dataset, training, inputs, device)]))
 
 
 def table(randomised: dict[str, np.ndarray]) -> pd.DataFrame:

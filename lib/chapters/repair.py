@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib import distances, profiles
-from lib.chapters import detection, people
+from lib.chapters import people
 from lib.data import RESULTS
 from lib.engine import Driver, cache
 from lib.methods import OURS, RANDOM
@@ -124,16 +124,12 @@ def unchanged(study: Study) -> pd.DataFrame:
     """How often each target is right with nothing changed: target, right (share of the trainings of SEEDS); kept."""
 
     def make() -> dict[str, np.ndarray]:
-        trainings = [Retraining(study.profile.recipe, seed) for seed in SEEDS]
-        guesses = [
-            retrain(study.dataset, training, study.driver.device).logits.argmax(axis=1) for training in trainings
-        ]
-        return {"right": np.stack(guesses, axis=1)[study.targets] == study.dataset.test_labels[study.targets, None]}
+        dataset, trainings = study.dataset, [Retraining(study.profile.recipe, seed) for seed in SEEDS]
+        guesses = [retrain(dataset, one, study.driver.device).logits.argmax(axis=1) for one in trainings]
+        return {"right": np.stack(guesses, axis=1)[study.targets] == dataset.test_labels[study.targets, None]}
 
-    def made_up() -> dict[str, np.ndarray]:
-        return {"right": np.zeros((len(study.targets), len(SEEDS)), bool)}
-
-    right = study.attribution.kept("repair_unchanged", {"seeds": list(SEEDS)}, len(SEEDS), make, made_up)["right"]
+    shapes = {"right": (len(study.targets), len(SEEDS))}
+    right = study.attribution.kept("repair_unchanged", {"seeds": list(SEEDS)}, len(SEEDS), make, shapes)["right"]
     return pd.DataFrame({"target": study.targets, "right": right.mean(axis=1)})
 
 
@@ -190,7 +186,7 @@ def said_of_people(rows: pd.DataFrame) -> str:
     more = stats.mean("more", (rows["wrong"] - rows["class"]).to_numpy())
     return (
         f"Of the first {FIRST}, a share of {rows['wrong'].mean():.3f} is wrong by people, in the whole class "
-        f"{rows['class'].mean():.3f}: a difference of {detection.said(more, 'more')} (n = {len(rows)} test images)"
+        f"{rows['class'].mean():.3f}: a difference of {stats.said_of(more, 'more', 3)} (n = {len(rows)} test images)"
         f"{', no more than can be told from none' if more['more_low'] <= 0 <= more['more_high'] else ''}."
     )
 
@@ -206,15 +202,13 @@ def figure(supports: pd.DataFrame, k_max: int, title: str) -> Figure:
 
 def finding(rows: pd.DataFrame, differences: pd.DataFrame, k_max: int) -> str:
     """The page's first lines, in Markdown. rows: of `summary`. differences: of `pairs`."""
-    by, of_area = rows.set_index("change"), []
-    shares = {
-        change: [detection.said(row, "repaired") for _, row in by.loc[[change]].iterrows()] for change in by.index
-    }
+    by, of_area = rows.groupby("change", sort=False), []
+    shares = {change: [stats.said_of(of, "repaired", 3) for _, of in rows.iterrows()] for change, rows in by}
     for words, (_, of) in zip(COMPARED, differences.iterrows(), strict=True):
-        of_area.append(f"{words} {stats.said(of['difference'], of['low'], of['high'], 3)} (p = {of['p']:.2g})")
+        of_area.append(f"{words} {stats.said_of(of, 'difference', 3)} (p = {of['p']:.2g})")
     (removed, removed_at_random), (relabelled, at_random) = (shares[change] for change in CHANGES.values())
     return (
-        f"**Of {by['n'].iloc[0]} wrong predictions, removing at most {k_max} training images of the class they are "
+        f"**Of {rows['n'].iloc[0]} wrong predictions, removing at most {k_max} training images of the class they are "
         f"mistaken for repairs a share of {removed}, giving them the right class {relabelled}; random images of that "
         f"class {removed_at_random} and {at_random}; another seed, with nothing changed, {shares[NOTHING][0]}.**\n\n"
         f"Differences of the area under the curve: {'; '.join(of_area)}."

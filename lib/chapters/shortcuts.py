@@ -125,14 +125,11 @@ def attacked(study: Study, attack: str) -> dict[str, np.ndarray]:
             "accuracy": (guesses[:, : len(labels)] == labels).mean(axis=1),
         }  # fmt: skip
 
-    def made_up() -> dict[str, np.ndarray]:
-        rng, n = np.random.default_rng(0), len(METHODS)
-        shapes = {"fooled": 30, "targets": 9, "carriers": 9, "auroc": (n, 9), "precision": (n, 9), "first": (n, 10)}
-        return {key: rng.random(shape) for key, shape in (shapes | {"repaired": (n + 3, 9), "accuracy": n + 3}).items()}
-
+    n, shapes = len(METHODS), {"fooled": 30, "targets": 9, "carriers": 9}
+    shapes |= {"auroc": (n, 9), "precision": (n, 9), "first": (n, 10), "repaired": (n + 3, 9), "accuracy": n + 3}
     identity = {"attack": attack, "class": CLASS, "side": SIDE, "share": SHARES[attack], "methods": METHODS}
     identity |= {"moco_epochs": MOCO_EPOCHS, "seeds": SEEDS, "n_targets": N_TARGETS}
-    return study.attribution.kept(attack, identity, SEEDS * (len(METHODS) + 3), make, made_up)
+    return study.attribution.kept(attack, identity, SEEDS * (n + 3), make, shapes)
 
 
 def controls(study: Study, attack: str, of: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -156,14 +153,11 @@ def controls(study: Study, attack: str, of: dict[str, np.ndarray]) -> dict[str, 
             "auroc": judged(by_features(study, bare), dataset.train_labels, carriers)["auroc"],
         }
 
-    def made_up() -> dict[str, np.ndarray]:
-        half = np.array(0.5)
-        arrays = {"repaired": np.zeros(len(targets), bool), "auroc": np.full((len(FEATURES), len(targets)), 0.5)}
-        return arrays | {"accuracy": half, "chance": half}
-
+    n = len(targets)
+    shapes = {"repaired": n, "accuracy": (), "chance": (), "auroc": (len(FEATURES), n)}
     identity = {"attack": attack, "class": CLASS, "side": SIDE, "share": SHARES[attack], "features": FEATURES}
     identity |= {"moco_epochs": MOCO_EPOCHS, "first_seed": SEEDS, "seeds": SEEDS, "attacked": targets.tolist()}
-    return study.attribution.kept(f"{attack}_controls", identity, SEEDS, make, made_up)
+    return study.attribution.kept(f"{attack}_controls", identity, SEEDS, make, shapes)
 
 
 def named(scores: dict[str, np.ndarray], labels: np.ndarray, n: int) -> dict[str, np.ndarray]:

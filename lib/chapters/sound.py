@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib import data, profiles
-from lib.chapters import detection, spoken
+from lib.chapters import spoken
 from lib.data import Dataset
 from lib.methods import BLUE, OURS, RANDOM, RED, label
 from lib.profiles import Profile
@@ -176,9 +176,8 @@ def measured(page: Page, profile: str) -> dict[str, pd.DataFrame]:
     curves = [(kind, method) for kind in KINDS for method in methods(page.values)]
     supports = study.supports(curves, united=True, among=study.groups(united=True)[:GROUPS])
     if page.tally is not None:
-        study.attribution.kept(
-            "epochs and speakers", {}, len(CANDIDATES) + SEEDS * (1 + 2 * spoken.SPEAKERS), dict, dict
-        )
+        n = len(CANDIDATES) + SEEDS * (1 + 2 * spoken.SPEAKERS)
+        study.attribution.kept("epochs and speakers", {}, n, dict, dict)
         raise plan.Counted(plan.text(replace(page.values, name=profile), page.tally))
     made = {"shares": by_own_speaker(study, supports), "summary": stats.summary(supports, page.values.k_max)}
     made |= {"speakers": by_speaker(study), "choice": choice(study), "pictures": pictures(study)}
@@ -196,10 +195,10 @@ def lost(speakers: pd.DataFrame) -> dict:
 def finding(tables: dict[str, pd.DataFrame]) -> str:
     """The page's first line, in Markdown."""
     shares, speakers = tables["shares"].set_index("method"), tables["speakers"]
-    named = [f"{label(method)} {detection.said(row, 'first')}" for method, row in shares.iterrows() if method != RANDOM]
+    named = [f"{label(name)} {stats.said_of(row, 'first', 3)}" for name, row in shares.iterrows() if name != RANDOM]
     removal = tables["summary"].query("kind == @REMOVAL").set_index("method")
     areas = [f"{label(method)} {area(row)}" for method, row in removal.iterrows()]
-    gap = detection.said(lost(speakers), "accuracy")
+    gap = stats.said_of(lost(speakers), "accuracy", 3)
     first, is_above = shares.iloc[0], shares["first_low"] > shares["chance"]
     above = "; ".join(label(method) for method in shares.index[is_above] if method != RANDOM)
     return (
@@ -215,7 +214,7 @@ def finding(tables: dict[str, pd.DataFrame]) -> str:
 def area(row: pd.Series) -> str:
     """A method's area, for a sentence; how many targets flip where none does. row: of `stats.summary`."""
     if row["flipped"]:
-        return detection.said(row, "auc")
+        return stats.said_of(row, "auc", 3)
     return f"0 (0 of {row['n']} flip, a share of at most {row['flipped_high']:.2f})"
 
 

@@ -58,15 +58,10 @@ def measured(study: Study, recipes: dict[str, Recipe], seeds: dict[str, int]) ->
             arrays |= {f"{name} accuracy": (of > 0).mean(axis=2), f"{name} margin": of.mean(axis=2)}
         return arrays
 
-    def made_up() -> dict[str, np.ndarray]:
-        shapes = {name: (n, 1 + len(CHANGES)) for name, n in seeds.items()}
-        return {
-            f"{name} {value}": np.zeros(shape) for name, shape in shapes.items() for value in ("accuracy", "margin")
-        }
-
+    shapes = {f"{name} {value}": (n, 1 + len(CHANGES)) for name, n in seeds.items() for value in ("accuracy", "margin")}
     identity = {"recipes": {name: recipe.identity for name, recipe in recipes.items()}, "changes": list(CHANGES)}
     identity |= {"square": SQUARE, "blur": BLUR, "seeds": seeds}
-    return study.attribution.kept("modeldiff_effects", identity, sum(seeds.values()), make, made_up)
+    return study.attribution.kept("modeldiff_effects", identity, sum(seeds.values()), make, shapes)
 
 
 def effects(of: dict[str, np.ndarray], names: list[str]) -> pd.DataFrame:
@@ -86,10 +81,8 @@ def effects(of: dict[str, np.ndarray], names: list[str]) -> pd.DataFrame:
                 if value == "accuracy":
                     row["n"] = n
                     for key, name, lost in (("one", names[0], first), ("other", other, second)):
-                        row |= {
-                            f"{key} as it is": of[f"{name} accuracy"][:n, 0].mean(),
-                            f"change of {key}": lost.mean(),
-                        }
+                        row[f"{key} as it is"] = of[f"{name} accuracy"][:n, 0].mean()
+                        row[f"change of {key}"] = lost.mean()
                 row |= stats.mean(value, second - first, stats.over_seeds)
             rows.append(row)
     return pd.DataFrame(rows)
@@ -122,4 +115,4 @@ def guess(rows: pd.DataFrame) -> str:
     """Whether the last of CHANGES, guessed from the pictures, costs the first other algorithm less, in words."""
     row = rows[rows["other"] == rows["other"].iloc[0]].iloc[-1]
     words = "holds" if row["accuracy_low"] > 0 else "is contradicted" if row["accuracy_high"] < 0 else "is undecided"
-    return f"{words} ({stats.said(row['accuracy'], row['accuracy_low'], row['accuracy_high'], 3)})"
+    return f"{words} ({stats.said_of(row, 'accuracy', 3)})"

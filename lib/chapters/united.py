@@ -76,9 +76,8 @@ def causes(
         *(together_with(lambda i, r=rank: [(OURS, partner(study, group_of[i], i, r))], 1) for rank in (-1, 0)),
     ]
     largest = f"kind == '{REMOVAL}' and k == {k_max}"
-    alone, *others = (
-        t.set_index(["target", "seed"])["margin"] for t in (separate.query(largest), united.query(largest), *made)
-    )
+    tables = separate.query(largest), united.query(largest), *made
+    alone, *others = (table.set_index(["target", "seed"])["margin"] for table in tables)
     rows = [{"test": test} | agreement(alone, other) for test, other in zip(CAUSES, others, strict=True)]
     return pd.DataFrame(rows), made
 
@@ -116,7 +115,7 @@ def finding(agreed: pd.DataFrame, curves: pd.DataFrame, k_max: int) -> str:
     few, most = of_united[of_united["k"] < k_max], of_united[of_united["k"] == k_max].query("kind == @REMOVAL").iloc[0]
     bias = "a" if ((few["low"] > 0) | (few["high"] < 0)).any() else "no"
     ours = curves[(curves["kind"] == REMOVAL) & (curves["method"] == OURS)].iloc[0]
-    lifted, moved = (stats.said(*row[["difference", "low", "high"]]) for row in (most, ours))
+    lifted, moved = (stats.said_of(row, "difference") for row in (most, ours))
     n, least = agreed["n"].min(), -few["less_than_seeds_low"].min()
     return (
         f"**Up to k = {few['k'].max()}, {bias} bias of united tests is seen in margins; at k = {k_max} they move "

@@ -76,13 +76,12 @@ def imbalance(plain: pd.DataFrame, balanced: pd.DataFrame, ours: str, control: s
 def finding(monotone: pd.DataFrame, imbalance: pd.DataFrame, heads: pd.DataFrame) -> str:
     """The first line of the page, in Markdown. heads: of `lib.chapters.greedy.table`; the others of those above."""
     flips, most, grown = monotone[monotone["first"].notna()], imbalance.iloc[-1], heads.iloc[0]
-    control = stats.said(*most[["control_share", "control_share_low", "control_share_high"]])
     return (
         f"**A support is an estimate, and an upper bound.** Of {len(flips)} targets that flip on a grid of *k*, "
         f"{(~flips['monotone']).sum()} are right again at some larger *k*. At *k* = {most['k']:.0f}, removing random "
-        f"images of the class takes {control} of the margin that removing ours takes (n = {most['n']:.0f}). Grown one "
-        f"image at a time, ours has {compared(grown['verdict'])} the head of its list: "
-        f"difference of AUC {stats.said(*grown[['difference', 'low', 'high']])}, n = {grown['n']}."
+        f"images of the class takes {stats.said_of(most, 'control_share')} of the margin that removing ours takes (n = "
+        f"{most['n']:.0f}). Grown one image at a time, ours has {compared(grown['verdict'])} the head of its list: "
+        f"difference of AUC {stats.said_of(grown, 'difference')}, n = {grown['n']}."
     )
 
 

@@ -5,7 +5,6 @@ order are read from the one file, under any labels, so that removal and mislabel
 NAME.json says what is in it; a file is whole once that is there. Source: Leclerc et al. 2023.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,6 +15,7 @@ from queue import Empty
 import joblib
 import numpy as np
 import torch
+from pooch import file_hash
 from torch import Tensor
 from tqdm import tqdm
 
@@ -56,7 +56,7 @@ def write(dataset: Dataset, path: Path | str, jpeg: int | None = None) -> None:
         half.unlink(missing_ok=True)
     with replacing(path) as temporary:
         _encode(dataset, temporary, jpeg)
-    content = {"dataset": dataset.checksum, "sha256": _sha256(path), "jpeg": jpeg}
+    content = {"dataset": dataset.checksum, "sha256": file_hash(path), "jpeg": jpeg}
     statistics = mean_and_std(tensor(dataset.train_images))
     content |= {key: numbers.flatten().tolist() for key, numbers in zip(("mean", "std"), statistics, strict=True)}
     with replacing(_about(path)) as temporary:
@@ -65,11 +65,6 @@ def write(dataset: Dataset, path: Path | str, jpeg: int | None = None) -> None:
 
 def _about(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _encode(dataset: Dataset, path: Path, jpeg: int | None) -> None:
@@ -114,7 +109,7 @@ def verified(dataset: Dataset, path: Path) -> dict:
             f"{path} holds the dataset of checksum {checksum[:16]}…, not {dataset.name} of {dataset.checksum[:16]}…; "
             f"choose another path"
         )
-    if _sha256(path) != sha256:
+    if file_hash(path) != sha256:
         raise ValueError(f"{path} is damaged: its SHA-256 is not that of {_about(path).name}; remove both, write again")
     return content
 

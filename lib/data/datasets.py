@@ -250,18 +250,13 @@ def decode(member: str, read: Callable[[str], bytes]) -> Image.Image:
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
     except UnidentifiedImageError as problem:
-        raise ValueError(_kind(raw)) from problem
+        kinds = [f"no PNG or JPEG but {name}" for start, magic, name in OTHERS if raw.startswith(magic, start)]
+        raise ValueError(kinds[0] if kinds else "unreadable" if raw else "empty") from problem
     except (*UNREADABLE, Image.DecompressionBombError) as problem:
         raise ValueError(f"unreadable: {problem}") from problem
     if image.mode not in MODES or "transparency" in image.info:
         raise ValueError(f"of mode {image.mode}, to be saved as 8-bit grey or RGB, not transparent")
     return image
-
-
-def _kind(raw: bytes) -> str:
-    """Of what is no PNG or JPEG: what it is instead."""
-    kinds = [f"no PNG or JPEG but {name}" for start, magic, name in OTHERS if raw.startswith(magic, start)]
-    return kinds[0] if kinds else "unreadable" if raw else "empty"
 
 
 def read_cifar(path: Path, entry: Entry) -> Content:

@@ -2,15 +2,4 @@
 
 from lib.report.page import Page
 
-__all__ = [
-    "Page",
-    "claims",
-    "committed",
-    "execution",
-    "explorer",
-    "page",
-    "paper",
-    "plan",
-    "plots",
-    "stats",
-]
+__all__ = ["Page", "claims", "committed", "execution", "explorer", "page", "paper", "plan", "plots", "stats"]

@@ -68,10 +68,8 @@ def share(tables: Path, stated: Stated, method: str) -> dict:
     keys = {"kind": value.kind, "share_of_class": str(round(value.k / figure.class_size, 4))}
     bound, k = _row(tables / "paper.csv", keys)["k"].split()
     sizes, (name,), row = _sizes(tables, value.kind, (method,))
-    flips = sizes[name] <= int(k) - (bound == "<")
-    return (
-        _counted(flips, stated, f"share flipped, k {bound} {k}", above="exceeds" if name == OURS else "disagrees") | row
-    )
+    flips, above = sizes[name] <= int(k) - (bound == "<"), "exceeds" if name == OURS else "disagrees"
+    return _counted(flips, stated, f"share flipped, k {bound} {k}", above) | row
 
 
 def count(tables: Path, stated: Stated, worse: str) -> dict:
@@ -130,7 +128,7 @@ def said(table: pd.DataFrame, claim: str, profile: str) -> str:
     if rows.empty:
         raise ValueError(f"there is no claim {claim!r} on {profile}; see results/claims.csv")
     row = rows.iloc[0]
-    return f"{stats.said(row['ours'], row['low'], row['high'])}, n = {row['n']}: {row['verdict']}"
+    return f"{stats.said_of(row, 'ours')}, n = {row['n']}: {row['verdict']}"
 
 
 def _evidence(claim: Claim, folder: Path, profile: str) -> dict:

@@ -65,9 +65,11 @@ def stand_in(profile: Profile) -> Dataset:
 class DryAttribution(Attribution):
     """Made-up features, rankings and scores, the same every time; what would be trained for them is tallied."""
 
-    def kept(self, name: str, identity: dict, n_models: int, make: Callable, stand_in: Callable) -> dict:
+    def kept(self, name: str, identity: dict, n_models: int, make: Callable, stand_in: Callable | dict) -> dict:
         self._note(f"networks, {name}", n_models, of_trak(self.profile, self.dataset), self.profile.recipe)
-        return stand_in()
+        if callable(stand_in):
+            return stand_in()
+        return {key: _random(name, i).random(shape) for i, (key, shape) in enumerate(stand_in.items())}
 
     def _ranking(self, name: str, without: np.ndarray | None) -> np.ndarray:
         method, rows = self._noted(name), []

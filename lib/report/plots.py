@@ -69,9 +69,8 @@ def support_cdfs(supports: pd.DataFrame, k_max: int, title: str, panels: str = "
             width = 2 / (1 + alike[i + 1 :].count(alike[i]))  # of one method with several numbers of models, the last
             _cdf(axis, shown[shown["method"] == method], k_max, *look(method), width)
         _of_k(axis, shown, k_max)
-        axis.set(
-            title=(TITLES | NETWORKS).get(name, name), xlabel=f"training images {CHANGED[shown['kind'].iloc[0]]}, k"
-        )
+        changed = CHANGED[shown["kind"].iloc[0]]
+        axis.set(title=(TITLES | NETWORKS).get(name, name), xlabel=f"training images {changed}, k")
     axes[0].set_ylabel("share of targets flipped")
     axes[0].legend(loc="upper left", bbox_to_anchor=(0, 0.92), fontsize=9)
     return titled(figure, title)
@@ -210,7 +209,7 @@ def listed(rows: pd.DataFrame | list[dict], verdict: str, column: str = "method"
     """The rows with a verdict, for a sentence: method, difference and interval. column: where the method stands."""
     rows = pd.DataFrame(rows)
     these = rows[rows["verdict"] == verdict].to_dict("records")
-    words = [f"{label(row[column])} {stats.said(row['difference'], row['low'], row['high'])}" for row in these]
+    words = [f"{label(row[column])} {stats.said_of(row, 'difference')}" for row in these]
     return "; ".join(words) or "none"
 
 
@@ -265,7 +264,5 @@ def table(rows: pd.DataFrame | list[dict], first: tuple[str, ...] = ()):
         shown.insert(shown.columns.get_loc("difference") + 1, "verdict", shown.pop("verdict"))
     shown = shown[sorted(shown, key=lambda column: first.index(column) if column in first else len(first))]
     shown.columns = [NAMES.get(column, escape(str(column).replace("_", " "))) for column in shown]
-    attributes = 'class="dataframe"'
-    return (
-        shown.style.hide(axis="index").format(precision=3, na_rep="–", escape="html").set_table_attributes(attributes)
-    )
+    styled = shown.style.hide(axis="index").format(precision=3, na_rep="–", escape="html")
+    return styled.set_table_attributes('class="dataframe"')

@@ -6,7 +6,7 @@ counted and left out. Verdicts go by the rules, those in a page's tables too.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -36,6 +36,12 @@ def said(value: float, low: float, high: float, digits: int = 2) -> str:
     return f"{value:z.{digits}f}" + (f" [{', '.join(bounds)}]" if pd.notna(low) else "")
 
 
+def said_of(row: Mapping | pd.Series, value: str, digits: int = 2) -> str:
+    """The same of a value of a row, whose interval is from NAME_low to NAME_high or else from low to high."""
+    low, high = (row[f"{value}_{end}"] if f"{value}_{end}" in row else row[end] for end in ("low", "high"))
+    return said(row[value], low, high, digits)
+
+
 def sign_flips(differences: np.ndarray) -> float:
     """Is the mean zero? p, two-sided: how often is it as far off when the sign of each difference is tossed?
 
@@ -44,9 +50,8 @@ def sign_flips(differences: np.ndarray) -> float:
     """
     if len(differences) < 2:
         return 1.0
-    return float(
-        permutation_test((differences,), np.mean, permutation_type="samples", n_resamples=RESAMPLES, rng=0).pvalue
-    )
+    drawn = {"permutation_type": "samples", "n_resamples": RESAMPLES, "rng": 0}
+    return float(permutation_test((differences,), np.mean, **drawn).pvalue)
 
 
 def located(differences: np.ndarray, claimed: str, margin: float) -> tuple[str, float]:

@@ -85,11 +85,11 @@ class Attribution:
         """
         return self._given(name, without) if name in self.given else self._ranking(name, without)
 
-    def kept(self, name: str, identity: dict, n_models: int, make: Callable, stand_in: Callable) -> dict:
+    def kept(self, name: str, identity: dict, n_models: int, make: Callable, stand_in: Callable | dict) -> dict:
         """Arrays that a chapter makes from so many networks, kept among the scores; see `lib.engine.cache`.
 
-        identity: what they depend on beside the dataset, the targets and the recipe. stand_in: makes arrays of the same
-        shapes, which a dry run takes instead.
+        identity: what they depend on beside the dataset, the targets and the recipe. stand_in: the shapes of the
+        arrays, by name, or a function that makes some of these shapes, which a dry run takes instead.
         """
         self.networks.append(n_models)
         profile, targets = self.profile, self.targets.tolist()

@@ -69,12 +69,7 @@ def from_networks(
         inputs = networks.inputs(dataset, targets, device)
         progress = tqdm(trainings, desc="networks", unit="network", delay=5, mininterval=5, leave=False)
         for i, training in enumerate(progress):
-            of_this = replace(inputs, network=i)
-            if rival.checkpoints:
-                seen = networks.trajectory(dataset, training, rival.checkpoints, device)
-                yield sum(rate * rival.score(net, of_this, **settings) for rate, net in seen)
-            else:
-                yield rival.score(networks.trained(dataset, training, device), of_this, **settings)
+            yield networks.scored(rival, dataset, training, replace(inputs, network=i), device, **settings)
 
     return _scored(name, enumerate(rival.combine(looked_into()), start=1), sizes, device)
 

@@ -17,7 +17,7 @@ from torch import nn
 from lib import nets
 from lib.data import Dataset, resident
 from lib.retrain import Recipe, Retraining, fit
-from lib.rivals.rival import Inputs
+from lib.rivals.rival import Inputs, Rival
 
 
 def trainings(dataset: Dataset, recipe: Recipe, n_models: int, halves: bool = False) -> list[Retraining]:
@@ -57,6 +57,17 @@ def trajectory(dataset: Dataset, training: Retraining, checkpoints: int, device:
 
     fit(dataset, training, device, watch)
     return seen
+
+
+def scored(rival: Rival, dataset: Dataset, training: Retraining, inputs: Inputs, device: str, **settings):
+    """What a rival makes of the network of a training, for its `combine`; the sum over its checkpoints if it has some.
+
+    settings: of its function, that are not to be its defaults.
+    """
+    if rival.checkpoints:
+        seen = trajectory(dataset, training, rival.checkpoints, device)
+        return sum(rate * rival.score(net, inputs, **settings) for rate, net in seen)
+    return rival.score(trained(dataset, training, device), inputs, **settings)
 
 
 def inputs(dataset: Dataset, targets: np.ndarray, device: str) -> Inputs:

@@ -58,11 +58,10 @@ def projected(net: nn.Module, inputs: Inputs, dim: int, sparse: bool = False) ->
         for batch in batches(net, inputs.train):
             tracker.featurize(batch, num_samples=len(batch[1]))
         gradients = map(tracker.gradient_computer.compute_per_sample_grad, batches(net, inputs.targets))
-        targets = torch.cat(
-            [projector.project(batch, inputs.network) / tracker.normalize_factor for batch in gradients]
-        )
+        targets = [projector.project(batch, inputs.network) / tracker.normalize_factor for batch in gradients]
         store = tracker.saver.current_store
-        return torch.tensor(store["grads"], device=projector.device), targets, np.array(store["out_to_loss"])[:, 0]
+        train, weights = torch.tensor(store["grads"], device=projector.device), np.array(store["out_to_loss"])[:, 0]
+        return train, torch.cat(targets), weights
 
 
 def inner_products(train: Tensor, targets: Tensor, damping: float) -> np.ndarray:
