@@ -4,6 +4,8 @@ From the tables of the chapters that changed it. Each number is ours less TRAK, 
 TRAK finds smaller supports. Tests are united but where it says otherwise.
 """
 
+from collections.abc import Mapping
+
 from lib.chapters import front, network, ridge, seeds
 from lib.profiles import PROFILES
 from lib.report import committed, stats
@@ -14,7 +16,7 @@ HEAD = ("Changed, and nothing else", "Data", "From", "To", "Ours less TRAK, from
 
 def table() -> str:
     """The causes that were looked for, a row each, as a table in Markdown."""
-    rows = [*_ridge(), _choice(), _images(), *map(_network, network.AXES), _features()]
+    rows = [*_ridge(), _choice(), _together(), _images(), *map(_network, network.AXES), _features()]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in (HEAD, ("---",) * len(HEAD), *rows))
 
 
@@ -34,6 +36,12 @@ def _choice() -> tuple[str, ...]:
     own, every = (front.pair(name, front.ALONE) for name in ("trak:10", "trak:10:all"))
     where = f"a fifth of CIFAR-10, each target alone, n = {own['n']}"
     return _row("images that TRAK ranks", "the target's class", "all", where, _said(own), _said(every), "fig03")
+
+
+def _together() -> tuple[str, ...]:
+    here, there = front.as_run()
+    where = f"a fifth of CIFAR-10, each target alone, n = {here['n']}"
+    return _row("both of these", "as here", "as in the paper", where, _said(here), _said(there), "ridge")
 
 
 def _images() -> tuple[str, ...]:
@@ -59,8 +67,8 @@ def _features() -> tuple[str, ...]:
     return _row("our features", "one MoCo", several, where, one, averaged, "seeds")
 
 
-def _said(pair) -> str:
-    return stats.said(*pair[["difference", "low", "high"]])
+def _said(pair: Mapping) -> str:
+    return stats.said(pair["difference"], pair["low"], pair["high"])
 
 
 def _row(changed: str, before: str, after: str, data: str, difference: str, there: str, page: str) -> tuple[str, ...]:

@@ -61,10 +61,10 @@ def pair(worse: str, data: str) -> pd.Series:
     return pairs().set_index(["worse", "data"]).loc[(worse, data)]
 
 
-def unrestricted() -> dict:
-    """Ours less TRAK as the paper runs it; see `ridge.as_run_there`."""
+def as_run() -> tuple[dict, dict]:
+    """Ours less TRAK, as the book runs it and as the paper does; see `ridge.as_run`."""
     profile = PROFILES["cifar10"]
-    return ridge.as_run_there(committed.table(profile, "ridge", "alone"), profile.k_max)
+    return ridge.as_run(committed.table(profile, "ridge", "alone"), profile.k_max)
 
 
 def answer() -> str:
@@ -73,22 +73,21 @@ def answer() -> str:
     ahead = {(False, False): "undecided", (True, False): "yes", (False, True): "no"}
     rows = [pair(*of) for of in ANSWERS]
     words = dict.fromkeys(ahead[bool(row["low"] > 0), bool(row["high"] < 0)] for row in rows)
-    undamped = committed.table(PROFILES["cifar10"], "ridge", "rows").query("damping == 0")["against_removal_high"]
-    still = "; on CIFAR-10 TRAK is ahead without one, too" if (undamped < 0).all() else ""
-    alone = unrestricted()
-    there = {"agrees": "ours is ahead", "disagrees": "TRAK is ahead"}.get(alone["verdict"], "it is undecided")
+    here, there = as_run()
+    ahead_there = {"agrees": "behind", "disagrees": "ahead"}.get(there["verdict"], "not shown to be ahead")
     return (
         f"**Does the paper hold, at this size?** Of {len(tested)} confirmatory claims: {claims.counted(tested)}. "
         f"**Does its method beat TRAK?** By removal, {' or '.join(words)}: ours less TRAK, difference of AUC, is "
-        f"{against(*ANSWERS[0])} (each target alone), and {against(*ANSWERS[-1])} (united tests). **Why not?** In part "
-        f"since TRAK has a ridge here, which the paper's has not{still}. Undamped and with all classes to choose from, "
-        f"as in the paper, {there} on {alone['n']} targets of CIFAR-10."
+        f"{against(*ANSWERS[0])} (each target alone), and {against(*ANSWERS[-1])} (united tests). **Why not?** TRAK "
+        f"has a ridge here, and ranks the target's class. As the paper runs it, undamped and choosing from all classes, it "
+        f"is {ahead_there} on a fifth of CIFAR-10: {ridge.in_words(there)}, instead of {ridge.in_words(here)}."
     )
 
 
 def differences() -> str:
     """The numbers behind the answer, as a table in Markdown: with TRAK's ridge and without, by data and tests."""
     grey, colour = (committed.table(PROFILES[name], "ridge", "rows") for name in ("fashion", "cifar10"))
+    here, there = as_run()
 
     def tested(worse: str, data: str) -> str:
         return ridge.in_words(pair(worse, data))
@@ -100,8 +99,8 @@ def differences() -> str:
     rows = [
         ("Fashion-MNIST, each target alone", tested("trak:20", "Fashion-MNIST"), "–"),
         ("Fashion-MNIST, united tests", swept(grey, 1.0), swept(grey, 0.0)),
-        (f"{IMAGES[10_000]}, each target alone", tested("trak:10", ALONE), "–"),
-        ("the same, TRAK choosing from all classes", tested("trak:10:all", ALONE), ridge.in_words(unrestricted())),
+        (f"{IMAGES[10_000]}, each target alone", ridge.in_words(here), "–"),
+        ("the same, TRAK choosing from all classes", tested("trak:10:all", ALONE), ridge.in_words(there)),
         (f"{IMAGES[10_000]}, united tests", tested("trak:10", IMAGES[10_000]), swept(colour, 0.0)),
         (f"{IMAGES[50_000]}, united tests", tested("trak:10", IMAGES[50_000]), "–"),
     ]

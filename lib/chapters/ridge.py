@@ -49,6 +49,7 @@ SAID = {  # of which settings the page speaks, in words
 }
 FREE = 5  # test images of each class, none of them a target
 ALONE = 3  # groups of ten targets that are each tested alone
+AS_HERE = "trak with a ridge, own class"  # the book's, on the same targets
 
 
 def name(share: float, damping: float) -> str:
@@ -128,7 +129,7 @@ def _scores(study: Study, images: np.ndarray, n_networks: int) -> list[np.ndarra
 
 
 def unrestricted(study: Study, n_networks: int) -> pd.DataFrame:
-    """Removal supports of ours and of TRAK as the paper runs it: undamped, and with all classes to choose from.
+    """Removal supports of ours and of TRAK: AS_HERE, and as the paper runs it, undamped and free to choose any class.
 
     Of ALONE targets of every class, each tested alone, since rankings of all classes cannot be united; no row on grey
     images. TRAK projects to the paper's share of dimensions, by a sparse matrix. As of `Study.supports`.
@@ -138,15 +139,17 @@ def unrestricted(study: Study, n_networks: int) -> pd.DataFrame:
     dim = round(PAPER_SHARE * len(study.dataset.train_labels))
     profile = replace(study.profile, trak={"projection_dim": dim, "damping": 0.0, "sparse": True})
     there, as_there = f"{name(PAPER_SHARE, 0.0)}, all classes", replace(study, profile=profile).attribution
-    given = replace(study, given={there: as_there.ranking(f"trak:{n_networks}:all")})
+    rankings = {AS_HERE: study.attribution.ranking(f"trak:{n_networks}")}
+    rankings[there] = as_there.ranking(f"trak:{n_networks}:all")
     among = [[i] for group in study.groups(united=True)[:ALONE] for i in group]
-    return given.supports([(REMOVAL, OURS), (REMOVAL, there)], among=among)
+    curves = [(REMOVAL, method) for method in (OURS, *rankings)]
+    return replace(study, given=rankings).supports(curves, among=among)
 
 
-def as_run_there(alone: pd.DataFrame, k_max: int) -> dict:
-    """Ours less TRAK, a row of `stats.paired`. alone: of `unrestricted`."""
-    rival = next(name for name in alone["method"].unique() if name != OURS)
-    return stats.paired(alone, REMOVAL, OURS, rival, k_max)
+def as_run(alone: pd.DataFrame, k_max: int) -> tuple[dict, dict]:
+    """Ours less TRAK, AS_HERE and as in the paper, rows of `stats.paired`. alone: of `unrestricted`."""
+    here, there = (name for name in alone["method"].unique() if name != OURS)
+    return tuple(stats.paired(alone, REMOVAL, OURS, rival, k_max) for rival in (here, there))
 
 
 def in_words(pair: Mapping) -> str:
