@@ -79,8 +79,8 @@ def answer() -> str:
         f"**Does the paper hold, at this size?** Of {len(tested)} confirmatory claims: {claims.counted(tested)}. "
         f"**Does its method beat TRAK?** By removal, {' or '.join(words)}: ours less TRAK, difference of AUC, is "
         f"{against(*ANSWERS[0])} (each target alone), and {against(*ANSWERS[-1])} (united tests). **Why not?** TRAK "
-        f"has a ridge here, and ranks the target's class. As the paper runs it, undamped and choosing from all classes, "
-        f"it is {ahead_there} on a fifth of CIFAR-10: {ridge.in_words(there)}, instead of {ridge.in_words(here)}."
+        f"has a ridge here, and ranks the target's class. As the paper runs it, undamped and choosing from all "
+        f"classes, it is {ahead_there} on a fifth of CIFAR-10: {ridge.in_words(there)}, instead of {ridge.in_words(here)}."
     )
 
 
