@@ -80,7 +80,7 @@ def answer() -> str:
         f"**Does its method beat TRAK?** By removal, {' or '.join(words)}: ours less TRAK, difference of AUC, is "
         f"{against(*ANSWERS[0])} (each target alone), and {against(*ANSWERS[-1])} (united tests). **Why not?** TRAK "
         f"has a ridge here, and ranks the target's class. As the paper runs it, undamped and choosing from all "
-        f"classes, it is {ahead_there} on a fifth of CIFAR-10: {ridge.in_words(there)}, instead of {ridge.in_words(here)}."
+        f"classes, it is {ahead_there} on {IMAGES[10_000]}: {ridge.in_words(there)}, not {ridge.in_words(here)}."
     )
 
 
