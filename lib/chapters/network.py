@@ -15,7 +15,8 @@ from lib.report import plots, stats
 from lib.retrain import Recipe
 from lib.study import REMOVAL, Study
 
-WIDTHS, EPOCHS = (0.5, 2), (2, 4)  # times the profile's own
+WIDTHS, EPOCHS = (0.5, 2), (2,)  # times the profile's own
+N_GROUPS = 3  # of targets that are tested together, at most
 N_NETWORKS = 10  # of TRAK, at most, where it is the network that changes
 AXES = {"width": "width of the network", "epochs": "epochs of the network", "networks": "networks behind TRAK"}
 ENDS = ("", "_low", "_high")
@@ -43,7 +44,8 @@ def tested(study: Study) -> pd.DataFrame:
         rankings |= {name: there.ranking(name) for name in (f"trak:{n}" for n in numbers)}
         names = {f"{name}, width {recipe.width}, {recipe.epochs} epochs": name for name in rankings}
         given = replace(study, given={one: rankings[name] for one, name in names.items()})
-        supports = given.supports([(REMOVAL, one) for one in names], united=True, recipe=recipe)
+        groups = study.groups(united=True)[:N_GROUPS]
+        supports = given.supports([(REMOVAL, one) for one in names], united=True, recipe=recipe, among=groups)
         of_recipe = {"width": recipe.width, "epochs": recipe.epochs, "accuracy": accuracy(study, supports)}
         tables.append(supports.assign(ranking=supports["method"].map(names), **of_recipe))
     return pd.concat(tables, ignore_index=True)
