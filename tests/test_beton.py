@@ -2,9 +2,10 @@
 
 import importlib
 import io
+import itertools
+import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import threading
 import zipfile
@@ -148,27 +149,28 @@ def test_damaged_files(beton, tiny, tiny_file):
     assert tiny_file.read_bytes() == whole
 
 
-KILLED = """
-import os, signal, sys
-sys.path[:0] = [sys.argv[1], os.path.dirname(sys.argv[1])]
-import conftest
-from lib.data import beton
-calls, function = [], getattr(beton, sys.argv[3])
-def until_killed(*arguments):
-    calls.append(arguments)
-    if len(calls) == int(sys.argv[4]):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return function(*arguments)
-setattr(beton, sys.argv[3], until_killed)
-beton.write(conftest.tiny.__wrapped__(), sys.argv[2])
-"""
+def write_until_killed(beton, dataset: data.Dataset, path: Path, function: str, call: int) -> None:
+    """Write the file, as far as the first call of a function of `lib.data.beton`, or the second, …: kill -9 then."""
+    calls, original = itertools.count(1), getattr(beton, function)
+
+    def until_killed(*arguments):
+        if next(calls) == call:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*arguments)
+
+    setattr(beton, function, until_killed)
+    beton.write(dataset, path)
 
 
 @pytest.mark.parametrize(("function", "call"), [("handle_sample", 50), ("file_hash", 1)])
 def test_killed_while_writing(beton, tiny, tmp_path, function, call):
-    path, here = tmp_path / "tiny.beton", os.path.dirname(os.path.abspath(__file__))
-    command = [sys.executable, "-c", KILLED, here, str(path), function, str(call)]
-    assert subprocess.run(command, stderr=subprocess.DEVNULL).returncode == -signal.SIGKILL
+    path = tmp_path / "tiny.beton"
+    writing = multiprocessing.get_context("fork").Process(
+        target=write_until_killed, args=(beton, tiny, path, function, call)
+    )
+    writing.start()
+    writing.join()
+    assert writing.exitcode == -signal.SIGKILL
     with pytest.raises(FileNotFoundError, match="are not both there"):
         beton.opened(tiny, path)
     beton.write(tiny, path)

@@ -497,7 +497,7 @@ def test_a_dry_run_counts_and_touches_nothing(planned, capsys, text):
     assert run.main(["fig", "-p", "profile", "smoke", "-p", "n_targets", "20", "-p", "dry_run", text], planned) == 0
     said = capsys.readouterr().out
     assert "Profile smoke, with values overridden" in said and "20 targets" in said
-    assert re.search(r"removal, separate +60 +80 +80 ", said) and sorted(planned.rglob("*")) == before, said
+    assert re.search(r"removal, separate +40 +60 +60 ", said) and sorted(planned.rglob("*")) == before, said
 
 
 def test_a_dry_run_of_values_that_do_not_fit_is_an_error(planned, capsys):
