@@ -1,7 +1,6 @@
 """Results that came with the repository: beside a page's own, and in their place where its dataset is not here."""
 
 import base64
-import io
 import json
 import os
 import re
@@ -117,10 +116,8 @@ def tabs(profile: Profile, name: str, figure: Figure | None, description: str) -
     if figure is None:
         own = _result(profile, name, description)
     else:
-        image = io.BytesIO()
-        figure.savefig(image)
+        own = _picture(plots.png(figure), f"{data(profile)}, this page's run. {description}")
         plt.close(figure)  # else it is shown a second time, below
-        own = _picture(image.getvalue(), f"{data(profile)}, this page's run. {description}")
     others = [other for other in PROFILES.values() if other.name not in (profile.name, "smoke")]
     contents = [(other, _result(other, name, description)) for other in others if exist(other, name)]
     if not contents:

@@ -192,7 +192,7 @@ class Page:
         keyed = [table for table in tables.values() if "keys" in table]
         record = _record(self.study, self.name, pd.concat(keyed or [pd.DataFrame({"keys": []})]))
         with replacing(folder / "figure.png") as path:
-            figure.savefig(path, metadata={"Software": None})
+            path.write_bytes(plots.png(figure))
         with replacing(folder / "figure.svg") as path, plt.rc_context({"svg.hashsalt": self.name}):
             figure.savefig(path, metadata={"Date": None})
         for path, text in (texts | {folder / "record.json": json.dumps(record, indent=1) + "\n"}).items():

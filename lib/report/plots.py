@@ -1,5 +1,7 @@
 """Figures: one style, one colour a method everywhere."""
 
+import io
+from functools import lru_cache
 from html import escape
 
 import matplotlib.pyplot as plt
@@ -22,6 +24,14 @@ def style() -> None:
     """White background (legible in a dark theme too), light grid, text that is readable in the book."""
     sns.set_theme(context="notebook", style="whitegrid", palette="colorblind")
     plt.rcParams.update({"figure.dpi": 110, "savefig.dpi": 150, "savefig.bbox": "tight", "axes.titleweight": "bold"})
+
+
+@lru_cache(maxsize=1)
+def png(figure: Figure) -> bytes:
+    """The figure as a picture, drawn once for its page and its file."""
+    picture = io.BytesIO()
+    figure.savefig(picture, metadata={"Software": None})
+    return picture.getvalue()
 
 
 def grid(n: int, columns: int, width: float, height: float, **shared: bool) -> tuple[Figure, list[Axes]]:
