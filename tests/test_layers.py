@@ -14,7 +14,7 @@ from lib.data import ROOT
 MAP = re.findall(r"^(\w+) {2,}\S", lib.__doc__, re.M)
 PACKAGES = {path.parent.name for path in (ROOT / "lib").glob("*/__init__.py")}
 SOURCES = sorted((ROOT / "lib").rglob("*.py"))
-CORE_LINES, LINES, CHAPTER_LINES, FUNCTION_LINES = 1500, 7895, 260, 50
+CORE_LINES, LINES, CHAPTER_LINES, FUNCTION_LINES = 1500, 7900, 260, 50
 
 
 def imports(source: str) -> list[tuple[str, str]]:

@@ -49,3 +49,10 @@ def test_numbers_are_as_short_as_what_they_say():
     assert plots.table([{"share": 0.5, "low": 0.25, "high": 1.0}]).data["share"].tolist() == [
         "0.500 [0.250,\N{NO-BREAK SPACE}1.000]"
     ]
+
+
+def test_a_ranking_of_fewer_than_ten_images_leaves_panels_out():
+    images = np.zeros((20, 1, 4, 4), np.uint8)
+    figure = plots.most_similar(images, {"a": (images[0], {"moco_esvm": np.arange(8), "random": np.arange(12)})})
+    shown = [axis.get_visible() for axis in figure.axes]
+    assert len(shown) == 22 and shown[:11] == [True] * 9 + [False] * 2 and all(shown[11:])

@@ -16,7 +16,6 @@ from lib.data import MANIFEST, entries, fetch, find
 # Of red, green and blue between 0 and 1. Source: main_lincls.py of facebookresearch/moco; torchvision's and lightly's
 # are the same.
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-N_FEATURES = 2048
 SIDE = 224  # pixels a side of the images that they were trained on
 BYTES = 4 * 23_508_032  # of the weights of a ResNet-50 without its head, in single precision
 LAYOUTS = {  # how the keys of the backbone begin; what begins otherwise is of the training, as a second encoder

@@ -168,7 +168,7 @@ def most_similar(
     """Each target and, a row for each method, the first ten training images of its ranking.
 
     images: (n_train, c, h, w) uint8. targets: by title, the target (c, h, w) and, by method, its ranking (k,) of train
-    ids, k at least 10. removed: by title and method, how many of the first are framed too, in blue.
+    ids. removed: by title and method, how many of the first are framed too, in blue.
     """
     n_rows, installed = [len(rankings) for _, rankings in targets.values()], font_manager.get_font_names()
     fonts = ["DejaVu Sans", *(name for name in ASIAN if name in installed)]
@@ -179,9 +179,11 @@ def most_similar(
         part.suptitle(shown, fontsize=12, fontfamily=fonts, parse_math=False)
         axes = part.subplots(len(rankings), 11, squeeze=False)
         for row, (method, ids) in zip(axes, rankings.items(), strict=True):
-            for axis, image in zip(row, [target, *images[ids[:10]]], strict=True):
+            for axis, image in zip(row, [target, *images[ids[:10]]], strict=False):
                 axis.imshow(image.transpose(1, 2, 0).squeeze(), cmap="gray")
                 axis.set(xticks=[], yticks=[])
+            for axis in row[1 + len(ids) :]:
+                axis.set_visible(False)
             for n, axis in enumerate(row[: (removed or {}).get((title, method), 0) + 1]):
                 axis.spines[:].set(color="tab:blue" if n else "tab:red", linewidth=3)
             row[0].set_ylabel(label(method), rotation=0, ha="right", va="center", fontsize=9)
