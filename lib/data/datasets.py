@@ -79,19 +79,13 @@ def load(name: str | Entry, mirror: Path | str | None = None, manifest: Path | s
     entry = find(name, manifest)
     if entry.kind not in READERS:
         raise ValueError(f"{entry.name} is of kind {entry.kind}; datasets are of one of the kinds {', '.join(READERS)}")
-    read = _pinned if entry.sha256 else READERS[entry.kind]
+    read = read_pinned if entry.sha256 else READERS[entry.kind]
     images, labels, n_train, class_names = read(fetch(entry, mirror, manifest), entry)
     counts = {"images": (n_train, len(images) - n_train), "shape": images.shape[1:], "n_classes": len(class_names)}
     for key, value in counts.items():
         if (declared := getattr(entry, key)) not in (None, value):
             raise ValueError(f"{entry.name} has {key} {value}, the manifest expects {declared}; correct the entry")
     return Dataset(entry.name, images[:n_train], labels[:n_train], images[n_train:], labels[n_train:], class_names)
-
-
-@lru_cache(maxsize=1)
-def _pinned(path: Path, entry: Entry) -> "Content":
-    """What is in a file of known checksum: read once, however many studies a page opens."""
-    return READERS[entry.kind](path, entry)
 
 
 def subset(
@@ -300,3 +294,5 @@ class ArrayUnpickler(pickle.Unpickler):
 
 
 READERS = {"embedded": read_embedded, "folder": read_folder, "cifar-python": read_cifar}
+# Of known checksum: once, however many studies a page opens.
+read_pinned = lru_cache(maxsize=1)(lambda path, entry: READERS[entry.kind](path, entry))

@@ -14,6 +14,7 @@ import math
 import os
 import signal
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -36,6 +37,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
+from tqdm import tqdm
 
 from lib.base import check, forks
 from lib.data import ROOT, STANDING, pick_device, replacing
@@ -86,6 +88,7 @@ def _kernel(arguments: list[str], cwd: Path, environment: dict[str, str]) -> Non
     os.environ.update(environment)
     matplotlib.rcParams["backend"] = os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     sys.argv = arguments
+    tqdm.set_lock(threading.RLock())  # else a semaphore, which is left behind where the kernel is killed
     IPKernelApp.launch_instance()
     atexit._run_exitfuncs()  # a process of multiprocessing ends without
 

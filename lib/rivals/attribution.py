@@ -188,9 +188,8 @@ class Attribution:
     def lds_ceiling(self, n_trainings: int = 1) -> pd.DataFrame:
         """What the noise of trainings leaves of the LDS, a row for each target: target, repeat, ceiling.
 
-        repeat: rank correlation of the margins of two trainings on each of the same halves, the mean over pairs of
-        n_trainings, at least two. ceiling: the correlation of the mean of n_trainings with the mean of ever more, the
-        root of what `repeat` makes of it. Source: Spearman 1904, 1910; Brown 1910.
+        repeat: rank correlation of the margins of two trainings on the same halves, the mean over pairs. ceiling: the
+        correlation of the mean of n_trainings with the mean of ever more. Source: Spearman 1904, 1910; Brown 1910.
         """
         n = n_trainings
         margins = [self.subset_margins(self.held_out, repeat=i)[1][:, self.targets] for i in range(max(n, 2))]
