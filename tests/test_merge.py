@@ -1,14 +1,21 @@
 """Results of elsewhere join those that are here: once, whole, and only where they belong."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from lib.chapters import merge
-from lib.engine import FIELDS, Ledger
+from lib.engine import FIELDS, Ledger, subsets
 from lib.profiles import PROFILES
 
 RECORD = dict.fromkeys(FIELDS, 0) | {"key": "a", "targets": [1], "logits": [[0.0, 1.0]], "machine": "here"}
 RECORD["recipe"] = PROFILES["smoke"].recipe.hash
+
+
+def store(folder: Path) -> subsets.Store:
+    """Of models on one family of subsets of smoke, which has 100 test images."""
+    return subsets.Store(folder / "smoke" / "subsets" / "margins-0.5-1", 100)
 
 
 @pytest.fixture
@@ -19,6 +26,7 @@ def folders(tmp_path):
     array = tmp_path / "there" / "smoke" / "features" / "moco-1.npz"
     array.parent.mkdir()
     np.savez(array, train=np.zeros(3))
+    store(tmp_path / "there").append(7, np.arange(100))
     return tmp_path / "there", tmp_path / "here"
 
 
@@ -35,9 +43,12 @@ def test_ledgers_merge_without_doubles(tmp_path):
 def test_merging_twice_is_merging_once(folders, capsys):
     there, here = folders
     for n in (1, 0):
-        assert merge.results(there, here) == [f"smoke: {n} of 1 records and {n} of 1 files of arrays joined"]
+        assert merge.results(there, here) == [
+            f"smoke: {n} of 1 records, {n} models on subsets and {n} of 1 files of arrays joined"
+        ]
     assert [record["machine"] for record in Ledger(here / "smoke" / "ledger").records] == ["here", "there"]
     assert np.load(here / "smoke" / "features" / "moco-1.npz")["train"].shape == (3,)
+    assert store(here).known.keys() == {7} and (store(here).known[7] == np.arange(100)).all()
 
 
 def test_what_is_here_stays(folders):
@@ -45,7 +56,9 @@ def test_what_is_here_stays(folders):
     own = here / "smoke" / "features" / "moco-1.npz"
     own.parent.mkdir()
     own.write_bytes(b"own")
-    assert merge.results(there, here) == ["smoke: 1 of 1 records and 0 of 1 files of arrays joined"]
+    assert merge.results(there, here) == [
+        "smoke: 1 of 1 records, 1 models on subsets and 0 of 1 files of arrays joined"
+    ]
     assert own.read_bytes() == b"own"
 
 

@@ -1,8 +1,8 @@
 """What was computed elsewhere joins the results that are here: `python -m lib.chapters.merge FOLDER`.
 
 FOLDER is what COMPANION_RESULTS named there, by profile. Records of ledgers are appended where they are lacking, with
-the name of their machine; features, rankings, scores and margins of subsets are copied where they are lacking. What is
-here stays as it is, so that merging twice is merging once.
+the name of their machine, and so are margins of models on subsets; features, rankings and scores are copied where they
+are lacking. What is here stays as it is, so that merging twice is merging once.
 """
 
 import shutil
@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 from lib.data import RESULTS, replacing
-from lib.engine import Ledger
-from lib.profiles import PROFILES
+from lib.engine import Ledger, subsets
+from lib.profiles import PROFILES, Profile, class_sizes
 
-ARRAYS = ("features", "rankings", "scores", "subsets")
+ARRAYS = ("features", "rankings", "scores")
 
 
 def ledgers(into: Ledger, other: Ledger) -> int:
@@ -23,6 +23,19 @@ def ledgers(into: Ledger, other: Ledger) -> int:
         if any(into.logits(record["key"], target) is None for target in record["targets"]):
             into.append(record)
             added += 1
+    return added
+
+
+def margins(into: Path, other: Path, profile: Profile) -> int:
+    """Append what another folder of the profile knows of models on subsets; returns of how many models that is."""
+    added = 0
+    for family in sorted(path for path in (other / "subsets").glob("margins-*") if path.is_dir()):
+        n_classes, _, test = class_sizes(profile)
+        here, there = (subsets.Store(folder / "subsets" / family.name, n_classes * test) for folder in (into, other))
+        lacking = sorted(there.known.keys() - here.known.keys())
+        for i in lacking:
+            here.append(i, there.known[i])
+        added += len(lacking)
     return added
 
 
@@ -54,7 +67,8 @@ def results(folder: Path, into: Path = RESULTS) -> list[str]:
             with replacing(into / path.relative_to(folder)) as temporary:
                 shutil.copyfile(path, temporary)
         records = f"{ledgers(here, there)} of {len(there.records)} records"
-        lines.append(f"{name}: {records} and {len(lacking)} of {len(files)} files of arrays joined")
+        models = f"{margins(into / name, folder / name, PROFILES[name])} models on subsets"
+        lines.append(f"{name}: {records}, {models} and {len(lacking)} of {len(files)} files of arrays joined")
     return lines
 
 

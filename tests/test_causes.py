@@ -1,0 +1,28 @@
+"""The table of what was changed alone: its numbers are those of the pages that it names."""
+
+import pandas as pd
+
+from lib.chapters import causes, network
+from lib.data import ROOT
+from lib.profiles import PROFILES
+from lib.report import committed, stats
+
+
+def test_each_row_says_what_its_page_says():
+    head, line, *rows = [text.strip("| ").split(" | ") for text in causes.table().splitlines()]
+    assert tuple(head) == causes.HEAD and len(line) == len(head)
+    assert all(len(row) == len(head) and all(row) for row in rows)
+    for row in rows:
+        assert (ROOT / "notebooks" / f"{row[-1].partition('](')[2][:-1]}.ipynb").exists()
+    by_size = committed.table(PROFILES["cifar10"], "scale", "pairs").query("worse == 'trak:10'").iloc[[0, -1]]
+    said = [stats.said(*pair) for pair in by_size[["difference", "low", "high"]].itertuples(index=False)]
+    assert next(row[4:6] for row in rows if row[0] == "training images") == said
+    assert [row[2:4] for row in rows if row[0] == network.AXES["width"]] == [["4", "16"]]
+
+
+def test_a_row_of_the_network_changes_one_thing():
+    rows = committed.table(PROFILES["fashion"], "network", "rows")
+    width = next(row for row in causes.table().splitlines() if row.startswith(f"| {network.AXES['width']} |"))
+    narrow = rows[(rows["width"] == 4) & (rows["method"] == "trak:10")].iloc[0]
+    assert stats.said(*narrow[["difference", "low", "high"]]) in width
+    assert isinstance(rows, pd.DataFrame) and rows["width"].nunique() == 3
