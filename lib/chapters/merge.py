@@ -9,6 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from lib.chapters import network
 from lib.data import RESULTS, replacing
 from lib.engine import Ledger, subsets
 from lib.profiles import PROFILES, Profile, class_sizes
@@ -53,7 +54,8 @@ def results(folder: Path, into: Path = RESULTS) -> list[str]:
     pairs = {name: (Ledger(into / name / "ledger"), Ledger(folder / name / "ledger")) for name in names}
     for name, (here, there) in pairs.items():
         profile = PROFILES[name]
-        known = {recipe.hash for recipe in (profile.recipe, *profile.transfer)} | {r["recipe"] for r in here.records}
+        known = {recipe.hash for recipe in (*network.recipes(profile.recipe), *profile.transfer)}
+        known |= {record["recipe"] for record in here.records}
         if foreign := {record["recipe"] for record in there.records} - known:
             raise ValueError(
                 f"{folder / name / 'ledger'} has retrainings by the recipe {min(foreign)}, which is none of profile "
