@@ -74,13 +74,14 @@ def answer() -> str:
     rows = [pair(*of) for of in ANSWERS]
     words = dict.fromkeys(ahead[bool(row["low"] > 0), bool(row["high"] < 0)] for row in rows)
     here, there = as_run()
+    run_as_there = stats.said(there["difference"], there["low"], there["high"])
     ahead_there = {"agrees": "behind", "disagrees": "ahead"}.get(there["verdict"], "not shown to be ahead")
     return (
         f"**Does the paper hold, at this size?** Of {len(tested)} confirmatory claims: {claims.counted(tested)}. "
         f"**Does its method beat TRAK?** By removal, {' or '.join(words)}: ours less TRAK, difference of AUC, is "
         f"{against(*ANSWERS[0])} (each target alone), and {against(*ANSWERS[-1])} (united tests). **Why not?** TRAK "
         f"has a ridge here, and ranks the target's class. As the paper runs it, undamped and choosing from all "
-        f"classes, it is {ahead_there} on {IMAGES[10_000]}: {ridge.in_words(there)}, not {ridge.in_words(here)}."
+        f"classes, it is {ahead_there} on {IMAGES[10_000]}: {run_as_there} instead of {ridge.in_words(here)}."
     )
 
 
