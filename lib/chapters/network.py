@@ -96,8 +96,8 @@ def finding(rows: pd.DataFrame, recipe: Recipe) -> str:
     every = "always" if (rivals["high"] < 0).all() else "not always"
     overlap = "all overlap: no trend is shown" if rivals["low"].max() < rivals["high"].min() else "do not all overlap"
     return (
-        f"**Ours less TRAK, difference of AUC by removal: {'. And '.join(words)}.** TRAK finds smaller supports "
-        f"{every} ({len(rivals)} settings, n up to {rivals['n'].max()}); the intervals {overlap}."
+        f"**TRAK finds smaller supports {every} ({len(rivals)} settings, n up to {rivals['n'].max()}); the intervals "
+        f"{overlap}.** Ours less TRAK, difference of AUC by removal: {'. And '.join(words)}."
     )
 
 
