@@ -4,19 +4,18 @@ From the tables of the chapters that changed it. Each number is ours less TRAK, 
 TRAK finds smaller supports. Tests are united but where it says otherwise.
 """
 
-from collections.abc import Mapping
-
 from lib.chapters import front, network, ridge, seeds
 from lib.profiles import PROFILES
 from lib.report import committed, stats
 
 GREY, COLOUR = PROFILES["fashion"], PROFILES["cifar10"]
-HEAD = ("Changed, and nothing else", "Data", "From", "To", "Ours less TRAK, from", "to", "Page")
+HEAD = ("Changed, and nothing else", "From", "To", "Data", "Ours less TRAK, from", "to", "Page")
 
 
 def table() -> str:
     """The causes that were looked for, a row each, as a table in Markdown."""
-    rows = [*_ridge(), _choice(), _together(), _images(), *map(_network, network.AXES), _features()]
+    causes = [*_ridge(), _choice(), _together(), _images(), *map(_network, network.AXES), _features()]
+    rows = [(*cells, f"[{page}]({page})") for *cells, page in causes]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in (HEAD, ("---",) * len(HEAD), *rows))
 
 
@@ -27,28 +26,30 @@ def _ridge() -> list[tuple[str, ...]]:
     undamped = ridge.said(colour, ridge.PAPER_SHARE, 0.0, "against_removal")
     changed = "TRAK's ridge", "as chosen", "none, as in the paper"
     return [
-        _row(*changed, f"Fashion-MNIST, n = {grey['n'].max()}", with_ridge, without, "ridge"),
-        _row(*changed, f"a fifth of CIFAR-10, n = {fifth['n']}", _said(fifth), undamped, "ridge"),
+        (*changed, f"Fashion-MNIST, n = {grey['n'].max()}", with_ridge, without, "ridge"),
+        (*changed, f"{front.IMAGES[10_000]}, n = {fifth['n']}", _said(fifth), undamped, "ridge"),
     ]
 
 
 def _choice() -> tuple[str, ...]:
     own, every = (front.pair(name, front.ALONE) for name in ("trak:10", "trak:10:all"))
-    where = f"a fifth of CIFAR-10, each target alone, n = {own['n']}"
-    return _row("images that TRAK ranks", "the target's class", "all", where, _said(own), _said(every), "fig03")
+    return "images that TRAK ranks", "the target's class", "all", _alone(own["n"]), _said(own), _said(every), "fig03"
 
 
 def _together() -> tuple[str, ...]:
     here, there = front.as_run()
-    where = f"a fifth of CIFAR-10, each target alone, n = {here['n']}"
-    return _row("both of these", "as here", "as in the paper", where, _said(here), _said(there), "ridge")
+    return "both of these", "as here", "as in the paper", _alone(here["n"]), _said(here), _said(there), "ridge"
+
+
+def _alone(n: int) -> str:
+    return f"{front.IMAGES[10_000]}, each target alone, n = {n}"
 
 
 def _images() -> tuple[str, ...]:
     fewest, most = min(front.IMAGES), max(front.IMAGES)
     few, many = (front.pair("trak:10", front.IMAGES[n]) for n in (fewest, most))
     where = f"CIFAR-10, n = {few['n']} and {many['n']}"
-    return _row("training images", f"{fewest}", f"{most}", where, _said(few), _said(many), "scale")
+    return "training images", f"{fewest}", f"{most}", where, _said(few), _said(many), "scale"
 
 
 def _network(axis: str) -> tuple[str, ...]:
@@ -56,20 +57,15 @@ def _network(axis: str) -> tuple[str, ...]:
     of_axis = network.along(rows[rows["networks"].notna()], GREY.recipe, axis)
     first, last = of_axis.iloc[0], of_axis.iloc[-1]
     where = f"Fashion-MNIST, n = {first['n']} and {last['n']}"
-    return _row(network.AXES[axis], f"{first[axis]}", f"{last[axis]}", where, _said(first), _said(last), "network")
+    return network.AXES[axis], f"{first[axis]}", f"{last[axis]}", where, _said(first), _said(last), "network"
 
 
 def _features() -> tuple[str, ...]:
     rows = committed.table(GREY, "seeds", "rows").query("kind == 'removal'").set_index("features")
-    names = ["against_rival", "against_rival_low", "against_rival_high"]
-    one, averaged = (stats.said(*rows.loc[name, names]) for name in (seeds.name(0), seeds.AVERAGED))
+    one, averaged = (stats.said_of(rows.loc[name], "against_rival") for name in (seeds.name(0), seeds.AVERAGED))
     where, several = f"Fashion-MNIST, n = {rows['n'].max()}", f"{len(rows) - 1} averaged"
-    return _row("our features", "one MoCo", several, where, one, averaged, "seeds")
+    return "our features", "one MoCo", several, where, one, averaged, "seeds"
 
 
-def _said(pair: Mapping) -> str:
-    return stats.said(pair["difference"], pair["low"], pair["high"])
-
-
-def _row(changed: str, before: str, after: str, data: str, difference: str, there: str, page: str) -> tuple[str, ...]:
-    return changed, data, before, after, difference, there, f"[{page}]({page})"
+def _said(pair) -> str:
+    return stats.said_of(pair, "difference")

@@ -53,7 +53,7 @@ def pairs() -> pd.DataFrame:
 def against(worse: str, data: str) -> str:
     """One of `pairs`, for a sentence: by its other ranking and its data."""
     row = pair(worse, data)
-    return f"{stats.said(row['difference'], row['low'], row['high'])} on {data}, n = {row['n']}"
+    return f"{stats.said_of(row, 'difference')} on {data}, n = {row['n']}"
 
 
 def pair(worse: str, data: str) -> pd.Series:
@@ -74,14 +74,14 @@ def answer() -> str:
     rows = [pair(*of) for of in ANSWERS]
     words = dict.fromkeys(ahead[bool(row["low"] > 0), bool(row["high"] < 0)] for row in rows)
     here, there = as_run()
-    run_as_there = stats.said(there["difference"], there["low"], there["high"])
     ahead_there = {"agrees": "behind", "disagrees": "ahead"}.get(there["verdict"], "not shown to be ahead")
     return (
         f"**Does the paper hold, at this size?** Of {len(tested)} confirmatory claims: {claims.counted(tested)}. "
         f"**Does its method beat TRAK?** By removal, {' or '.join(words)}: ours less TRAK, difference of AUC, is "
         f"{against(*ANSWERS[0])} (each target alone), and {against(*ANSWERS[-1])} (united tests). **Why not?** TRAK "
         f"has a ridge here, and ranks the target's class. As the paper runs it, undamped and choosing from all "
-        f"classes, it is {ahead_there} on {IMAGES[10_000]}: {run_as_there} instead of {ridge.in_words(here)}."
+        f"classes, it is {ahead_there} on {IMAGES[10_000]}: {stats.said_of(there, 'difference')} instead of "
+        f"{ridge.in_words(here)}."
     )
 
 

@@ -154,7 +154,7 @@ def as_run(alone: pd.DataFrame, k_max: int) -> tuple[dict, dict]:
 
 def in_words(pair: Mapping) -> str:
     """The difference of a row of `stats.paired`, its interval and n, for a sentence."""
-    return f"{stats.said(pair['difference'], pair['low'], pair['high'])}, n = {pair['n']}"
+    return f"{stats.said_of(pair, 'difference')}, n = {pair['n']}"
 
 
 def table(settings: Sequence[tuple], lds_free: np.ndarray, supports: pd.DataFrame, k_max: int) -> pd.DataFrame:
@@ -180,7 +180,7 @@ def table(settings: Sequence[tuple], lds_free: np.ndarray, supports: pd.DataFram
 def said(rows: pd.DataFrame, share: float, damping: float, value: str) -> str:
     """A value of a setting with its interval, for a sentence. rows: of `table`."""
     row = rows[(rows["share"] == share) & (rows["damping"] == damping)].iloc[0]
-    return stats.said(*row[[value, f"{value}_low", f"{value}_high"]])
+    return stats.said_of(row, value)
 
 
 def as_the_paper(value: str = "against_removal") -> str:

@@ -119,7 +119,7 @@ def finding(rows: pd.DataFrame, pairs: pd.DataFrame) -> str:
     all_overlap = rivals["low"].max() < rivals["high"].min()
     overlap = "overlap, so that no trend with size is shown" if all_overlap else "do not all overlap"
     ours = rows[rows["method"] == OURS].iloc[-1]
-    many = stats.said(*ours[["many", "many_low", "many_high"]])
+    many = stats.said_of(ours, "many")
     return (
         f"**Ours less {label(rivals['worse'].iloc[0])}, difference of AUC: {each}.** {certain}; "
         f"the intervals {overlap}. With the most images, {ours['images']}, removing at most a share of "

@@ -16,7 +16,7 @@ from lib.report import plots, stats
 from lib.rivals import largest
 from lib.study import Study
 
-TRAININGS, WIDER = 3, 2  # per subset, and times the targets: with 50 of them, the protocol of Bae et al. 2024
+TRAININGS, WIDER = 3, 2  # per subset, and times the profile's targets
 
 
 def monotonicity(margins: pd.DataFrame) -> pd.DataFrame:
