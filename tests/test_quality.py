@@ -117,7 +117,7 @@ def test_ones_own_features_among_the_sets(study, monkeypatch, tmp_path):
 def test_features_of_all_images_are_those_of_the_same_images(study, monkeypatch):
     """A profile of fewer images takes their rows from the features of the larger one."""
     monkeypatch.setattr(featuresets, "PROFILES", {featuresets.ALL_IMAGES: study.profile})
-    few = replace(study, profile=replace(study.profile, train_per_class=12, test_per_class=3))
+    few = replace(study, profile=replace(study.profile, train_per_class=30, test_per_class=3))
     vectors, larger = featuresets.of_all_images(few), study.attribution.features("moco")
     for split in ("train", "test"):
         images, every = getattr(few.dataset, f"{split}_images"), getattr(study.dataset, f"{split}_images")

@@ -20,7 +20,7 @@ from lib.data import one_thread
 from lib.lds import lds
 from lib.methods import OURS, RANDOM
 from lib.profiles import PROFILES
-from lib.report import committed, stats
+from lib.report import committed, plots, stats
 from lib.rivals import networks, trak
 from lib.study import MISLABEL, REMOVAL, Study
 
@@ -227,6 +227,7 @@ def figure(rows: pd.DataFrame, title: str) -> Figure:
     panels = {"lds": "LDS of TRAK", "against_removal": "AUC of removal, ours less TRAK"}
     panels |= {"against_mislabel": "AUC of mislabelling, ours less TRAK"}
     panels = {value: label for value, label in panels.items() if value in rows}
+    plots.style()
     drawn, axes = plt.subplots(1, len(panels), figsize=(10, 3.4), layout="constrained")
     for axis, (value, label) in zip(axes, panels.items(), strict=True):
         for i, (damping, group) in enumerate(rows.groupby("damping")):
@@ -236,9 +237,11 @@ def figure(rows: pd.DataFrame, title: str) -> Figure:
             axis.errorbar(x, group[value], [low, high], marker="o", ls="-" if not damping else "", label=shown)
         axis.axhline(0, color="0.5", lw=1)
         axis.axvline(PAPER_SHARE, color="0.8", lw=1, ls=":")
-        axis.set(xscale="log", xlabel="dimensions per training image", ylabel=label)
-        axis.set_xticks(SHARES, [f"{share:g}" for share in SHARES])
+        axis.set(xscale="log")
+        axis.set_title(label, fontsize=11)
+        axis.set_xticks(SHARES, [f"{share:g}" for share in SHARES], fontsize=9)
         axis.minorticks_off()
     axes[0].legend(fontsize="small")
+    drawn.supxlabel("dimensions per training image")
     drawn.suptitle(title)
     return drawn

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from lib import distances, features
 from lib.lds import lds, signed_inverse_l2
-from lib.report import stats
+from lib.report import plots, stats
 from lib.study import Study
 
 AVERAGED = "scores averaged"
@@ -124,6 +124,7 @@ def finding(rows: pd.DataFrame, variances: pd.DataFrame) -> str:
 
 def figure(rows: pd.DataFrame, title: str) -> Figure:
     """AUC of each seed and of the average, a panel a kind of support; bars are 95 % intervals over targets."""
+    plots.style()
     kinds = rows["kind"].unique()
     drawn, axes = plt.subplots(1, len(kinds), figsize=(4.5 * len(kinds), 2.8), layout="constrained", sharey=True)
     for axis, kind in zip(np.atleast_1d(axes), kinds, strict=True):
