@@ -1,5 +1,7 @@
 """The chapter on the size of the training set: smaller studies keep all else; tables of known supports."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from lib import profiles
 from lib.chapters import scale
 from lib.methods import OURS, RANDOM
-from lib.study import REMOVAL, Study
+from lib.study import MISLABEL, REMOVAL, Study
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +65,19 @@ def test_tables_of_known_supports():
     words = scale.finding(rows.reset_index(), pairs)
     assert "10000" in words and "flips 0.67" in words and "0.55 of 100" in words
     assert len(scale.figure(rows.reset_index(), "title").axes) == 2
+
+
+def test_few_wrong_labels_at_each_size():
+    """Ours flips the first target by 9 and 99 labels, the second by 10 and 100; random ones flip none."""
+    table = supports({n: {OURS: [n // 10 - 1, n // 10, None], RANDOM: [None] * 3} for n in (100, 1000)})
+    rows = scale.few_labels(table.assign(kind=MISLABEL)).set_index(["images", "method"])
+    assert rows.loc[(1000, OURS), "by_number"] == pytest.approx(2 / 3) and rows.loc[(10_000, OURS), "by_number"] == 0
+    assert (rows["by_share"] == 0).all() and (rows["n"] == 3).all()
+    pairs = scale.against(table.assign(kind=MISLABEL))
+    assert pairs["kind"].tolist() == [MISLABEL] * 2 and (pairs["smaller"] == 2).all()
+
+
+def test_wrong_labels_are_tested_from_the_own_size_on(study):
+    table = scale.mislabelled(SimpleNamespace(study=study))
+    assert set(table["kind"]) == {MISLABEL} and set(table["images"]) == {200}
+    assert set(table["method"]) == {OURS, "trak:2", RANDOM} and set(table["target"]) == set(study.targets)

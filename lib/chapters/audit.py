@@ -35,7 +35,7 @@ from lib.study import BASE_SEED, Study
 TRAININGS = RESULTS / "audit" / "trainings.csv"
 PROFILES = ("fashion", "cifar10", "imagenet", "cifar10_full")  # whose ledgers came with the repository
 COSTLY = "cifar10_full"  # of which no training is done again unless it is named: each takes more than a minute
-ELSEWHERE = {COSTLY: [RESULTS / "cifar10" / "scale" / "supports.csv"]}  # tables of supports on other profiles' pages
+ELSEWHERE = {COSTLY: sorted((RESULTS / "cifar10" / "scale").glob("*.csv"))}  # tables on other profiles' pages
 NEAR = 200  # pairs of seeds by which one vote is judged
 LEVEL = 0.001  # of the test that votes do not differ more often than by another seed
 Stored = dict[str, tuple[Retraining, dict[int, float]]]  # by the ledger's key, with the margin of each target

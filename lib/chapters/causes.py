@@ -7,6 +7,7 @@ TRAK finds smaller supports. Tests are united but where it says otherwise.
 from lib.chapters import front, network, ridge, seeds
 from lib.profiles import PROFILES
 from lib.report import committed, stats
+from lib.study import REMOVAL
 
 GREY, COLOUR = PROFILES["fashion"], PROFILES["cifar10"]
 HEAD = ("Changed, and nothing else", "From", "To", "Data", "Ours less TRAK, from", "to", "Page")
@@ -14,7 +15,7 @@ HEAD = ("Changed, and nothing else", "From", "To", "Data", "Ours less TRAK, from
 
 def table() -> str:
     """The causes that were looked for, a row each, as a table in Markdown."""
-    causes = [*_ridge(), _choice(), _together(), _images(), *map(_network, network.AXES), _features()]
+    causes = [*_ridge(), *_choice(), _together(), _images(), *map(_network, network.AXES), _features()]
     rows = [(*cells, f"[{page}]({page})") for *cells, page in causes]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in (HEAD, ("---",) * len(HEAD), *rows))
 
@@ -31,9 +32,17 @@ def _ridge() -> list[tuple[str, ...]]:
     ]
 
 
-def _choice() -> tuple[str, ...]:
-    own, every = (front.pair(name, front.ALONE) for name in ("trak:10", "trak:10:all"))
-    return "images that TRAK ranks", "the target's class", "all", _alone(own["n"]), _said(own), _said(every), "fig03"
+def _choice() -> list[tuple[str, ...]]:
+    changed = "images that TRAK ranks", "the target's class", "all"
+    grey = committed.table(GREY, "fig10", "rivals").query("kind == 'removal'")
+    ours, trak, of_all = (grey["method"].unique()[i] for i in (0, 2, 3))
+    own, every = (stats.paired(grey, REMOVAL, ours, worse, GREY.k_max) for worse in (trak, of_all))
+    there, every_there = (front.pair(name, front.ALONE) for name in ("trak:10", "trak:10:all"))
+    where = f"Fashion-MNIST, each target alone, n = {own['n']}"
+    return [
+        (*changed, where, _said(own), _said(every), "fig10"),
+        (*changed, _alone(there["n"]), _said(there), _said(every_there), "fig03"),
+    ]
 
 
 def _together() -> tuple[str, ...]:

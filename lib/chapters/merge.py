@@ -9,7 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from lib.chapters import network
+from lib.chapters import mislabelled, network
 from lib.data import RESULTS, replacing
 from lib.engine import Ledger, subsets
 from lib.profiles import PROFILES, Profile, class_sizes
@@ -54,7 +54,8 @@ def results(folder: Path, into: Path = RESULTS) -> list[str]:
     pairs = {name: (Ledger(into / name / "ledger"), Ledger(folder / name / "ledger")) for name in names}
     for name, (here, there) in pairs.items():
         profile = PROFILES[name]
-        known = {recipe.hash for recipe in (*network.recipes(profile.recipe), *profile.transfer)}
+        recipes = (*network.recipes(profile.recipe), *mislabelled.recipes(profile.recipe), *profile.transfer)
+        known = {recipe.hash for recipe in recipes}
         known |= {record["recipe"] for record in here.records}
         if foreign := {record["recipe"] for record in there.records} - known:
             raise ValueError(

@@ -14,13 +14,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib import distances
+from lib.chapters.mislabelled import by_few
 from lib.engine import Ledger
 from lib.features import FeatureRecipe
 from lib.methods import OURS, RANDOM, label, look, marker
 from lib.profiles import PROFILES
 from lib.report import Page, paper, plots, stats
 from lib.rivals import largest, trak
-from lib.study import REMOVAL, Groups, Study
+from lib.study import MISLABEL, REMOVAL, Groups, Study
 
 SHARES, FEWEST = (0.1, 0.25), 20  # of the profile's images of a class; images of a class
 N_TARGETS = 40  # at the sizes below the profile's own
@@ -60,6 +61,11 @@ def studies(study: Study) -> Iterator[tuple[Study, list[str], Groups | None]]:
     own = len(study.dataset.train_labels) // len(study.dataset.class_names)
     for per_class in sorted({max(FEWEST, round(share * own)) for share in SHARES}):
         yield fewer(study, per_class), methods(study), None
+    yield from largest_sizes(study)
+
+
+def largest_sizes(study: Study) -> Iterator[tuple[Study, list[str], Groups | None]]:
+    """The last of `studies`: the profile's own size, and all images where they were tested."""
     yield study, methods(study), None
     if study.profile == PROFILES[WHOLE]:
         whole = replace(study, profile=PROFILES[ALL])
@@ -70,14 +76,34 @@ def supports(page: Page) -> pd.DataFrame:
     """Of `Study.supports` at every size, with columns images (of training), per_class, k_max, accuracy (of the base
     models, on the test images).
     """
-    tables = []
-    for study, names, groups in studies(page.study):
-        of_size = study.supports([(REMOVAL, name) for name in names], united=True, among=groups)
-        right = study.base_logits.argmax(axis=1) == study.dataset.test_labels
-        images, n_classes = len(study.dataset.train_labels), len(study.dataset.class_names)
-        size = {"images": images, "per_class": images // n_classes, "k_max": study.profile.k_max}
-        tables.append(of_size.assign(**size, accuracy=right.mean()))
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat([_of_size(REMOVAL, *of) for of in studies(page.study)], ignore_index=True)
+
+
+def mislabelled(page: Page) -> pd.DataFrame:
+    """The same by mislabelling, from the profile's own size on, without raw pixels."""
+    sizes = [
+        (study, [name for name in names if name != "pixels_l2"], of) for study, names, of in largest_sizes(page.study)
+    ]
+    return pd.concat([_of_size(MISLABEL, *size) for size in sizes], ignore_index=True)
+
+
+def _of_size(kind: str, study: Study, names: list[str], groups: Groups | None) -> pd.DataFrame:
+    supports = study.supports([(kind, name) for name in names], united=True, among=groups)
+    right = study.base_logits.argmax(axis=1) == study.dataset.test_labels
+    images, n_classes = len(study.dataset.train_labels), len(study.dataset.class_names)
+    size = {"images": images, "per_class": images // n_classes, "k_max": study.profile.k_max}
+    return supports.assign(**size, accuracy=right.mean())
+
+
+def few_labels(supports: pd.DataFrame) -> pd.DataFrame:
+    """A row for each size and ranking: images, accuracy, method, n, auc, and `by_few`. supports: of `mislabelled`."""
+    rows = []
+    for (images, method), group in supports.groupby(["images", "method"], sort=False):
+        targets, of = stats.usable(group), group.iloc[0]
+        row = {"images": images, "accuracy": of["accuracy"], "method": method, "n": len(targets)}
+        row |= stats.mean("auc", stats.area(targets, of["k_max"])) | by_few(targets, of["per_class"])
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def table(supports: pd.DataFrame) -> pd.DataFrame:
@@ -99,11 +125,14 @@ def table(supports: pd.DataFrame) -> pd.DataFrame:
 
 
 def against(supports: pd.DataFrame) -> pd.DataFrame:
-    """Ours less every other ranking at every size, paired by target: images, and the row of `stats.paired`."""
-    rows = []
+    """Ours less every other ranking at every size, paired by target: images, and the row of `stats.paired`.
+
+    supports: of one kind.
+    """
+    rows, kind = [], supports["kind"].iloc[0]
     for images, group in supports.groupby("images"):
         names = [name for name in group["method"].unique() if name != OURS]
-        rows += [{"images": images} | stats.paired(group, REMOVAL, OURS, n, group["k_max"].iloc[0]) for n in names]
+        rows += [{"images": images} | stats.paired(group, kind, OURS, n, group["k_max"].iloc[0]) for n in names]
     return pd.DataFrame(rows)
 
 
@@ -128,11 +157,14 @@ def finding(rows: pd.DataFrame, pairs: pd.DataFrame) -> str:
     )
 
 
-def behind(page: Page, supports: pd.DataFrame) -> str:
-    """What the part on all images took, in a ledger of its own, in Markdown; "" where it was not done here."""
-    if page.values != PROFILES[WHOLE] or "keys" not in supports:
+def behind(page: Page, tables: list[pd.DataFrame]) -> str:
+    """What the part on all images took, in a ledger of its own, in Markdown; "" where it was not done here.
+
+    tables: of `supports` and `mislabelled`.
+    """
+    if page.values != PROFILES[WHOLE] or not all("keys" in table for table in tables):
         return ""
-    keys = set().union(*supports["keys"])
+    keys = set().union(*(keys for table in tables for keys in table["keys"]))
     seconds = {row["key"]: row["seconds"] for row in Ledger(page.study.results / ALL / "ledger").records}
     seconds = [value for key, value in seconds.items() if key in keys]
     return (

@@ -77,8 +77,8 @@ def support_cdfs(supports: pd.DataFrame, k_max: int, title: str, panels: str = "
         alike = [look(method)[1:] for method in methods]
         for i, method in enumerate(methods):
             width = 2 / (1 + alike[i + 1 :].count(alike[i]))  # of one method with several numbers of models, the last
-            _cdf(axis, shown[shown["method"] == method], k_max, *look(method), width)
-        _of_k(axis, shown, k_max)
+            cdf(axis, shown[shown["method"] == method], k_max, *look(method), width)
+        of_k(axis, shown, k_max)
         changed = CHANGED[shown["kind"].iloc[0]]
         axis.set(title=(TITLES | NETWORKS).get(name, name), xlabel=f"training images {changed}, k")
     axes[0].set_ylabel("share of targets flipped")
@@ -95,24 +95,24 @@ def support_panels(supports: pd.DataFrame, panels: dict[str, list[str]], k_max: 
     of = dict(iter(stats.usable(supports).groupby("method")))
     reference = list(panels.values())[-1][-1]
     for axis, (features, methods) in zip(axes, panels.items(), strict=True):
-        _cdf(axis, of[reference], k_max, label(reference), "0.6", SOLID)
+        cdf(axis, of[reference], k_max, label(reference), "0.6", SOLID)
         for method in methods:
             distance = method.removeprefix(f"{features}_")
-            _cdf(axis, of[method], k_max, DISTANCES[distance][0], FEATURES[features][1], DISTANCES[distance][1])
-        _of_k(axis, of[reference], k_max)
+            cdf(axis, of[method], k_max, DISTANCES[distance][0], FEATURES[features][1], DISTANCES[distance][1])
+        of_k(axis, of[reference], k_max)
         axis.set(title=FEATURES[features][0], xlabel="k")
         axis.legend(loc="upper left", bbox_to_anchor=(0, 0.92), fontsize=8)
     return titled(figure, title, y_label="share of targets flipped")
 
 
-def _cdf(axis: Axes, supports: pd.DataFrame, k_max: int, name: str, colour, dash, width: float = 2) -> None:
+def cdf(axis: Axes, supports: pd.DataFrame, k_max: int, name: str, colour, dash, width: float = 2) -> None:
     """The line and the band of one method."""
     k = np.arange(k_max + 1)
     flipped = stats.flipped_by(supports, k)
     line(axis, k, flipped.mean(axis=0), stats.share_interval(flipped), name, colour, dash, width, step="post")
 
 
-def _of_k(axis: Axes, supports: pd.DataFrame, k_max: int) -> None:
+def of_k(axis: Axes, supports: pd.DataFrame, k_max: int) -> None:
     """The axes of a CDF: k, linear up to 8 and logarithmic beyond, and how many targets it is of."""
     axis.set_xscale("symlog", base=2, linthresh=8)
     ticks = [0, *(2**p for p in range(1, 20) if 2**p <= k_max)]
