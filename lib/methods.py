@@ -76,7 +76,7 @@ class Labels(dict):
 
 NETWORKS = Labels(resnet9="ResNet-9", resnet18="ResNet-18", vit="ViT")
 NETWORKS |= {"mobilenetv2": "MobileNetV2", "mobilenetv2_shallow": "MobileNetV2, shallow"}
-FORM = re.compile(r"([^:@]+)(?::([1-9]\d*)(?:@(\w+))?)?(:all)?")
+FORM = re.compile(r"([^:@\s]+)(?::([1-9]\d*)(?:@(\w+))?)?(:all)?")
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,10 @@
 
 from lib.chapters import causes, network
 from lib.data import ROOT
+from lib.methods import OURS
 from lib.profiles import PROFILES
 from lib.report import committed, stats
+from lib.study import REMOVAL
 
 
 def test_each_row_says_what_its_page_says():
@@ -23,3 +25,11 @@ def test_a_row_of_the_network_changes_one_thing():
     width = next(row for row in causes.table().splitlines() if row.startswith(f"| {network.AXES['width']} |"))
     narrow = rows[(rows["width"] == 4) & (rows["method"] == "trak:10")].iloc[0]
     assert stats.said(*narrow[["difference", "low", "high"]]) in width
+
+
+def test_the_choice_of_images_is_that_of_figure_10():
+    rivals = committed.table(PROFILES["fashion"], "fig10", "rivals")
+    cells = next(row for row in causes.table().splitlines() if "(fig10)" in row).split(" | ")
+    for cell, rival in zip(cells[4:6], ("trak:20", "trak:20:all"), strict=True):
+        pair = stats.paired(rivals, REMOVAL, OURS, rival, PROFILES["fashion"].k_max)
+        assert cell == stats.said_of(pair, "difference")

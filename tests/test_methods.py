@@ -28,6 +28,7 @@ from lib.rivals import ensembles
 
 def test_a_ranking_of_ones_own_need_not_have_a_name_that_says_something():
     assert is_name(OURS) and is_name("trak:20:all") and not is_name("MoCo, 2 epochs")
+    assert not is_name("moco_esvm, width 8, 3 epochs")
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ def test_one_thing_changes_at_a_time():
 
 def test_targets_and_features_stay_and_trak_follows_the_network(tmp_path, monkeypatch):
     monkeypatch.setattr(network, "WIDTHS", (0.5,))
-    monkeypatch.setattr(network, "EPOCHS", ())
+    monkeypatch.setattr(network, "EPOCHS", (1,))
+    monkeypatch.setattr(network, "PROFILES", {"paper": profiles.load("smoke")})
     study = Study(profiles.load("smoke", k_max=8, budget=1, moco_epochs=1), "cpu", n_jobs=1, results=tmp_path)
     supports = network.tested(study)
     assert supports["width"].unique().tolist() == [4, 8] and set(supports["target"]) == set(study.targets)

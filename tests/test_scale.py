@@ -1,5 +1,6 @@
 """The chapter on the size of the training set: smaller studies keep all else; tables of known supports."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 
 from lib import profiles
-from lib.chapters import scale
+from lib.chapters import network, scale
 from lib.methods import OURS, RANDOM
 from lib.study import MISLABEL, REMOVAL, Study
 
@@ -68,16 +69,39 @@ def test_tables_of_known_supports():
 
 
 def test_few_wrong_labels_at_each_size():
-    """Ours flips the first target by 9 and 99 labels, the second by 10 and 100; random ones flip none."""
+    """Ours flips the first target by 9 and 99 labels, the second by 10 and 100, and with more images a third by 5."""
     table = supports({n: {OURS: [n // 10 - 1, n // 10, None], RANDOM: [None] * 3} for n in (100, 1000)})
+    table.loc[(table["images"] == 10_000) & (table["target"] == 2) & (table["method"] == OURS), "size"] = 5
     rows = scale.few_labels(table.assign(kind=MISLABEL)).set_index(["images", "method"])
-    assert rows.loc[(1000, OURS), "by_number"] == pytest.approx(2 / 3) and rows.loc[(10_000, OURS), "by_number"] == 0
-    assert (rows["by_share"] == 0).all() and (rows["n"] == 3).all()
+    assert rows.loc[(1000, OURS), ["by_share", "by_number"]].tolist() == pytest.approx([0, 2 / 3])
+    assert rows.loc[(10_000, OURS), ["by_share", "by_number"]].tolist() == pytest.approx([1 / 3, 1 / 3])
+    assert (rows.xs(RANDOM, level="method")["by_number"] == 0).all() and (rows["n"] == 3).all()
     pairs = scale.against(table.assign(kind=MISLABEL))
-    assert pairs["kind"].tolist() == [MISLABEL] * 2 and (pairs["smaller"] == 2).all()
+    assert pairs["kind"].tolist() == [MISLABEL] * 2 and pairs["smaller"].tolist() == [2, 3]
 
 
 def test_wrong_labels_are_tested_from_the_own_size_on(study):
     table = scale.mislabelled(SimpleNamespace(study=study))
     assert set(table["kind"]) == {MISLABEL} and set(table["images"]) == {200}
     assert set(table["method"]) == {OURS, "trak:2", RANDOM} and set(table["target"]) == set(study.targets)
+
+
+def test_of_all_images_some_groups_are_tested_and_what_that_took_is_counted(study, monkeypatch):
+    whole = replace(study.profile, name="all", train_per_class=60, n_targets=10)
+    monkeypatch.setattr(scale, "PROFILES", {"few": study.profile, "all": whole})
+    for name, value in {"WHOLE": "few", "ALL": "all", "OF_ALL": (OURS, RANDOM), "LABELLED_GROUPS": 1}.items():
+        monkeypatch.setattr(scale, name, value)
+    page = SimpleNamespace(study=study, values=study.profile)
+    labelled = scale.mislabelled(page)
+    of_all = labelled[labelled["images"] == 300]
+    assert set(labelled["images"]) == {200, 300} and set(of_all["method"]) == {OURS, RANDOM}
+    assert of_all["target"].nunique() == 5 and of_all["label"].nunique() == 5
+    monkeypatch.setattr(network, "PROFILES", {"paper": study.profile})
+    by_epochs = scale.by_epochs(page)
+    assert set(by_epochs["target"]) == set(of_all["target"]) and by_epochs["epochs"].unique().tolist() == [3]
+    keys = set().union(*by_epochs["keys"])
+    assert scale.behind(page, [by_epochs]).startswith(
+        f"**On all images**, by profile `all` and in its ledger: {len(keys)} "
+    )
+    more = keys.union(*of_all["keys"])
+    assert f"in its ledger: {len(more)} " in scale.behind(page, [labelled, by_epochs]) and len(more) > len(keys)

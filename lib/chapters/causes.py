@@ -5,8 +5,10 @@ TRAK finds smaller supports. Tests are united but where it says otherwise.
 """
 
 from lib.chapters import front, network, ridge, seeds
+from lib.methods import OURS
 from lib.profiles import PROFILES
 from lib.report import committed, stats
+from lib.rivals import largest
 from lib.study import REMOVAL
 
 GREY, COLOUR = PROFILES["fashion"], PROFILES["cifar10"]
@@ -34,9 +36,9 @@ def _ridge() -> list[tuple[str, ...]]:
 
 def _choice() -> list[tuple[str, ...]]:
     changed = "images that TRAK ranks", "the target's class", "all"
-    grey = committed.table(GREY, "fig10", "rivals").query("kind == 'removal'")
-    ours, trak, of_all = (grey["method"].unique()[i] for i in (0, 2, 3))
-    own, every = (stats.paired(grey, REMOVAL, ours, worse, GREY.k_max) for worse in (trak, of_all))
+    grey = committed.table(GREY, "fig10", "rivals")
+    (trak,) = largest(GREY, "trak")
+    own, every = (stats.paired(grey, REMOVAL, OURS, worse, GREY.k_max) for worse in (trak, f"{trak}:all"))
     there, every_there = (front.pair(name, front.ALONE) for name in ("trak:10", "trak:10:all"))
     where = f"Fashion-MNIST, each target alone, n = {own['n']}"
     return [
@@ -73,7 +75,7 @@ def _features() -> tuple[str, ...]:
     rows = committed.table(GREY, "seeds", "rows").query("kind == 'removal'").set_index("features")
     one, averaged = (stats.said_of(rows.loc[name], "against_rival") for name in (seeds.name(0), seeds.AVERAGED))
     where, several = f"Fashion-MNIST, n = {rows['n'].max()}", f"{len(rows) - 1} averaged"
-    return "our features", "one MoCo", several, where, one, averaged, "seeds"
+    return "our features", "the book's MoCo", several, where, one, averaged, "seeds"
 
 
 def _said(pair) -> str:

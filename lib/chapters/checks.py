@@ -111,10 +111,11 @@ class Replay:
         if table["method"].str.contains(" ").any():  # rankings that a chapter makes
             return []
         table = table.assign(network=table.get("network", profile.recipe.arch))
+        agreeing = table["votes"].str.findall(r"\d+(?=-)|(?<=-)\d+").map(lambda of: max(map(int, of))).median()
         for (kind, method, arch), rows in table.groupby(["kind", "method", "network"]):
             recipe, differ = profile.network(None if arch == profile.recipe.arch else arch), []
             for united in (False, True):
-                answers = self._curve(kind, method, recipe, united)
+                answers = self._curve(kind, method, recipe, united, 2 * int(agreeing) - 1)
                 every = [answers.get(target, [None] * len(COLUMNS)) for target in rows["target"]]
                 again = pd.DataFrame(every, rows.index, COLUMNS)
                 differ.append(rows.loc[again.ne(rows[COLUMNS]).where(rows[COLUMNS].notna(), again.notna()).any(axis=1)])
@@ -124,15 +125,15 @@ class Replay:
                 wrong.append(f"{shown(path)}: {kind}, {method}, target {target} does not follow from the ledger")
         return wrong
 
-    def _curve(self, kind: str, method: str, recipe: Recipe, united: bool) -> dict[int, list]:
+    def _curve(self, kind: str, method: str, recipe: Recipe, united: bool, n_votes: int) -> dict[int, list]:
         """By target; empty where the ledger lacks a vote."""
-        if (curve := (kind, method, recipe, united)) not in self._answers:
+        if (curve := (kind, method, recipe, united, n_votes)) not in self._answers:
             study, profile, answers = self.study, self.study.profile, {}
             ranking = study.attribution.ranking(method, study.wrong_labels if kind == MISLABEL else None).tolist()
             for group in study.groups(united):
                 vote = partial(self._vote, kind, recipe, group, [ranking[i] for i in group])
                 try:
-                    of_group = plain(len(group), vote, profile.k_max, profile.budget, profile.n_votes)
+                    of_group = plain(len(group), vote, profile.k_max, profile.budget, n_votes)
                 except LookupError:
                     of_group = [[None] * len(COLUMNS)] * len(group)
                 answers |= zip(study.targets[group].tolist(), of_group, strict=True)

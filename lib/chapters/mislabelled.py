@@ -1,7 +1,10 @@
-"""Why do few wrong labels flip so little here? Networks that train for longer, and a wider one, learn more by heart.
+"""Why do few wrong labels flip so little here? By the epochs and the width of the network.
 
-Mislabelling by ours and at random, united tests of one training per probe. Targets, wrong labels and rankings stay
-those of the profile's own network.
+Targets, their wrong labels and the rankings stay those of the profile's own network, whatever the recipe.
+
+supports by mislabelling, of every recipe -> `table`
+margins with as many wrong labels as in the paper, of those that train for longer -> `at_few`
+networks that saw these wrong labels -> `learnt`, whether they give them
 """
 
 from dataclasses import replace
@@ -13,24 +16,21 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from lib.chapters import network
-from lib.methods import DOTTED, OURS, RANDOM, SOLID
-from lib.profiles import PROFILES
+from lib.methods import DASHED, DOTTED, OURS, RANDOM, SOLID
 from lib.report import paper, plots, stats
-from lib.retrain import Recipe
-from lib.study import MISLABEL, Study
+from lib.retrain import Recipe, Retraining, retrain
+from lib.study import MISLABEL, Groups, Study
 
-TIMES = (1, 2, 4, 8)  # the profile's own epochs, up to the paper's
+TIMES = (1, 2, 4)  # the profile's own epochs; and the paper's
 WIDER = 2  # times the profile's own width
-FEW = paper.FIGURE_3.select(
-    {"kind": MISLABEL, "method": "ours", "k": 30}
-)  # the paper's "less than 30 training samples"
+PAPERS = paper.FIGURE_3.select({"kind": MISLABEL, "method": "ours", "k": 30})  # "less than 30 training samples"
+MOST = PAPERS.k - 1  # images
 
 
 def recipes(recipe: Recipe) -> list[Recipe]:
-    """The profile's own, those that train for longer, and the wider one; in the order of what a training costs."""
-    most = PROFILES["paper"].recipe.epochs
-    longer = [replace(recipe, epochs=recipe.epochs * times) for times in TIMES if recipe.epochs * times <= most]
+    """The profile's own, those that train for longer, and a wider one; in the order of what a training costs."""
     wider = replace(recipe, width=recipe.width * WIDER)
+    longer = network.longer(recipe, TIMES)
     return sorted([*longer, wider], key=lambda one: (one.width**2 * one.epochs, one.epochs))
 
 
@@ -41,10 +41,66 @@ def tested(study: Study) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def few(class_size: int) -> dict[str, int]:
-    """The most images that count as the paper's FEW, as a share of a class of that size, and as a number."""
-    less = 1 if FEW.bound == "<" else 0
-    return {"by_share": FEW.k * class_size // paper.FIGURE_3.class_size - less, "by_number": FEW.k - less}
+def at_few(study: Study, each: list[Recipe], groups: Groups) -> pd.DataFrame:
+    """Margins of ours without wrong labels and with MOST, of each recipe, and column epochs, its own.
+
+    groups: positions in the study's targets that are tested together. One training per test; see `Study.margins`.
+    """
+    tests = [[(MISLABEL, OURS, i) for i in group] for group in groups]
+    ks = [0, min(MOST, study.profile.k_max)]
+    tables = [study.margins(tests, ks, n_seeds=1, recipe=one).assign(epochs=one.epochs) for one in each]
+    return pd.concat(tables, ignore_index=True)
+
+
+def flipped(margins: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `stats.fixed_k`, with column epochs. margins: of `at_few`."""
+    rows = [stats.fixed_k(group).assign(epochs=epochs) for epochs, group in margins.groupby("epochs")]
+    return pd.concat(rows, ignore_index=True)
+
+
+def learnt(study: Study, each: list[Recipe], groups: Groups) -> pd.DataFrame:
+    """For each recipe: width, epochs, n (targets), and the share learnt, with its interval over targets.
+
+    Of the MOST images of each target that were given its wrong label, the share that the network gives this label
+    after it was trained with them, a training for each group of targets.
+    """
+    identity = {"recipes": [one.identity for one in each], "most": MOST, "groups": groups}
+
+    def make() -> dict[str, np.ndarray]:
+        return {"shares": np.array([np.concatenate([_learnt(study, one, group) for group in groups]) for one in each])}
+
+    shapes = {"shares": (len(each), sum(map(len, groups)))}
+    shares = study.attribution.kept("learnt", identity, len(each) * len(groups), make, shapes)["shares"]
+    names = [{"width": one.width, "epochs": one.epochs, "n": shares.shape[1]} for one in each]
+    return pd.DataFrame(row | stats.mean("learnt", of) for row, of in zip(names, shares, strict=True))
+
+
+def _learnt(study: Study, recipe: Recipe, group: list[int]) -> np.ndarray:
+    """Of each target of a group, the share of its wrong labels that a network trained with all of them gives. (n,)."""
+    images = study.attribution.ranking(OURS)[group, :MOST]
+    labels = np.repeat(study.wrong_labels[group], images.shape[1])
+    changed = tuple(zip(images.ravel().tolist(), labels.tolist(), strict=True))
+    read = replace(study.dataset, test_images=study.dataset.train_images[images.ravel()], test_labels=labels)
+    logits = retrain(read, Retraining(recipe, 0, relabelled=changed), study.driver.device).logits
+    return (logits.argmax(axis=1) == labels).reshape(images.shape).mean(axis=1)
+
+
+def few(class_size: int, k_max: int) -> dict[str, int]:
+    """The most images that count as the paper's: at its share of a class of that size, and at its number; at least 0.
+
+    No more than k_max, beyond which no support is known.
+    """
+    of_class = -(-PAPERS.k * class_size // paper.FIGURE_3.class_size) - 1
+    return {"by_share": min(of_class, k_max), "by_number": min(MOST, k_max)}
+
+
+def by_few(targets: pd.DataFrame, class_size: int, k_max: int) -> dict:
+    """The shares of targets that flip by as many wrong labels as `few` says, by its names, with their intervals."""
+    shares = {}
+    for name, k in few(class_size, k_max).items():
+        yes = stats.flipped_by(targets, np.array([k]))[:, 0]
+        shares |= stats.mean(name, yes, stats.share_interval)
+    return shares
 
 
 def table(supports: pd.DataFrame, k_max: int, class_size: int) -> pd.DataFrame:
@@ -56,63 +112,67 @@ def table(supports: pd.DataFrame, k_max: int, class_size: int) -> pd.DataFrame:
     for (width, epochs, method), group in supports.groupby(["width", "epochs", "ranking"], sort=False):
         targets = stats.usable(group)
         row = {"width": width, "epochs": epochs, "accuracy": group["accuracy"].iloc[0], "method": method}
-        row |= {"n": len(targets)} | stats.mean("auc", stats.area(targets, k_max)) | by_few(targets, class_size)
+        row |= {"n": len(targets)} | stats.mean("auc", stats.area(targets, k_max)) | by_few(targets, class_size, k_max)
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def by_few(targets: pd.DataFrame, class_size: int) -> dict:
-    """The shares of targets that flip by as many wrong labels as `few` says, by its names, with their intervals."""
-    shares = {}
-    for name, k in few(class_size).items():
-        flipped = stats.flipped_by(targets, np.array([k]))[:, 0]
-        shares |= stats.mean(name, flipped, stats.share_interval)
-    return shares
+def against_own(supports: pd.DataFrame, recipe: Recipe, k_max: int) -> pd.DataFrame:
+    """Ours with every other recipe against ours with the profile's own: width, epochs, and the row of `stats.paired`.
+
+    On the targets that both get right before anything is changed. supports: of `tested`.
+    """
+    ours = stats.usable(supports[supports["ranking"] == OURS])
+    names, rows = ours.groupby(["width", "epochs"], sort=False)["method"].first(), []
+    own = names.pop((recipe.width, recipe.epochs))
+    for (width, epochs), name in names.items():
+        pair = ours[ours["method"].isin([own, name])]
+        pair = pair[pair.groupby("target")["method"].transform("size") == 2]
+        rows.append({"width": width, "epochs": epochs} | stats.paired(pair, MISLABEL, name, own, k_max))
+    return pd.DataFrame(rows)
 
 
-def finding(rows: pd.DataFrame, recipe: Recipe, class_size: int) -> str:
-    """What the page says first, in Markdown. rows: of `table`. recipe: the profile's own."""
-    ours = rows[rows["method"] == OURS]
-    longer = ours[ours["width"] == recipe.width].sort_values("epochs")
-    wider = ours[ours["width"] != recipe.width].iloc[0]
-    k, each = few(class_size), {}
-    for name in k:
-        each[name] = "; ".join(f"{row['epochs']} epochs {stats.said_of(row, name)}" for _, row in longer.iterrows())
+def finding(rows: pd.DataFrame, pairs: pd.DataFrame, recipe: Recipe, class_size: int, k_max: int) -> str:
+    """What the page says first, in Markdown. rows, pairs: of `table` and `against_own`. recipe: the profile's own."""
+    ours, most = rows[rows["method"] == OURS], few(class_size, k_max)
+    longer, wider = (ours[(ours["width"] == recipe.width) == same] for same in (True, False))
+    each = {name: by_epochs(longer, name) for name in most}
+    gains = by_epochs(pairs[pairs["width"] == recipe.width], "difference")
+    gain = stats.said_of(pairs[pairs["width"] != recipe.width].iloc[0], "difference")
     return (
-        f"**Fewer than {k['by_number'] + 1} wrong labels flip, of {ours['n'].max()} targets, a share of: "
-        f"{each['by_number']}; at {recipe.epochs} epochs, but a width of {wider['width']} instead of {recipe.width}, "
-        f"{stats.said_of(wider, 'by_number')}.** The same share of a class as in the paper, fewer than "
-        f"{k['by_share'] + 1}, flips: {each['by_share']}. The paper has {FEW.value / paper.FIGURE_3.n:.2f}."
+        f"**The paper's share of a class, here {most['by_share']} wrong labels, flips a share of targets of: "
+        f"{each['by_share']}. Its number, {most['by_number']} wrong labels: {each['by_number']}; with a width of "
+        f"{wider['width'].iloc[0]} instead of {recipe.width}, {stats.said_of(wider.iloc[0], 'by_number')}.** The paper "
+        f"has {PAPERS.value / paper.FIGURE_3.n:.2f}. AUC less that at {recipe.epochs} epochs: {gains}; with the wider "
+        f"network {gain}. n = {ours['n'].min()} to {ours['n'].max()}."
     )
 
 
-def longest(rows: pd.DataFrame, recipe: Recipe) -> str:
-    """What the most epochs change, for a sentence. rows: of `table`. recipe: the profile's own."""
-    ours = rows[(rows["method"] == OURS) & (rows["width"] == recipe.width)].sort_values("epochs")
-    first, last = ours.iloc[0], ours.iloc[-1]
-    few_flip, many_flip = (stats.said_of(row, "by_number") for row in (first, last))
-    return f"at {last['epochs']} epochs {many_flip}, at {first['epochs']} epochs {few_flip}, n = {last['n']}"
+def by_epochs(rows: pd.DataFrame, value: str) -> str:
+    """A value with its interval for each number of epochs, for a sentence."""
+    ordered = rows.sort_values("epochs").to_dict("records")
+    return "; ".join(f"{row['epochs']} epochs {stats.said_of(row, value)}" for row in ordered)
 
 
 def figure(supports: pd.DataFrame, recipe: Recipe, k_max: int, class_size: int, title: str) -> Figure:
-    """The share of targets flipped against k, a line for each recipe: ours solid, random dotted; a panel for epochs,
-    and one for width. supports: of `tested`.
+    """The share of targets flipped against k, a line for each recipe: ours solid, random images dotted.
+
+    A panel for epochs, and one for width. supports: of `tested`.
     """
     plots.style()
     drawn, axes = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained", sharey=True)
-    for axis, name in zip(axes, ("epochs", "width"), strict=True):
-        other = "width" if name == "epochs" else "epochs"
+    for axis, (name, other) in zip(axes, (("epochs", "width"), ("width", "epochs")), strict=True):
         shown = stats.usable(supports[supports[other] == getattr(recipe, other)])
         values = sorted(shown[name].unique())
         for value, colour in zip(values, sns.color_palette("crest", len(values)), strict=True):
-            for ranking, dash in ((OURS, SOLID), (RANDOM, DOTTED)):
-                of = shown[(shown[name] == value) & (shown["ranking"] == ranking)]
-                words = f"{value} {name}" if name == "epochs" else f"width {value}"
-                words += "" if ranking == OURS else ", random"
-                plots.cdf(axis, of, k_max, words, colour, dash)
-        for k in few(class_size).values():
-            axis.axvline(k, color="0.7", linewidth=1, zorder=0)
+            of = shown[shown[name] == value]
+            plots.cdf(axis, of[of["ranking"] == OURS], k_max, f"{name} {value}", colour, SOLID)
+            plots.cdf(axis, of[of["ranking"] == RANDOM], k_max, "_", colour, DOTTED)
+        for k in few(class_size, k_max).values():
+            axis.axvline(k, color="black", linestyle=DASHED, linewidth=1)
         plots.of_k(axis, shown, k_max)
+        axis.plot([], [], color="0.3", linestyle=DOTTED, label="random images")
+        axis.plot([], [], color="black", linestyle=DASHED, linewidth=1, label="the paper's k")
         axis.set(xlabel="training images mislabelled, k", title=network.AXES[name])
         axis.legend(loc="upper left", bbox_to_anchor=(0, 0.92), fontsize=9)
     axes[0].set_ylabel("share of targets flipped")

@@ -12,11 +12,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib.methods import OURS, RANDOM, label, look, marker, parse
+from lib.profiles import PROFILES
 from lib.report import plots, stats
 from lib.retrain import Recipe
 from lib.study import REMOVAL, Study
 
-WIDTHS, EPOCHS = (0.5, 2), (2, 8)  # times the profile's own; the last reach the paper's 24 epochs on Fashion-MNIST
+WIDTHS, EPOCHS = (0.5, 2), (1, 2)  # times the profile's own; and the paper's epochs
 N_GROUPS = 3  # of targets that are tested together, at most
 N_NETWORKS = 10  # of TRAK, at most, where it is the network that changes
 AXES = {"width": "width of the network", "epochs": "epochs of the network", "networks": "networks behind TRAK"}
@@ -26,8 +27,14 @@ ENDS = ("", "_low", "_high")
 def recipes(recipe: Recipe) -> list[Recipe]:
     """The profile's own, and that with one value changed, in the order of what a training costs."""
     wider = [replace(recipe, width=max(1, round(recipe.width * times))) for times in WIDTHS]
-    longer = [replace(recipe, epochs=recipe.epochs * times) for times in EPOCHS]
-    return sorted([recipe, *wider, *longer], key=lambda one: (one.width**2 * one.epochs, one.epochs))
+    return sorted([*wider, *longer(recipe, EPOCHS)], key=lambda one: (one.width**2 * one.epochs, one.epochs))
+
+
+def longer(recipe: Recipe, times: tuple[int, ...]) -> list[Recipe]:
+    """The recipe with so many times its epochs, as far as the paper's, and with the paper's."""
+    most = max(recipe.epochs, PROFILES["paper"].recipe.epochs)
+    epochs = {min(recipe.epochs * factor, most) for factor in times} | {most}
+    return [replace(recipe, epochs=n) for n in sorted(epochs)]
 
 
 def tested(study: Study) -> pd.DataFrame:

@@ -14,12 +14,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib import distances
-from lib.chapters.mislabelled import by_few
+from lib.chapters import network
+from lib.chapters.mislabelled import at_few, by_few, learnt
 from lib.engine import Ledger
 from lib.features import FeatureRecipe
 from lib.methods import OURS, RANDOM, label, look, marker
 from lib.profiles import PROFILES
 from lib.report import Page, paper, plots, stats
+from lib.retrain import Recipe
 from lib.rivals import largest, trak
 from lib.study import MISLABEL, REMOVAL, Groups, Study
 
@@ -28,7 +30,8 @@ N_TARGETS = 40  # at the sizes below the profile's own
 WHOLE, ALL = "cifar10", "cifar10_full"  # the profile that all images are compared with, and theirs
 FIGURE_3 = paper.FIGURE_3
 FEW, MANY = (FIGURE_3.select({"kind": REMOVAL, "method": "ours", "k": k}) for k in (500, 1280))
-OF_ALL, GROUPS = (OURS, "trak:10", RANDOM), 5  # rankings that were tested on all images, and groups of ten targets
+OF_ALL = (OURS, "trak:10", RANDOM)  # rankings that were tested on all images
+GROUPS, LABELLED_GROUPS = 5, 3  # of ten targets, tested on all images by removal and by mislabelling
 
 
 def methods(study: Study) -> list[str]:
@@ -67,9 +70,13 @@ def studies(study: Study) -> Iterator[tuple[Study, list[str], Groups | None]]:
 def largest_sizes(study: Study) -> Iterator[tuple[Study, list[str], Groups | None]]:
     """The last of `studies`: the profile's own size, and all images where they were tested."""
     yield study, methods(study), None
-    if study.profile == PROFILES[WHOLE]:
-        whole = replace(study, profile=PROFILES[ALL])
+    if (whole := largest_size(study)) is not study:
         yield whole, list(OF_ALL), whole.groups(united=True)[:GROUPS]
+
+
+def largest_size(study: Study) -> Study:
+    """The study itself, or that of all images."""
+    return replace(study, profile=PROFILES[ALL]) if study.profile == PROFILES[WHOLE] else study
 
 
 def supports(page: Page) -> pd.DataFrame:
@@ -81,10 +88,11 @@ def supports(page: Page) -> pd.DataFrame:
 
 def mislabelled(page: Page) -> pd.DataFrame:
     """The same by mislabelling, from the profile's own size on, without raw pixels."""
-    sizes = [
-        (study, [name for name in names if name != "pixels_l2"], of) for study, names, of in largest_sizes(page.study)
-    ]
-    return pd.concat([_of_size(MISLABEL, *size) for size in sizes], ignore_index=True)
+    tables = []
+    for study, names, groups in largest_sizes(page.study):
+        without_pixels = [name for name in names if name != "pixels_l2"]
+        tables.append(_of_size(MISLABEL, study, without_pixels, groups and groups[:LABELLED_GROUPS]))
+    return pd.concat(tables, ignore_index=True)
 
 
 def _of_size(kind: str, study: Study, names: list[str], groups: Groups | None) -> pd.DataFrame:
@@ -95,13 +103,32 @@ def _of_size(kind: str, study: Study, names: list[str], groups: Groups | None) -
     return supports.assign(**size, accuracy=right.mean())
 
 
+def longest(study: Study) -> tuple[Study, list[Recipe]]:
+    """The study of the largest size, with its recipe and the same with the paper's epochs."""
+    whole = largest_size(study)
+    return whole, network.longer(whole.profile.recipe, (1,))
+
+
+def by_epochs(page: Page) -> pd.DataFrame:
+    """Of `mislabelled.at_few` at the largest size, by united tests."""
+    study, recipes = longest(page.study)
+    return at_few(study, recipes, study.groups(united=True)[:LABELLED_GROUPS])
+
+
+def learnt_by_epochs(page: Page) -> pd.DataFrame:
+    """Of `mislabelled.learnt` at the largest size, by one group of targets."""
+    study, recipes = longest(page.study)
+    return learnt(study, recipes, study.groups(united=True)[:1])
+
+
 def few_labels(supports: pd.DataFrame) -> pd.DataFrame:
     """A row for each size and ranking: images, accuracy, method, n, auc, and `by_few`. supports: of `mislabelled`."""
     rows = []
     for (images, method), group in supports.groupby(["images", "method"], sort=False):
         targets, of = stats.usable(group), group.iloc[0]
         row = {"images": images, "accuracy": of["accuracy"], "method": method, "n": len(targets)}
-        row |= stats.mean("auc", stats.area(targets, of["k_max"])) | by_few(targets, of["per_class"])
+        row |= stats.mean("auc", stats.area(targets, of["k_max"]))
+        row |= by_few(targets, of["per_class"], of["k_max"])
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -160,7 +187,7 @@ def finding(rows: pd.DataFrame, pairs: pd.DataFrame) -> str:
 def behind(page: Page, tables: list[pd.DataFrame]) -> str:
     """What the part on all images took, in a ledger of its own, in Markdown; "" where it was not done here.
 
-    tables: of `supports` and `mislabelled`.
+    tables: of `supports`, `mislabelled` and `by_epochs`.
     """
     if page.values != PROFILES[WHOLE] or not all("keys" in table for table in tables):
         return ""
