@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from lib import profiles
+from lib.bisection import WRONG_AT_ZERO
 from lib.chapters import network
 from lib.methods import OURS, RANDOM
 from lib.study import REMOVAL, Study
@@ -63,11 +64,12 @@ def test_tables_of_known_supports(supports):
     assert network.along(rows, recipe, "epochs")["epochs"].unique().tolist() == [3, 6, 12]
     assert "trak:20" not in set(network.along(rows, recipe, "width")["method"])
     assert network.along(trak_rows(rows), recipe, "networks")["networks"].tolist() == [10, 20]
-    said = network.finding(rows, recipe)
+    moved = network.moved(supports, recipe, 100)
+    said = network.finding(rows, moved, recipe)
     row = trak[(trak["width"] == 16)].iloc[0]
     assert f"16: {row['difference']:.2f} [" in said and "finds smaller supports always (6 settings, n up to 30)" in said
     supports.loc[supports["ranking"] == "trak:10", "size"] *= 4
-    assert "smaller supports not always (6" in network.finding(network.table(supports, 100), recipe)
+    assert "smaller supports not always (6" in network.finding(network.table(supports, 100), moved, recipe)
     drawn = network.figure(rows, recipe, "title")
     assert [axis.get_xlabel() for axis in drawn.axes] == list(network.AXES.values())
     assert len(drawn.axes[0].lines) >= 3
@@ -75,3 +77,24 @@ def test_tables_of_known_supports(supports):
 
 def trak_rows(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["method"].str.startswith("trak")]
+
+
+def test_what_moves_is_told_from_noise_on_the_same_targets(supports):
+    """TRAK (20) needs a third of what ours does, TRAK (10) a half, whatever the network."""
+    recipe = profiles.load("fashion").recipe
+    rows = network.moved(supports, recipe, 100).set_index("setting")
+    assert set(rows.index) == {
+        "width 4, 3 epochs, TRAK (10)",
+        "width 16, 3 epochs, TRAK (10)",
+        "width 8, 6 epochs, TRAK (10)",
+        "width 8, 12 epochs, TRAK (10)",
+        "width 8, 3 epochs, TRAK (20)",
+    }
+    own = supports[(supports["width"] == 8) & (supports["epochs"] == 3)]
+    sizes = own.pivot(index="target", columns="ranking", values="size").astype(float)
+    expected = ((sizes["trak:20"] - sizes["trak:10"]) / 100).mean()
+    row = rows.loc["width 8, 3 epochs, TRAK (20)"]
+    assert row["difference"] == pytest.approx(expected) and row["corrected"] < 0.01 and (rows["n"] == 30).all()
+    assert rows["corrected"].ge(rows["p"]).all()
+    supports.loc[(supports["width"] == 16) & (supports["target"] == 0), "reason"] = WRONG_AT_ZERO
+    assert (network.moved(supports, recipe, 100)["n"] == 29).all()

@@ -64,6 +64,7 @@ def test_tables_of_known_supports():
     pairs = scale.against(table)
     assert pairs["worse"].tolist() == ["trak:10", RANDOM] * 2 and pairs["difference"].tolist()[::2] == [0, 0]
     words = scale.finding(rows.reset_index(), pairs)
+    assert "it moves by 0.00 [0.00, 0.00]" in words
     assert "10000" in words and "flips 0.67" in words and "0.55 of 100" in words
     assert len(scale.figure(rows.reset_index(), "title").axes) == 2
 
@@ -105,3 +106,8 @@ def test_of_all_images_some_groups_are_tested_and_what_that_took_is_counted(stud
     )
     more = keys.union(*of_all["keys"])
     assert f"in its ledger: {len(more)} " in scale.behind(page, [labelled, by_epochs]) and len(more) > len(keys)
+
+
+def test_a_difference_of_other_targets_moves_within_both_intervals():
+    first, last = (pd.Series({"difference": d, "low": d - w, "high": d + w}) for d, w in ((-0.3, 0.03), (-0.1, 0.04)))
+    assert scale._moved(first, last) == pytest.approx((0.2, 0.15, 0.25))
