@@ -251,8 +251,9 @@ def test_a_signal_stops_all_that_run_and_leaves_the_pages_as_they_are(root, argu
     (root / "notebooks" / "fig.ipynb").unlink()
     for name in ("one", "two"):
         write(root, name, f"name = {name!r}\n{WORKING}", parameters=None)
-    code = f"""import sys
+    code = f"""import signal, sys
 from pathlib import Path
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup has ignored, if these tests run under it
 from lib.base import forks
 forks.prepare()
 from lib import run

@@ -333,8 +333,6 @@ def _side_by_side(tasks: list[tuple], n_at_once: int, n_jobs: int) -> Iterator[s
         for process, _ in running.values():
             process.terminate()
         for process, _ in running.values():
-            process.join(15)  # seconds
-            process.kill()  # where it does not heed that; what it started ends with it
             process.join()
 
 
