@@ -74,6 +74,8 @@ def test_what_is_learnt_is_read_off_the_images_with_wrong_labels(study):
     shares = mislabelled._learnt(study, replace(own, epochs=40), list(range(5)))
     assert shares.shape == (5,) and shares.mean() > 0.9 and rows["learnt"].between(0, 1).all()
     assert rows["learnt"].tolist() == mislabelled.learnt(*given)["learnt"].tolist()
+    fewer = replace(study, profile=replace(study.profile, k_max=4))
+    assert mislabelled.learnt(fewer, *given[1:])["learnt"].tolist() != rows["learnt"].tolist()
 
 
 @pytest.fixture
@@ -91,9 +93,12 @@ def supports() -> pd.DataFrame:
 
 
 def test_tables_of_known_supports(supports):
-    rows, pairs = mislabelled.table(supports, 100, 500), mislabelled.against_own(supports, RECIPE, 100)
-    by = rows.set_index(["width", "epochs", "method"])
-    assert (rows.loc[rows["method"] == RANDOM, ["auc", "by_number"]] == 0).all(axis=None)
+    rows, pairs = (
+        mislabelled.table(supports, ["width", "epochs", "ranking"], 100, 500),
+        mislabelled.against_own(supports, RECIPE, 100),
+    )
+    by = rows.set_index(["width", "epochs", "ranking"])
+    assert (rows.loc[rows["ranking"] == RANDOM, ["auc", "by_number"]] == 0).all(axis=None)
     assert by.loc[(8, 3, OURS), "by_number"] == 7 / 20 and by.loc[(8, 6, OURS), "by_number"] == 14 / 19
     assert by.loc[(8, 6, OURS), "by_share"] == 1 / 19 and by.loc[(8, 3, OURS), "by_share"] == 0
     assert pairs[["width", "epochs", "n"]].to_numpy().tolist() == [[8, 6, 19], [16, 3, 20]]

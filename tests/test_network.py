@@ -1,5 +1,7 @@
 """The chapter on the network's width and epochs: what changes and what stays, and tables of known supports."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,6 +18,12 @@ def test_one_thing_changes_at_a_time():
     recipes = network.recipes(recipe)
     assert {(one.width, one.epochs) for one in recipes} == {(4, 3), (8, 3), (16, 3), (8, 6), (8, 24)}
     assert len({(one.peak_lr, one.batch_size, one.arch, one.warmup_epochs) for one in recipes}) == 1
+
+
+def test_what_changes_nothing_is_tested_once():
+    """Half of a width of one is one, and none trains for longer than the paper's does."""
+    recipes = network.recipes(replace(profiles.load("fashion").recipe, width=1, epochs=24))
+    assert [(one.width, one.epochs) for one in recipes] == [(1, 24), (2, 24)]
 
 
 def test_targets_and_features_stay_and_trak_follows_the_network(tmp_path, monkeypatch):

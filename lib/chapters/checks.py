@@ -111,11 +111,12 @@ class Replay:
         if table["method"].str.contains(" ").any():  # rankings that a chapter makes
             return []
         table = table.assign(network=table.get("network", profile.recipe.arch))
-        agreeing = table["votes"].str.findall(r"\d+(?=-)|(?<=-)\d+").map(lambda of: max(map(int, of))).median()
+        counts = table["votes"].str.findall(r"\d+(?=-)|(?<=-)\d+")  # of "k:right-wrong", both
+        agreeing = int(counts.map(lambda of: max(map(int, of))).median())  # that end a probe: most of its votes
         for (kind, method, arch), rows in table.groupby(["kind", "method", "network"]):
             recipe, differ = profile.network(None if arch == profile.recipe.arch else arch), []
             for united in (False, True):
-                answers = self._curve(kind, method, recipe, united, 2 * int(agreeing) - 1)
+                answers = self._curve(kind, method, recipe, united, 2 * agreeing - 1)
                 every = [answers.get(target, [None] * len(COLUMNS)) for target in rows["target"]]
                 again = pd.DataFrame(every, rows.index, COLUMNS)
                 differ.append(rows.loc[again.ne(rows[COLUMNS]).where(rows[COLUMNS].notna(), again.notna()).any(axis=1)])

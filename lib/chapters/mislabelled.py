@@ -64,7 +64,9 @@ def learnt(study: Study, each: list[Recipe], groups: Groups) -> pd.DataFrame:
     Of the MOST images of each target that were given its wrong label, the share that the network gives this label
     after it was trained with them, a training for each group of targets.
     """
-    identity = {"recipes": [one.identity for one in each], "most": MOST, "groups": groups}
+    most = min(MOST, study.profile.k_max)
+    identity = {"recipes": [one.identity for one in each], "most": most, "groups": groups}
+    identity["features"] = study.profile.features("moco").identity
 
     def make() -> dict[str, np.ndarray]:
         return {"shares": np.array([np.concatenate([_learnt(study, one, group) for group in groups]) for one in each])}
@@ -103,16 +105,16 @@ def by_few(targets: pd.DataFrame, class_size: int, k_max: int) -> dict:
     return shares
 
 
-def table(supports: pd.DataFrame, k_max: int, class_size: int) -> pd.DataFrame:
-    """A row for each recipe and ranking: width, epochs, accuracy, method, n, auc with its interval, and `by_few`.
+def table(supports: pd.DataFrame, by: list[str], k_max: int, class_size: int) -> pd.DataFrame:
+    """A row for each value of the columns `by`, which come first: accuracy, n, auc with its interval, and `by_few`.
 
-    supports: of `tested`.
+    supports: by mislabelling, with column accuracy.
     """
     rows = []
-    for (width, epochs, method), group in supports.groupby(["width", "epochs", "ranking"], sort=False):
+    for values, group in supports.groupby(by, sort=False):
         targets = stats.usable(group)
-        row = {"width": width, "epochs": epochs, "accuracy": group["accuracy"].iloc[0], "method": method}
-        row |= {"n": len(targets)} | stats.mean("auc", stats.area(targets, k_max)) | by_few(targets, class_size, k_max)
+        row = dict(zip(by, values, strict=True)) | {"accuracy": group["accuracy"].iloc[0], "n": len(targets)}
+        row |= stats.mean("auc", stats.area(targets, k_max)) | by_few(targets, class_size, k_max)
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -134,7 +136,7 @@ def against_own(supports: pd.DataFrame, recipe: Recipe, k_max: int) -> pd.DataFr
 
 def finding(rows: pd.DataFrame, pairs: pd.DataFrame, recipe: Recipe, class_size: int, k_max: int) -> str:
     """What the page says first, in Markdown. rows, pairs: of `table` and `against_own`. recipe: the profile's own."""
-    ours, most = rows[rows["method"] == OURS], few(class_size, k_max)
+    ours, most = rows[rows["ranking"] == OURS], few(class_size, k_max)
     longer, wider = (ours[(ours["width"] == recipe.width) == same] for same in (True, False))
     ends = longer.sort_values("epochs").iloc[[0, -1]]
     each = {name: by_epochs(ends, name) for name in most}

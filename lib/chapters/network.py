@@ -27,7 +27,7 @@ ENDS = ("", "_low", "_high")
 def recipes(recipe: Recipe) -> list[Recipe]:
     """The profile's own, and that with one value changed, in the order of what a training costs."""
     wider = [replace(recipe, width=max(1, round(recipe.width * times))) for times in WIDTHS]
-    return sorted([*wider, *longer(recipe, EPOCHS)], key=lambda one: (one.width**2 * one.epochs, one.epochs))
+    return sorted({*wider, *longer(recipe, EPOCHS)}, key=lambda one: (one.width**2 * one.epochs, one.epochs))
 
 
 def longer(recipe: Recipe, times: tuple[int, ...]) -> list[Recipe]:

@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 
 from lib import distances
 from lib.chapters import network
-from lib.chapters.mislabelled import at_few, by_few, learnt
+from lib.chapters.mislabelled import at_few, learnt
+from lib.chapters.mislabelled import table as of_labels
 from lib.engine import Ledger
 from lib.features import FeatureRecipe
 from lib.methods import OURS, RANDOM, label, look, marker
@@ -122,15 +123,12 @@ def learnt_by_epochs(page: Page) -> pd.DataFrame:
 
 
 def few_labels(supports: pd.DataFrame) -> pd.DataFrame:
-    """A row for each size and ranking: images, accuracy, method, n, auc, and `by_few`. supports: of `mislabelled`."""
-    rows = []
-    for (images, method), group in supports.groupby(["images", "method"], sort=False):
-        targets, of = stats.usable(group), group.iloc[0]
-        row = {"images": images, "accuracy": of["accuracy"], "method": method, "n": len(targets)}
-        row |= stats.mean("auc", stats.area(targets, of["k_max"]))
-        row |= by_few(targets, of["per_class"], of["k_max"])
-        rows.append(row)
-    return pd.DataFrame(rows)
+    """A row for each size and ranking, of `lib.chapters.mislabelled.table`. supports: of `mislabelled`."""
+    sizes = [
+        of_labels(group, ["images", "method"], *group[["k_max", "per_class"]].iloc[0])
+        for _, group in supports.groupby("images", sort=False)
+    ]
+    return pd.concat(sizes, ignore_index=True)
 
 
 def table(supports: pd.DataFrame) -> pd.DataFrame:
