@@ -69,7 +69,7 @@ def test_every_package_that_is_imported_is_declared():
                 imported.add(node.module.split(".")[0])
     ours = {"lib", "benchmarks", *(path.stem for path in ROOT.glob("tests/*.py"))}
     foreign = imported - set(sys.stdlib_module_names) - ours
-    missing = {name for name in foreign if not declared & {canonicalize_name(d) for d in providers.get(name, [])}}
+    missing = {name for name in foreign if not declared & {canonicalize_name(d) for d in providers.get(name, [name])}}
     allowed = {"IPython", "ffcv"}
     assert missing <= allowed, "IPython comes with ipykernel, ffcv is an extra; declare the others in pyproject.toml"
 
