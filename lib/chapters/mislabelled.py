@@ -59,32 +59,46 @@ def flipped(margins: pd.DataFrame) -> pd.DataFrame:
 
 
 def learnt(study: Study, each: list[Recipe], groups: Groups) -> pd.DataFrame:
-    """For each recipe: width, epochs, n (targets), and the share learnt, with its interval over targets.
+    """For each recipe: width, epochs, n (targets), and the shares `learnt` and `wrong`, with intervals over targets.
 
     Of the MOST images of each target that were given its wrong label, the share that the network gives this label
-    after it was trained with them, a training for each group of targets.
+    after it was trained with them, a training for each group of targets; and of the targets the share that this network
+    gets wrong, be it without the wrong labels too.
     """
-    most = min(MOST, study.profile.k_max)
-    identity = {"recipes": [one.identity for one in each], "most": most, "groups": groups}
+    rows = []
+    for one in each:
+        kept = _learnt_with(study, one, groups)
+        row = {"width": one.width, "epochs": one.epochs, "n": len(kept["wrong"])}
+        row |= stats.mean("learnt", kept["learnt"])
+        rows.append(row | stats.mean("wrong", kept["wrong"], stats.share_interval))
+    return pd.DataFrame(rows)
+
+
+def _learnt_with(study: Study, recipe: Recipe, groups: Groups) -> dict[str, np.ndarray]:
+    """learnt and wrong, (n_targets of all groups,) each, with one recipe; kept."""
+    identity = {"network": recipe.identity, "most": min(MOST, study.profile.k_max), "groups": groups}
     identity["features"] = study.profile.features("moco").identity
 
     def make() -> dict[str, np.ndarray]:
-        return {"shares": np.array([np.concatenate([_learnt(study, one, group) for group in groups]) for one in each])}
+        each = [_learnt(study, recipe, group) for group in groups]
+        return {name: np.concatenate([of[name] for of in each]) for name in each[0]}
 
-    shapes = {"shares": (len(each), sum(map(len, groups)))}
-    shares = study.attribution.kept("learnt", identity, len(each) * len(groups), make, shapes)["shares"]
-    names = [{"width": one.width, "epochs": one.epochs, "n": shares.shape[1]} for one in each]
-    return pd.DataFrame(row | stats.mean("learnt", of) for row, of in zip(names, shares, strict=True))
+    n = (sum(map(len, groups)),)
+    return study.attribution.kept("learnt", identity, len(groups), make, {"learnt": n, "wrong": n})
 
 
-def _learnt(study: Study, recipe: Recipe, group: list[int]) -> np.ndarray:
-    """Of each target of a group, the share of its wrong labels that a network trained with all of them gives. (n,)."""
+def _learnt(study: Study, recipe: Recipe, group: list[int]) -> dict[str, np.ndarray]:
+    """learnt, the share of each target's wrong labels that a network trained with all of them gives; wrong, (n,)."""
+    dataset, targets, wrong = study.dataset, study.targets[group], study.wrong_labels[group]
     images = study.attribution.ranking(OURS)[group, :MOST]
-    labels = np.repeat(study.wrong_labels[group], images.shape[1])
+    labels = np.repeat(wrong, images.shape[1])
     changed = tuple(zip(images.ravel().tolist(), labels.tolist(), strict=True))
-    read = replace(study.dataset, test_images=study.dataset.train_images[images.ravel()], test_labels=labels)
-    logits = retrain(read, Retraining(recipe, 0, relabelled=changed), study.driver.device).logits
-    return (logits.argmax(axis=1) == labels).reshape(images.shape).mean(axis=1)
+    read = np.concatenate([dataset.train_images[images.ravel()], dataset.test_images[targets]])
+    asked = np.concatenate([labels, dataset.test_labels[targets]])
+    as_test = replace(dataset, test_images=read, test_labels=asked)
+    given = retrain(as_test, Retraining(recipe, 0, relabelled=changed), study.driver.device).logits.argmax(axis=1)
+    right = given == asked
+    return {"learnt": right[: labels.size].reshape(images.shape).mean(axis=1), "wrong": 1.0 - right[labels.size :]}
 
 
 def few(class_size: int, k_max: int) -> dict[str, int]:

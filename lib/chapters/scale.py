@@ -116,9 +116,15 @@ def by_epochs(page: Page) -> pd.DataFrame:
     return at_few(study, recipes, study.groups(united=True)[:LABELLED_GROUPS])
 
 
-def learnt_by_epochs(page: Page) -> pd.DataFrame:
-    """Of `mislabelled.learnt` at the largest size, by one group of targets."""
+def learnt_by_network(page: Page) -> pd.DataFrame:
+    """Of `mislabelled.learnt` at the largest size, by one group of targets.
+
+    Where all images were tested, also with the paper's width, and its mixed precision, beside its epochs.
+    """
     study, recipes = longest(page.study)
+    if study is not page.study:
+        papers = PROFILES["paper"].recipe
+        recipes = [*recipes, replace(recipes[-1], width=papers.width, precision=papers.precision)]
     return learnt(study, recipes, study.groups(united=True)[:1])
 
 
