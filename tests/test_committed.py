@@ -66,17 +66,19 @@ def figures(results, *names):
 
 
 def test_a_page_shows_the_figure_nearest_to_the_paper_first_and_its_own_in_a_tab(results):
-    figures(results, "fashion", "cifar10", "smoke")
+    figures(results, "fashion", "cifar10", "smoke", "cifar10_full")
     claim = {"better": "moco_l2", "worse": "random", "difference": 0.25, "low": 0.125, "high": 0.375}
     pd.DataFrame([claim]).to_csv(results / "cifar10" / "fig02" / "claims.csv", index=False)
     figure = plt.figure()
     shown = committed.tabs(profiles.load("fashion"), "fig02", figure, "lines & bands").data
     assert not plt.fignum_exists(figure.number), "shown in the tab, not a second time"
     assert [shown.count(f'for="fig02-{name}"') for name in ("fashion", "cifar10", "smoke", "imagenet")] == [1, 1, 0, 0]
-    assert shown.count("checked") == 1 and shown.index("fig02-cifar10") < shown.index("fig02-fashion")
+    places = [shown.index(f'for="fig02-{name}"') for name in ("cifar10_full", "cifar10", "fashion")]
+    assert shown.count("checked") == 1 and places == sorted(places) and ">CIFAR-10</label>" in shown
     assert "some images. 100 targets, votes per probe 1, united tests: 12 distinct retrainings, " in shown
     assert "mean test accuracy 62.5%, 2.00 core-hours." in shown
-    assert 'alt="CIFAR-10. lines &amp; bands"' in shown and "Fashion-MNIST, this run (fashion)</label>" in shown
+    assert 'alt="CIFAR-10 (1000 images per class). lines &amp; bands"' in shown
+    assert "Fashion-MNIST, this run (fashion)</label>" in shown
     assert "make fig02 PROFILE=cifar10" in shown and manifest.find("cifar10_jpeg").manual[:40] in shown
     assert "0.250 [0.125,\N{NO-BREAK SPACE}0.375]" in shown
 

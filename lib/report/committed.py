@@ -10,13 +10,14 @@ from html import escape
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from IPython.display import HTML
 from matplotlib.figure import Figure
 
 from lib.data import RESULTS, fetch, find
 from lib.methods import is_name
-from lib.profiles import FASHION, PROFILES, Profile
+from lib.profiles import FASHION, PROFILES, Profile, class_sizes
 from lib.report import plots
 from lib.study import MISLABEL, REMOVAL
 
@@ -100,8 +101,9 @@ def link(profile: Profile, tables: list[pd.DataFrame]) -> str:
 
 
 def data(profile: Profile) -> str:
-    """The name of a profile's data: CIFAR-10."""
-    return re.split(",| as ", find(profile.dataset).title)[0] or profile.name
+    """The name of a profile's data, or of a part of it: CIFAR-10 (1000 images per class)."""
+    name = re.split(",| as ", find(profile.dataset).title)[0] or profile.name
+    return f"{name} ({profile.train_per_class} images per class)" if profile.train_per_class else name
 
 
 def tabs(profile: Profile, name: str, figure: Figure | None, description: str) -> HTML:
@@ -119,6 +121,7 @@ def tabs(profile: Profile, name: str, figure: Figure | None, description: str) -
         own = _picture(plots.png(figure), f"{data(profile)}, this page's run. {description}")
         plt.close(figure)  # else it is shown a second time, below
     others = [other for other in PROFILES.values() if other.name not in (profile.name, "smoke")]
+    others = sorted(others, key=lambda other: -np.prod(class_sizes(other)[:2]))  # the most training images first
     contents = [(other, _result(other, name, description)) for other in others if exist(other, name)]
     if not contents:
         return HTML(own)
