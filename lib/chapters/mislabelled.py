@@ -25,6 +25,7 @@ TIMES = (1, 2, 4)  # the profile's own epochs; and the paper's
 WIDER = 2  # times the profile's own width
 PAPERS = paper.FIGURE_3.select({"kind": MISLABEL, "method": "ours", "k": 30})  # "less than 30 training samples"
 MOST = PAPERS.k - 1  # images
+LEARNT = ("learnt", "control", "wrong")
 
 
 def recipes(recipe: Recipe) -> list[Recipe]:
@@ -59,46 +60,52 @@ def flipped(margins: pd.DataFrame) -> pd.DataFrame:
 
 
 def learnt(study: Study, each: list[Recipe], groups: Groups) -> pd.DataFrame:
-    """For each recipe: width, epochs, n (targets), and the shares `learnt` and `wrong`, with intervals over targets.
+    """For each recipe: width, epochs, n (targets), fit, and the shares of LEARNT with their intervals over targets.
 
-    Of the MOST images of each target that were given its wrong label, the share that the network gives this label
-    after it was trained with them, a training for each group of targets; and of the targets the share that this network
-    gets wrong, be it without the wrong labels too.
+    After a training for each group of targets, in which MOST images of each target (half of k_max, where that is less)
+    were given its wrong label:
+    learnt, the share of these images that the network gives this label; control, the same share of as many images that
+    come next in the ranking and kept their label; wrong, the share of targets that the network gets wrong. fit: the
+    share of all unchanged training images that it gives their label.
     """
     rows = []
     for one in each:
         kept = _learnt_with(study, one, groups)
-        row = {"width": one.width, "epochs": one.epochs, "n": len(kept["wrong"])}
-        row |= stats.mean("learnt", kept["learnt"])
+        row = {"width": one.width, "epochs": one.epochs, "n": len(kept["wrong"]), "fit": kept["fit"].mean()}
+        row |= stats.mean("learnt", kept["learnt"]) | stats.mean("control", kept["control"])
         rows.append(row | stats.mean("wrong", kept["wrong"], stats.share_interval))
     return pd.DataFrame(rows)
 
 
 def _learnt_with(study: Study, recipe: Recipe, groups: Groups) -> dict[str, np.ndarray]:
-    """learnt and wrong, (n_targets of all groups,) each, with one recipe; kept."""
-    identity = {"network": recipe.identity, "most": min(MOST, study.profile.k_max), "groups": groups}
+    """LEARNT, (n_targets of all groups,) each, and fit (n_groups,), with one recipe; kept."""
+    most = min(MOST, study.profile.k_max // 2)
+    identity = {"network": recipe.identity, "most": most, "groups": groups}
     identity["features"] = study.profile.features("moco").identity
 
     def make() -> dict[str, np.ndarray]:
-        each = [_learnt(study, recipe, group) for group in groups]
+        each = [_learnt(study, recipe, group, most) for group in groups]
         return {name: np.concatenate([of[name] for of in each]) for name in each[0]}
 
-    n = (sum(map(len, groups)),)
-    return study.attribution.kept("learnt", identity, len(groups), make, {"learnt": n, "wrong": n})
+    shapes = dict.fromkeys(LEARNT, (sum(map(len, groups)),)) | {"fit": (len(groups),)}
+    return study.attribution.kept("learnt", identity, len(groups), make, shapes)
 
 
-def _learnt(study: Study, recipe: Recipe, group: list[int]) -> dict[str, np.ndarray]:
-    """learnt, the share of each target's wrong labels that a network trained with all of them gives; wrong, (n,)."""
-    dataset, targets, wrong = study.dataset, study.targets[group], study.wrong_labels[group]
-    images = study.attribution.ranking(OURS)[group, :MOST]
+def _learnt(study: Study, recipe: Recipe, group: list[int], most: int) -> dict[str, np.ndarray]:
+    """LEARNT, (n,) each, and fit (1,), of a network that is trained with the wrong labels of all targets of a group."""
+    dataset, wrong, ranked = study.dataset, study.wrong_labels[group], study.attribution.ranking(OURS)[group]
+    images, after = ranked[:, :most], ranked[:, most : 2 * most]
     labels = np.repeat(wrong, images.shape[1])
     changed = tuple(zip(images.ravel().tolist(), labels.tolist(), strict=True))
-    read = np.concatenate([dataset.train_images[images.ravel()], dataset.test_images[targets]])
-    asked = np.concatenate([labels, dataset.test_labels[targets]])
-    as_test = replace(dataset, test_images=read, test_labels=asked)
+    targets = study.targets[group]
+    right = np.concatenate([dataset.train_labels, dataset.test_labels[targets]])
+    read = np.concatenate([dataset.train_images, dataset.test_images[targets]])
+    as_test = replace(dataset, test_images=read, test_labels=right)
     given = retrain(as_test, Retraining(recipe, 0, relabelled=changed), study.driver.device).logits.argmax(axis=1)
-    right = given == asked
-    return {"learnt": right[: labels.size].reshape(images.shape).mean(axis=1), "wrong": 1.0 - right[labels.size :]}
+    unchanged = np.setdiff1d(np.arange(len(dataset.train_labels)), images)
+    shares = [(given[of] == wrong[:, None]).mean(axis=1) for of in (images, after)]
+    missed = 1.0 * (given != right)[len(dataset.train_labels) :]
+    return dict(zip(LEARNT, (*shares, missed), strict=True)) | {"fit": (given == right)[unchanged].mean(keepdims=True)}
 
 
 def few(class_size: int, k_max: int) -> dict[str, int]:
