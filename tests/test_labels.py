@@ -48,7 +48,7 @@ def test_scores_find_plain_errors(tiny, quick):
     near = labels.neighbours(vectors)
     found = {"neighbours": labels.disagreement(near, planted, planted), "svm": labels.own_margin(vectors, planted)}
     recipe = replace(quick, epochs=4)
-    found |= labels.of_networks(noisy, recipe, "cpu")
+    found |= labels.of_network(noisy, recipe, "cpu") | labels.out_of_fold(noisy, recipe, "cpu")
     marked = found.pop("flagged", None)
     areas = {name: roc_auc_score(wrong, of) for name, of in found.items()}
     assert min(areas.values()) > 0.8, areas

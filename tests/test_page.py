@@ -133,6 +133,8 @@ def test_results_that_came_with_the_repository_are_kept_where_they_differ(opened
     record, figure = (folder / "record.json").read_bytes(), (folder / "figure.png").read_bytes()
     other = Figure()
     other.suptitle("another")
+    opened.save(other, {"claims": table})
+    assert (folder / "figure.png").read_bytes() == figure
     said = opened.save(other, {"claims": [{"n": 5}, {"n": 7}], "new": table}).data
     assert "are kept, though this run differs in claims.csv;" in said and "REPLACE=1" in capsys.readouterr().err
     assert pd.read_csv(folder / "claims.csv")["n"].tolist() == [5, 6] and not (folder / "new.csv").exists()
@@ -141,7 +143,7 @@ def test_results_that_came_with_the_repository_are_kept_where_they_differ(opened
     assert pd.read_csv(folder / "claims.csv")["n"].tolist() == [5, 6]
     monkeypatch.setenv("REPLACE", "1")
     opened.save(other, {"claims": [{"n": 7}]})
-    assert pd.read_csv(folder / "claims.csv")["n"].tolist() == [7]
+    assert pd.read_csv(folder / "claims.csv")["n"].tolist() == [7] and (folder / "figure.png").read_bytes() != figure
     monkeypatch.delenv("REPLACE")
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     opened.write(folder / "claims.csv", [{"n": 8}])

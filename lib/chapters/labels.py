@@ -5,6 +5,7 @@
 Higher scores are more suspicious. A label is wrong where it is not the dataset's own.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 
@@ -111,40 +112,50 @@ def flagged(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return find_label_issues(labels, probabilities, n_jobs=1)
 
 
-def of_networks(dataset: Dataset, recipe: Recipe, device: str) -> dict[str, np.ndarray]:
-    """What networks trained on a dataset's labels say of its training images: NETWORK as ranks (n,), and `flagged`.
+def of_network(dataset: Dataset, recipe: Recipe, device: str) -> dict[str, np.ndarray]:
+    """What a network trained on a dataset's labels says of its training images: loss and self-influence, as ranks (n,).
 
-    loss and self-influence are of one network that saw all images, in the layer before the last: the squared gradient
-    of the loss. Source: TracIn at the end of training, Pruthi et al. 2020 (captum's TracInCPFast).
+    In the layer before the last: the squared gradient of the loss. Source: Pruthi et al. 2020 (captum's TracInCPFast).
     """
-    pool = replace(dataset, test_images=dataset.train_images, test_labels=dataset.train_labels)
+    pool = as_test(dataset)
     images, labels, n = resident(pool, device), dataset.train_labels, len(dataset.train_labels)
     net = fit(pool, Retraining(recipe, SEED), device, images=images)
     given = softmax(predict(net, images), axis=1)
     embedded = np.concatenate([net.embed(images.normalised(part)).detach().cpu() for part in images.train.split(500)])
     wrong = given - np.eye(given.shape[1])[labels]
-    values = {"loss": -np.log(given[range(n), labels])}
-    values["self-influence"] = (wrong**2).sum(axis=1) * (embedded**2).sum(axis=1)
-    if CLEANLAB:
-        out = np.empty_like(given)
-        for i, (_, held_out) in enumerate(StratifiedKFold(2, shuffle=True, random_state=SEED).split(labels, labels)):
-            half = fit(pool, Retraining(recipe, SEED + 1 + i, removed=tuple(held_out.tolist())), device, images=images)
-            out[held_out] = softmax(predict(half, images), axis=1)[held_out]
-        values["cleanlab, network"] = confident(labels, out.astype(np.float64))
-        values["flagged"] = flagged(labels, out.astype(np.float64))
-    return {name: v if name == "flagged" else rankdata(v).astype(np.uint32) for name, v in values.items()}
+    influence = (wrong**2).sum(axis=1) * (embedded**2).sum(axis=1)
+    ranks = {"loss": rankdata(-np.log(given[range(n), labels])), "self-influence": rankdata(influence)}
+    return {name: of.astype(np.uint32) for name, of in ranks.items()}
+
+
+def out_of_fold(dataset: Dataset, recipe: Recipe, device: str) -> dict[str, np.ndarray]:
+    """What cleanlab says by two networks, of a half each: "cleanlab, network" as ranks (n,), and `flagged`."""
+    pool, labels = as_test(dataset), dataset.train_labels
+    images, out = resident(pool, device), np.empty((len(labels), len(dataset.class_names)))
+    for i, (_, held_out) in enumerate(StratifiedKFold(2, shuffle=True, random_state=SEED).split(labels, labels)):
+        half = fit(pool, Retraining(recipe, SEED + 1 + i, removed=tuple(held_out.tolist())), device, images=images)
+        out[held_out] = softmax(predict(half, images), axis=1)[held_out]
+    ranks = rankdata(confident(labels, out)).astype(np.uint32)
+    return {"cleanlab, network": ranks, "flagged": flagged(labels, out)}
+
+
+def as_test(dataset: Dataset) -> Dataset:
+    """The dataset with its training images for test images too."""
+    return replace(dataset, test_images=dataset.train_images, test_labels=dataset.train_labels)
 
 
 def kept(study: Study, labels: np.ndarray) -> dict[str, np.ndarray]:
-    """`of_networks` for these labels, kept among the study's scores."""
+    """What networks say of these labels, kept among the study's scores; of `out_of_fold` where cleanlab is here."""
     noisy, device = replace(study.dataset, train_labels=labels), study.driver.device
 
-    def make() -> dict[str, np.ndarray]:
-        with one_thread(device):
-            return of_networks(noisy, study.profile.recipe, device)
+    def stored(name: str, ask: Callable, n_networks: int) -> dict[str, np.ndarray]:
+        def make() -> dict[str, np.ndarray]:
+            with one_thread(device):
+                return ask(noisy, study.profile.recipe, device)
 
-    identity = {"labels": noisy.checksum, "cleanlab": CLEANLAB}
-    return study.attribution.kept("labels", identity, 3, make, dict)
+        return study.attribution.kept(name, {"labels": noisy.checksum}, n_networks, make, dict)
+
+    return stored("labels", of_network, 1) | (stored("out_of_fold", out_of_fold, 2) if CLEANLAB else {})
 
 
 def scores(study: Study, labels: np.ndarray, near: dict) -> tuple[dict[str, np.ndarray], np.ndarray | None]:

@@ -55,7 +55,7 @@ def kept(texts: dict[Path, str]) -> str:
 
     All stay where one of them would change, unless REPLACE is set in the environment.
     """
-    changed = ", ".join(path.name for path, text in texts.items() if _is_committed(path) and _read(path) != text)
+    changed = ", ".join(path.name for path, text in texts.items() if is_committed(path) and _read(path) != text)
     if not changed or os.environ.get("REPLACE"):
         return ""
     where = next(iter(texts)).parent.name
@@ -68,7 +68,7 @@ def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace")
 
 
-def _is_committed(path: Path) -> bool:
+def is_committed(path: Path) -> bool:
     """Whether git keeps the file; where there is no git to ask, whether it is there."""
     try:
         command = ["git", "ls-files", "--error-unmatch", path.name]
@@ -79,7 +79,8 @@ def _is_committed(path: Path) -> bool:
 
 def status(profile: Profile, figure: str) -> str:
     """One paragraph of Markdown for the head of a page: what is shown, and how to compute it here."""
-    how, record = escape(find(profile.dataset).manual), _record(folder(profile, figure))  # it may name <folders>
+    how = escape(find(profile.dataset).manual)  # it may name <folders>
+    record = json.loads(_read(folder(profile, figure) / "record.json"))
     return (
         f"**Profile** `{profile.name}`, as computed before: its dataset `{profile.dataset}` is not on this machine, so "
         f"that this page shows the results that came with the repository, of {record['retrainings']} distinct "
@@ -141,14 +142,10 @@ def folder(profile: Profile, figure: str) -> Path:
     return RESULTS / profile.name / profile.folder(figure)
 
 
-def _record(folder: Path) -> dict:
-    return json.loads(_read(folder / "record.json"))
-
-
 def _result(profile: Profile, name: str, description: str) -> str:
     """A figure as it is under results/, what it rests on, how to compute it, and its claims."""
     home = folder(profile, name)
-    record = _record(home)
+    record = json.loads(_read(home / "record.json"))
     text = f"Profile {profile.name}, scaled down from the paper: {record['dataset']['name']}. "
     if record["retrainings"]:
         values = record["profile"]

@@ -179,7 +179,7 @@ class Page:
         """Write a figure and its tidy tables under results/, with their provenance; returns a table of it to show.
 
         Only what can be computed again to the same bytes is written, so that running a page anew changes no file; and
-        nothing where that would change tables that came with the repository, see `committed.kept`.
+        nothing where that would change tables that came with the repository (`committed.kept`), whose figure stays too.
         """
         if self.missing:
             return Markdown("The tables shown are those that came with the repository, where there are any.")
@@ -191,8 +191,9 @@ class Page:
             return Markdown(said)
         keyed = [table for table in tables.values() if "keys" in table]
         record = _record(self.study, self.name, pd.concat(keyed or [pd.DataFrame({"keys": []})]))
-        with replacing(folder / "figure.png") as path:
-            path.write_bytes(plots.png(figure))
+        if os.environ.get("REPLACE") or not committed.is_committed(folder / "figure.png"):  # machines round otherwise
+            with replacing(folder / "figure.png") as path:
+                path.write_bytes(plots.png(figure))
         with replacing(folder / "figure.svg") as path, plt.rc_context({"svg.hashsalt": self.name}):
             figure.savefig(path, metadata={"Date": None})
         for path, text in (texts | {folder / "record.json": json.dumps(record, indent=1) + "\n"}).items():
