@@ -77,12 +77,20 @@ def supports(kind: str, sizes: list) -> pd.DataFrame:
 
 def test_beside_the_papers_numbers_by_hand():
     table = pd.concat([supports("removal", [49, 50, 128, None]), supports("mislabel", [2, 3, 4, None])])
-    rows = paper.beside(table, "a", class_size=500).set_index("k")
+    rows = paper.beside(table, "a", class_size=500, k_max=128).set_index("k")
     assert rows.loc["< 50", "here"] == 0.25 and rows.loc["≤ 128", "here"] == 0.75 and rows.loc["< 3", "here"] == 0.25
     assert rows.loc["< 50", "paper"] == 0.23 and rows.loc["< 50", "share_of_class"] == 0.1
     assert rows.loc["< 3", "paper_rivals"] == "Datamodels (300k): 50%, TRAK (100): 20%"
     assert (rows["n"] == 4).all() and (rows["source"] == "Paper §4.2").all()
-    assert paper.beside(supports("removal", [5]), "a", 500, paper.FIGURE_5)["paper"].tolist() == [4 / 30, 16 / 30]
+    assert paper.beside(supports("removal", [5]), "a", 500, 99, paper.FIGURE_5)["paper"].tolist() == [4 / 30, 16 / 30]
+
+
+def test_fewer_than_k_of_a_class_of_another_size_and_no_more_than_was_searched():
+    """16 of 1281 is 6.2 of 500, so that 6 are fewer; 30 of 5000 is .24 of 40, so that none but no image is."""
+    rows = paper.beside(supports("removal", [5, 6, 7, None]), "a", 500, 50, paper.FIGURE_5)
+    assert rows["k"].tolist() == ["< 7", "< 51"] and rows["here"].tolist() == [0.5, 0.75]
+    small = paper.beside(pd.concat([supports("removal", [2]), supports("mislabel", [1])]), "a", 40, 3)
+    assert small["k"].tolist() == ["< 4", "< 1"] and small["here"].tolist() == [1, 0]
 
 
 def test_an_installed_package_has_the_file():

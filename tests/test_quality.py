@@ -90,7 +90,17 @@ def test_order_and_figure():
     assert np.sign(of_all["ours"]).tolist() == [1, -1, 1, -1, 1]
     assert of_all["n"].tolist() == [n, n - 1, n, n, n] and (of_all["low"] < of_all["high"]).all()
     drawn = quality.figure(rows, correlations, REMOVAL, "title")
-    assert drawn.get_supylabel() == "AUC, removal" and sum(axis.get_visible() for axis in drawn.axes) == 5
+    assert drawn.get_supylabel() == "AUC, removal" and len(drawn.axes) == 6
+
+
+def test_mocos_of_other_trainings_are_set_against_the_books():
+    """Of MoCo's sets those that are not reduced; the one of more epochs is .1 ahead."""
+    sizes = {"MoCo": 30, "MoCo, 2 epochs": 40, "MoCo, 2 epochs, 16 dimensions": 1, "MoCo of all": 20, "supervised": 1}
+    of = {"kind": REMOVAL, "reason": "", "target": range(9)}
+    supports = pd.concat(pd.DataFrame(of | {"method": name, "size": size}) for name, size in sizes.items())
+    rows = quality.against_moco(supports.astype({"size": "Int64"}), 100)
+    assert rows["worse"].tolist() == ["MoCo, 2 epochs", "MoCo of all"]
+    assert np.allclose(rows["difference"], [0.1, -0.1])
 
 
 def test_ones_own_features_among_the_sets(study, monkeypatch, tmp_path):

@@ -110,4 +110,4 @@ def test_of_all_images_some_groups_are_tested_and_what_that_took_is_counted(stud
 
 def test_a_difference_of_other_targets_moves_within_both_intervals():
     first, last = (pd.Series({"difference": d, "low": d - w, "high": d + w}) for d, w in ((-0.3, 0.03), (-0.1, 0.04)))
-    assert scale._moved(first, last) == pytest.approx((0.2, 0.15, 0.25))
+    assert scale.moved(first, last) == pytest.approx((0.2, 0.15, 0.25))

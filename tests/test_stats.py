@@ -79,6 +79,19 @@ def test_paired_by_hand():
     assert row["low"] < row["difference"] < row["high"] and row["verdict"] == "undecided"
 
 
+def test_what_is_missing_for_one_of_two_is_no_pair():
+    """Targets that only one method gets right beforehand, an LDS that is not defined, a correlation without a rank."""
+    row = stats.paired(table({"a": [10, 20, 30], "b": ["x", 40, 60]}), "removal", "a", "b", k_max=100)
+    assert row["n"] == 2 and row["difference"] == pytest.approx(0.25) and np.isfinite([row["low"], row["p"]]).all()
+    scores = pd.DataFrame({"a": [0.1, np.nan, 0.3, 0.5], "b": [0.0, 0.1, 0.1, np.nan]})
+    one = stats.differences(scores, "b").iloc[0]
+    assert one["n"] == 2 and one["difference"] == pytest.approx(0.15)
+    long = scores.rename_axis("target").reset_index().melt("target", var_name="method", value_name="lds")
+    assert stats.lds_paired(long, "a")["n"].tolist() == [2] and stats.lds_summary(long)["n"].tolist() == [3, 3]
+    assert np.isnan(stats.correlated(np.ones(8), np.arange(8.0))["p"])
+    assert stats.holm(pd.Series([0.01, np.nan, 0.03])).dropna().tolist() == pytest.approx([0.02, 0.03])
+
+
 def test_paired_sees_a_consistent_difference_that_single_bands_hide():
     sizes = np.arange(1, 60)
     supports = table({"a": sizes.tolist(), "b": (sizes + 3).tolist()})

@@ -27,6 +27,7 @@ def rankings(study: Study, n_networks: int) -> dict[str, np.ndarray]:
     """Of each name above but OURS: (n_targets, k_max) train ids of the target's class, kept among the scores."""
     attribution, k_max, names = study.attribution, study.profile.k_max, (OURS_GREEDY, TRAK_LIST, TRAK_GREEDY)
     identity = {"k_max": k_max, "features": study.profile.selfsupervised.identity}
+    identity |= {"trak": study.profile.trak} if study.profile.trak else {}
 
     def make() -> dict[str, np.ndarray]:
         return dict(zip(names, (by_exemplar_svm(study), *by_trak(study, n_networks)), strict=True))

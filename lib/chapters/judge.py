@@ -176,7 +176,7 @@ def comparisons(supports: pd.DataFrame, names: list[str], profile: Profile) -> p
     table = rows.rename(columns={"better": "method", "worse": "against"}).reindex(columns=columns)
     table = table.assign(p=stats.holm(table["p"]))
     better = np.where(table["difference"] > 0, "smaller supports", "larger supports")
-    return table.assign(verdict=np.where(table["p"] < stats.LEVEL, better, "undecided"))
+    return table.assign(verdict=np.where(table["p"] <= stats.LEVEL, better, "undecided"))
 
 
 def doubts(comparisons: pd.DataFrame) -> list[str]:

@@ -133,7 +133,7 @@ def finding(board: pd.DataFrame, data: str) -> str:
         return ""
     of, auc = board.set_index("method"), ["removal_auc", "removal_auc_low", "removal_auc_high"]
     best, ours = (f"{label(name)} {stats.said(*of.loc[name, auc])}" for name in (of.index[0], OURS))
-    certain = of[of["p_holm"] < stats.LEVEL]
+    certain = of[of["p_holm"] <= stats.LEVEL]
     smaller, larger = (label_all(certain.index[sign * certain["difference"] > 0]) for sign in (-1, 1))
     return (
         f"**Of {len(of)} methods on {data}, {label(of.index[0])} has the largest AUC of removal: {best}, "

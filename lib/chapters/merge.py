@@ -7,7 +7,11 @@ are lacking. What is here stays as it is, so that merging twice is merging once.
 
 import shutil
 import sys
+import zipfile
+import zlib
 from pathlib import Path
+
+import numpy as np
 
 from lib.chapters import mislabelled, network
 from lib.data import RESULTS, replacing
@@ -40,6 +44,19 @@ def margins(into: Path, other: Path, profile: Profile) -> int:
     return added
 
 
+def arrays(folder: Path) -> list[Path]:
+    """The files of arrays of a profile's folder. ValueError where one is damaged."""
+    files = [path for part in ARRAYS for path in sorted((folder / part).glob("*.np[yz]"))]
+    for path in files:
+        try:
+            content = np.load(path, allow_pickle=False)
+            for name in getattr(content, "files", ()):
+                content[name]  # reads it, and checks its sum
+        except (ValueError, OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+            raise ValueError(f"{path} is damaged ({error}); compute it again there, or delete it") from error
+    return files
+
+
 def results(folder: Path, into: Path = RESULTS) -> list[str]:
     """Merges every profile in a folder; returns a line each. ValueError, before anything is written, where there is
     none, a ledger is damaged, or a recipe is none of the profile's.
@@ -62,9 +79,9 @@ def results(folder: Path, into: Path = RESULTS) -> list[str]:
                 f"{folder / name / 'ledger'} has retrainings by the recipe {min(foreign)}, which is none of profile "
                 f"{name}: they were made with values of their own, and are found from there alone"
             )
-    lines = []
+    lines, of_arrays = [], {name: arrays(folder / name) for name in names}
     for name, (here, there) in pairs.items():
-        files = [path for part in ARRAYS for path in sorted((folder / name / part).glob("*.np[yz]"))]
+        files = of_arrays[name]
         lacking = [path for path in files if not (into / path.relative_to(folder)).exists()]
         for path in lacking:
             with replacing(into / path.relative_to(folder)) as temporary:

@@ -103,19 +103,23 @@ def along(rows: pd.DataFrame, recipe: Recipe, axis: str) -> pd.DataFrame:
     return rows[same].sort_values([axis, "method"], kind="stable")
 
 
+def gaps(supports: pd.DataFrame, k_max: int) -> dict[tuple[int, int, str], pd.Series]:
+    """Ours less TRAK, difference of area by target, by width, epochs and TRAK's name. supports: of `tested`."""
+    right, columns = stats.usable(supports), ["width", "epochs", "ranking"]
+    areas = right.assign(auc=stats.area(right, k_max)).pivot(index="target", columns=columns, values="auc")
+    rivals = [setting for setting in areas if parse(setting[2]).models]
+    return {setting: areas[(*setting[:2], OURS)] - areas[setting] for setting in rivals}
+
+
 def moved(supports: pd.DataFrame, recipe: Recipe, k_max: int) -> pd.DataFrame:
     """How far ours less TRAK moves from the profile's own network with TRAK's N_NETWORKS, paired by target.
 
     A row for each other setting: setting, n (targets that all settings get right), and of `stats.differences` its mean,
     difference, low, high, p; corrected: p by Holm. supports: of `tested`. recipe: the profile's own.
     """
-    right, own = stats.usable(supports), (recipe.width, recipe.epochs)
-    columns = ["width", "epochs", "ranking"]
-    areas = right.assign(auc=stats.area(right, k_max)).pivot(index="target", columns=columns, values="auc")
-    rivals = [setting for setting in areas if parse(setting[2]).models]
-    elsewhere = next(name for *network, name in rivals if tuple(network) != own)
-    gaps = {setting: areas[(*setting[:2], OURS)] - areas[setting] for setting in rivals}
-    named = {f"width {w}, {e} epochs, {label(name)}": gaps[w, e, name] for w, e, name in rivals}
+    by_setting, own = gaps(supports, k_max), (recipe.width, recipe.epochs)
+    elsewhere = next(name for *network, name in by_setting if tuple(network) != own)
+    named = {f"width {w}, {e} epochs, {label(name)}": gap for (w, e, name), gap in by_setting.items()}
     here = f"width {recipe.width}, {recipe.epochs} epochs, {label(elsewhere)}"
     rows = stats.differences(pd.DataFrame(named).dropna(), here).drop(columns="verdict")
     return rows.rename(columns={"method": "setting"}).assign(corrected=stats.holm(rows["p"]))

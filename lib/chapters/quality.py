@@ -9,11 +9,12 @@ from matplotlib.figure import Figure
 
 from lib.chapters.featuresets import MEASURED, agreement, known
 from lib.features import Features
-from lib.methods import BLUE, RED
+from lib.methods import BLUE, ORANGE, RED
 from lib.report import committed, plots, stats
 from lib.rivals import largest
 from lib.study import MISLABEL, REMOVAL, Study
 
+MOCO = "MoCo"  # the name of the set that the other pages have
 LABELLED = ("supervised", "EfficientNet")  # how the names of sets begin that were learnt with labels
 ALL, UNLABELLED = "all", "learnt without labels"  # sets that a correlation is over
 CANDIDATES = {  # column: what is known of a set without any support
@@ -67,7 +68,7 @@ def correlated(rows: pd.DataFrame, key: str, column: str) -> dict:
 def finding(rows: pd.DataFrame, correlations: pd.DataFrame, kind: str) -> str:
     """What goes with a large AUC, in Markdown. rows, correlations: of `table` and `order`."""
     every, others = (of for _, of in correlations[correlations["kind"] == kind].groupby("sets", sort=False))
-    certain, left = (of[of["p_holm"] < stats.LEVEL] for of in (every, others))
+    certain, left = (of[of["p_holm"] <= stats.LEVEL] for of in (every, others))
     up, down = (strongest(certain[sign * certain["ours"] > 0]) or "nothing" for sign in (1, -1))
     learnt = rows["features"].str.startswith(LABELLED)
     areas = ["{:.2f} to {:.2f}".format(*of[f"auc_{kind}"].agg(["min", "max"])) for of in (rows[learnt], rows[~learnt])]
@@ -105,6 +106,16 @@ def placed(study: Study, name: str, vectors: Features, supports: pd.DataFrame) -
     return own, figure(pd.concat([rows, own], ignore_index=True), correlations, REMOVAL, title, own=name)
 
 
+def against_moco(supports: pd.DataFrame, k_max: int) -> pd.DataFrame:
+    """The book's MoCo less every MoCo that learnt for fewer epochs or from more images: rows of `stats.paired`.
+
+    By removal, paired by target. supports: of `Study.supports`.
+    """
+    names = [name for name in supports["method"].unique() if name.startswith(f"{MOCO},") or name.startswith(f"{MOCO} ")]
+    others = [name for name in names if not name.endswith(" dimensions")]
+    return pd.DataFrame([stats.paired(supports, REMOVAL, MOCO, name, k_max) for name in others])
+
+
 def figure(rows: pd.DataFrame, correlations: pd.DataFrame, kind: str, title: str, own: str | None = None) -> Figure:
     """AUC of a kind of support against each candidate, a point a set, with its interval; hollow where reduced.
 
@@ -112,24 +123,26 @@ def figure(rows: pd.DataFrame, correlations: pd.DataFrame, kind: str, title: str
     """
     plots.style()
     drawn, axes = plt.subplots(2, 3, figsize=(10, 6.4), layout="constrained", sharey=True)
-    axes[1, 2].set_visible(False)
-    ordered = correlations[(correlations["kind"] == kind) & (correlations["sets"] == ALL)].set_index("candidate")
+    names, ordered = rows["features"], correlations[(correlations["kind"] == kind) & (correlations["sets"] == ALL)]
+    few, learnt = names.str.endswith(" dimensions"), names.str.startswith(LABELLED)
+    groups = {own: (names == own, {"fmt": "*", "color": RED, "ms": 14})}
+    for how, of, colour in ((UNLABELLED, ~learnt, BLUE), ("learnt with labels", learnt, ORANGE)):
+        of &= names != own
+        groups[how] = of & ~few, {"fmt": "o", "color": colour}
+        groups[f"{how}, few dimensions"] = of & few, {"fmt": "o", "color": colour, "mfc": "white"}
     for axis, (key, shown) in zip(axes.flat, CANDIDATES.items(), strict=False):
-        few = rows["features"].str.endswith(" dimensions")
-        is_own = rows["features"] == own
-        for group, shape in (
-            (rows[~few & ~is_own], {"fmt": "o"}),
-            (rows[few & ~is_own], {"fmt": "o", "mfc": "white"}),
-            (rows[is_own], {"fmt": "*", "color": RED, "ms": 14}),
-        ):
-            area = group[f"auc_{kind}"]
+        for name, (of, shape) in groups.items():
+            group, area = rows[of], rows.loc[of, f"auc_{kind}"]
             span = [area - group[f"auc_{kind}_low"], group[f"auc_{kind}_high"] - area]
-            axis.errorbar(group[key], area, span, **{"color": BLUE, "lw": 1} | shape)
-        ours, low, high, n = ordered.loc[shown, ["ours", "low", "high", "n"]]
+            if len(group):
+                axis.errorbar(group[key], area, span, lw=1, label=name, **shape)
+        ours, low, high, n = ordered.set_index("candidate").loc[shown, ["ours", "low", "high", "n"]]
         axis.set_title(f"{shown}\n{stats.said(ours, low, high)}, {n:.0f} sets", fontsize=11)
         if key == "dimensions":
             axis.set(xscale="log", xticks=(ticks := [3, 10, 30]), xticklabels=ticks)
             axis.minorticks_off()
+    axes[1, 2].axis("off")
+    axes[1, 2].legend(*axes[0, 0].get_legend_handles_labels(), loc="center", fontsize=9)
     drawn.supylabel(f"AUC, {kind}")
     drawn.suptitle(f"{title}; bars: 95 % over n = {rows['n'].max():.0f} targets")
     return drawn

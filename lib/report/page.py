@@ -175,11 +175,12 @@ class Page:
         texts = {"name": name, "links": links, "paper": self.values.paper, "example": self.example, "behind": behind}
         return Markdown(FOOT.format(**texts))
 
-    def save(self, figure: Figure, tables: dict[str, pd.DataFrame | list[dict]]) -> Markdown | Styler | None:
-        """Write a figure and its tidy tables under results/, with their provenance; returns a table of it to show.
+    def save(self, figure: Figure, tables: dict[str, pd.DataFrame | list[dict]], study: Study | None = None):
+        """Write a figure and its tidy tables under results/, with their provenance; returns what of it is to be shown.
 
-        Only what can be computed again to the same bytes is written, so that running a page anew changes no file; and
-        nothing where that would change tables that came with the repository (`committed.kept`), whose figure stays too.
+        study: of the tables, where it is not the page's own. Only what can be computed again to the same bytes is
+        written, so that running a page anew changes no file; and nothing where that would change tables that came with
+        the repository (`committed.kept`), whose figure stays too.
         """
         if self.missing:
             return Markdown("The tables shown are those that came with the repository, where there are any.")
@@ -190,7 +191,7 @@ class Page:
         if said := committed.kept(texts):
             return Markdown(said)
         keyed = [table for table in tables.values() if "keys" in table]
-        record = _record(self.study, self.name, pd.concat(keyed or [pd.DataFrame({"keys": []})]))
+        record = _record(study or self.study, self.name, pd.concat(keyed or [pd.DataFrame({"keys": []})]))
         if os.environ.get("REPLACE") or not committed.is_committed(folder / "figure.png"):  # machines round otherwise
             with replacing(folder / "figure.png") as path:
                 path.write_bytes(plots.png(figure))

@@ -117,18 +117,18 @@ def table_1() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["method", "models", "lds"])
 
 
-def beside(supports: pd.DataFrame, method: str, class_size: int, figure: Figure = FIGURE_3) -> pd.DataFrame:
-    """The numbers of a figure beside our share of flipped targets at the same share of the class, where computed.
+def beside(supports: pd.DataFrame, method: str, class_size: int, k_max: int, figure=FIGURE_3) -> pd.DataFrame:
+    """The numbers of a figure beside our share of flipped targets at the same share of the class, up to k_max.
 
     Columns: kind, share_of_class, k, here, low, high, n, then the paper's ours, rivals and source.
     """
     rows = []
     for ours in (value for value in figure.values if value.method == "ours"):
         targets = supports[(supports["kind"] == ours.kind) & (supports["method"] == method)]
-        if targets.empty:
+        k = (ours.k * class_size + (figure.class_size - 1) * (below := ours.bound == "<")) // figure.class_size
+        if targets.empty or k - below > k_max:
             continue
-        k = ours.k * class_size // figure.class_size
-        here = stats.share(stats.flipped_by(stats.usable(targets), np.array([k - (ours.bound == "<")]))[:, 0])
+        here = stats.share(stats.flipped_by(stats.usable(targets), np.array([k - below]))[:, 0])
         rivals = [v for v in figure.values if (v.kind, v.bound, v.k) == (ours.kind, ours.bound, ours.k) and v != ours]
         rows.append(
             {"kind": ours.kind, "share_of_class": round(ours.k / figure.class_size, 4), "k": f"{ours.bound} {k}"}

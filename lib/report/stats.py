@@ -84,13 +84,13 @@ def correlated(first: np.ndarray, second: np.ndarray) -> dict:
     test = permutation_test(pairs, rank_correlation, permutation_type="pairings", **drawn)
     with warnings.catch_warnings(action="ignore"):  # of too few to say: the ends are nan
         low, high = bootstrap(pairs, rank_correlation, paired=True, **drawn).confidence_interval
-    row = {"ours": test.statistic, "low": low, "high": high, "n": len(first)}
-    return row | {"test": "permutations of methods", "p": test.pvalue}
+    row = {"ours": test.statistic, "low": low, "high": high, "n": len(first), "test": "permutations of methods"}
+    return row | {"p": test.pvalue if np.isfinite(test.statistic) else np.nan}
 
 
 def holm(p: pd.Series) -> pd.Series:
-    """p of tests that are made together, such that one family in twenty has any false one. Source: Holm 1979."""
-    return (p.sort_values() * np.arange(len(p), 0, -1)).cummax().clip(upper=1)
+    """p of tests made together, such that one family in twenty has any false one; no missing. Source: Holm 1979."""
+    return (p.dropna().sort_values() * np.arange(p.count(), 0, -1)).cummax().clip(upper=1)
 
 
 def mean_interval(values: np.ndarray, method: str = "percentile") -> tuple[np.ndarray, np.ndarray]:
@@ -202,12 +202,12 @@ def paired(supports: pd.DataFrame, kind: str, better: str, worse: str, k_max: in
 
     Returns kind, better, worse, n, difference, low, high, p, smaller, equal, larger (counts of targets), verdict.
     """
-    of_kind = sizes(supports[supports["kind"] == kind])
+    of_kind = sizes(supports[supports["kind"] == kind]).dropna(subset=[better, worse])
     first, second = of_kind[better], of_kind[worse]
     counts = {"smaller": (first < second).sum(), "equal": (first == second).sum(), "larger": (first > second).sum()}
     judged = _judged(smaller_by(first, second, k_max))
     last = {"verdict": judged.pop("verdict")}
-    return {"kind": kind, "better": better, "worse": worse, "n": len(of_kind)} | judged | counts | last
+    return {"kind": kind, "better": better, "worse": worse} | judged | counts | last
 
 
 def fixed_k(margins: pd.DataFrame) -> pd.DataFrame:
@@ -246,22 +246,22 @@ def differences(values: pd.DataFrame, reference: str) -> pd.DataFrame:
     """
     means = values.mean().sort_values(ascending=False).drop(reference)
     rows = [
-        {"method": method, "n": len(values), "mean": average} | _judged(values[method] - values[reference])
+        {"method": method, "n": 0, "mean": average} | _judged(values[method] - values[reference])
         for method, average in means.items()
     ]
     return pd.DataFrame(rows)
 
 
 def _judged(paired: pd.Series) -> dict:
-    """The mean of paired differences, (n,), its BCa interval, p of `sign_flips`, and whether it is positive: a row."""
-    (low, high), mean, p = map(float, mean_interval(paired, "BCa")), paired.mean(), sign_flips(paired)
+    """n, mean, BCa interval, p of `sign_flips` and the mean's sign, of the paired differences that are known: a row."""
+    (low, high), mean, p = map(float, mean_interval(known := paired.dropna(), "BCa")), known.mean(), sign_flips(known)
     verdict = "undecided" if p > LEVEL else "agrees" if mean > 0 else "disagrees"
-    return {"difference": mean, "low": low, "high": high, "p": p, "verdict": verdict}
+    return {"n": len(known), "difference": mean, "low": low, "high": high, "p": p, "verdict": verdict}
 
 
 def lds_summary(scores: pd.DataFrame) -> pd.DataFrame:
     """Mean LDS of each method over targets: method, n, lds, lds_low, lds_high. scores: from `Attribution.lds`."""
-    groups = scores.groupby("method", sort=False)["lds"]
+    groups = scores.dropna(subset=["lds"]).groupby("method", sort=False)["lds"]
     return pd.DataFrame({"method": method, "n": len(values)} | mean("lds", values) for method, values in groups)
 
 
@@ -272,7 +272,7 @@ def lds_paired(scores: pd.DataFrame, better: str) -> pd.DataFrame:
     """
     by_target = scores.pivot(index="target", columns="method", values="lds")
     rows = [
-        {"better": better, "worse": worse, "n": len(by_target)} | _judged(by_target[better] - by_target[worse])
+        {"better": better, "worse": worse} | _judged(by_target[better] - by_target[worse])
         for worse in scores["method"].unique()
         if worse != better
     ]
