@@ -78,7 +78,7 @@ def test_the_answer_has_the_numbers_of_the_tables():
         .to_dict("records")
     )
     interval = f"{row['difference']:.2f} [{row['low']:.2f}, {row['high']:.2f}], n = {row['n']}"
-    assert f"| Fashion-MNIST, each target alone | {interval} | – |" in front.differences()
+    assert f"| Fashion-MNIST, each target alone, TRAK (20) | {interval} | – |" in front.differences()
     tested = pd.read_csv(RESULTS / "claims.csv").query("confirmatory")
-    assert f"Of {len(tested)} confirmatory claims: {claims.counted(tested['verdict'])}." in front.answer()
+    assert f"Of its {len(tested)} main claims, tested together: {claims.counted(tested['verdict'])}; " in front.answer()
     assert "By removal, no: ours less TRAK" in front.answer()

@@ -51,6 +51,15 @@ def test_merging_twice_is_merging_once(folders, capsys):
     assert store(here).known.keys() == {7} and (store(here).known[7] == np.arange(100)).all()
 
 
+def test_a_damaged_array_is_named_before_anything_is_written(folders):
+    there, here = folders
+    array = there / "smoke" / "features" / "moco-1.npz"
+    array.write_bytes(array.read_bytes()[:-30])
+    with pytest.raises(ValueError, match=r"moco-1\.npz is damaged .*compute it again there, or delete it"):
+        merge.results(there, here)
+    assert len(Ledger(here / "smoke" / "ledger").records) == 1
+
+
 def test_what_is_here_stays(folders):
     there, here = folders
     own = here / "smoke" / "features" / "moco-1.npz"

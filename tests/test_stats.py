@@ -79,6 +79,17 @@ def test_paired_by_hand():
     assert row["low"] < row["difference"] < row["high"] and row["verdict"] == "undecided"
 
 
+def test_what_the_rules_do_where_most_values_are_zero(fewer):
+    """As the page of verdicts has it: "alike" is agreed too often, and intervals of small areas are too narrow."""
+    rng = np.random.default_rng(0)
+    at_the_bound = [-(rng.random(49) < 0.05).astype(float) for _ in range(200)]
+    verdicts = [stats.located(values, "alike", 0.05) for values in at_the_bound]
+    assert 0.05 < np.mean([verdict == "agrees" and p <= stats.LEVEL for verdict, p in verdicts]) < 0.12
+    areas = [np.where(rng.random(28) < 0.9, 0, rng.random(28)) for _ in range(200)]
+    low, high = np.transpose([stats.mean_interval(values) for values in areas])
+    assert 0.7 < np.mean((low <= 0.05) & (high >= 0.05)) < 0.9
+
+
 def test_what_is_missing_for_one_of_two_is_no_pair():
     """Targets that only one method gets right beforehand, an LDS that is not defined, a correlation without a rank."""
     row = stats.paired(table({"a": [10, 20, 30], "b": ["x", 40, 60]}), "removal", "a", "b", k_max=100)

@@ -49,9 +49,10 @@ def arrays(folder: Path) -> list[Path]:
     files = [path for part in ARRAYS for path in sorted((folder / part).glob("*.np[yz]"))]
     for path in files:
         try:
-            content = np.load(path, allow_pickle=False)
-            for name in getattr(content, "files", ()):
-                content[name]  # reads it, and checks its sum
+            with open(path, "rb") as raw:
+                content = np.load(raw, allow_pickle=False)
+                for name in getattr(content, "files", ()):
+                    content[name]  # reads it, and checks its sum
         except (ValueError, OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
             raise ValueError(f"{path} is damaged ({error}); compute it again there, or delete it") from error
     return files

@@ -148,7 +148,7 @@ def table(supports: pd.DataFrame) -> pd.DataFrame:
         targets, of = stats.usable(group), group.iloc[0]
         row = {"images": images, "accuracy": of["accuracy"], "method": method, "n": len(targets)}
         row |= stats.mean("auc", stats.area(targets, of["k_max"]))
-        row |= dict.fromkeys(f"{name}{end}" for name in ("few", "many") for end in network.ENDS)
+        row |= dict.fromkeys((f"{name}{end}" for name in ("few", "many") for end in network.ENDS), np.nan)
         for share in paper.beside(group, method, of["per_class"], of["k_max"]).itertuples():
             name = "few" if share.k.startswith("<") else "many"
             row |= {name: share.here, f"{name}_low": share.low, f"{name}_high": share.high}

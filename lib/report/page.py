@@ -190,8 +190,8 @@ class Page:
         texts = {folder / f"{key}.csv": _csv(table) for key, table in tables.items()}
         if said := committed.kept(texts):
             return Markdown(said)
-        keyed = [table for table in tables.values() if "keys" in table]
-        record = _record(study or self.study, self.name, pd.concat(keyed or [pd.DataFrame({"keys": []})]))
+        keyed = pd.concat([table for table in tables.values() if "keys" in table] or [pd.DataFrame({"keys": []})])
+        record = _record(self.study, self.name, keyed) | {"profile": (study or self.study).profile.content}
         if os.environ.get("REPLACE") or not committed.is_committed(folder / "figure.png"):  # machines round otherwise
             with replacing(folder / "figure.png") as path:
                 path.write_bytes(plots.png(figure))
