@@ -77,7 +77,7 @@ def test_a_page_shows_the_figure_nearest_to_the_paper_first_and_its_own_in_a_tab
     assert shown.count("checked") == 1 and places == sorted(places) and ">CIFAR-10</label>" in shown
     assert "some images. 100 targets, votes per probe 1, united tests: 12 distinct retrainings, " in shown
     assert "mean test accuracy 62.5%, 2.00 core-hours." in shown
-    assert 'alt="CIFAR-10 (1000 images per class). lines &amp; bands"' in shown
+    assert 'alt="CIFAR-10, 1000 images per class. lines &amp; bands"' in shown
     assert "Fashion-MNIST, this run (fashion)</label>" in shown
     assert "make fig02 PROFILE=cifar10" in shown and manifest.find("cifar10_jpeg").manual[:40] in shown
     assert "0.250 [0.125,\N{NO-BREAK SPACE}0.375]" in shown

@@ -156,7 +156,7 @@ def test_the_head_of_a_figure_counts_verdicts_and_its_notes_stand_below():
     of_cifar10 = rows[rows["profile"] == "cifar10"]["verdict"]
     head = mine.head([pd.DataFrame({"kind": ["removal"], "method": ["moco_esvm"]})]).data
     counted = f"{claims.counted(of_cifar10)}, {(of_cifar10 == 'not measured').sum()} not measured"
-    assert f"CIFAR-10 (1000 images per class): {counted}; " in head
+    assert f"CIFAR-10, 1000 images per class: {counted}; " in head
     assert head.index("CIFAR-10") < head.index("Fashion-MNIST") and "](verdicts)" in head and "explorer.html#" in head
     assert mine.said(rows.iloc[0]["claim"]).endswith(": undecided") and len(mine.beside().data) == len(rows)
     assert Page("fig07", {"profile": "fashion"}).head([]).data.endswith("Fashion-MNIST: 1 not measured.")

@@ -71,7 +71,7 @@ def test_figure():
 def test_the_papers_setting_is_said_of_every_committed_data_set():
     rows = pd.read_csv(RESULTS / "cifar10" / "ridge" / "rows.csv")
     difference = ridge.said(rows, 0.41, 0.0, "against_removal")
-    assert ridge.as_the_paper().endswith(f"{difference} on CIFAR-10 (1000 images per class), n = 85")
+    assert ridge.as_the_paper().endswith(f"{difference} on CIFAR-10, 1000 images per class, n = 85")
     assert " on Fashion-MNIST, n = 50; " in ridge.as_the_paper("lds")
 
 

@@ -39,6 +39,16 @@ def test_costs_and_finding():
     assert f"moves by {row['difference']:.2f}" in said and "2 times fewer" in said
 
 
+def test_what_united_tests_do_to_another_ranking_beside_ours():
+    """Ours loses 2 of 8 on two of three targets, the other nothing; a target with one kind of test is left out."""
+    ours = {"separate": supports([2, 4, 4, 4], "abcd"), "united": supports([4, 6, 4, 4], "abcd")}
+    other = {"separate": supports([2, 4, 4], "abc"), "united": supports([2, 4, 4, 1], "abcd")}
+    tables = {tests: pd.concat([ours[tests], other[tests].assign(method="other")]) for tests in ours}
+    (row,) = united.against_ours(tables, REMOVAL, 8).to_dict("records")
+    assert (row["method"], row["n"], row["mean"]) == ("other", 3, 0)
+    assert row["difference"] == pytest.approx((2 + 2 + 0) / 8 / 3)
+
+
 def test_partner_is_the_rival_of_the_group(monkeypatch):
     class Made:
         targets = [5, 6, 7]

@@ -162,9 +162,10 @@ def finding(rows: pd.DataFrame, pairs: pd.DataFrame, recipe: Recipe, class_size:
     ends = longer.sort_values("epochs").iloc[[0, -1]]
     each = {name: by_epochs(ends, name) for name in most}
     gains = by_epochs(pairs[pairs["width"] == recipe.width], "difference")
+    papers = ", the paper's number," if most["by_number"] == MOST else ""
     gain = stats.said_of(pairs[pairs["width"] != recipe.width].iloc[0], "difference")
     return (
-        f"**{most['by_number']} wrong labels, the paper's number, flip a share of targets of: {each['by_number']}. The "
+        f"**{most['by_number']} wrong labels{papers} flip a share of targets of: {each['by_number']}. The "
         f"paper's share of a class, here {most['by_share']}, flips: {each['by_share']}.** In the paper, where the two "
         f"are the same, {PAPERS.value / paper.FIGURE_3.n:.2f} flip. AUC less that at {recipe.epochs} epochs: {gains}; "
         f"with a width of {wider['width'].iloc[0]} instead of {recipe.width}, {gain}. n = {ours['n'].min()} to "

@@ -98,15 +98,31 @@ def costs(supports: dict[str, pd.DataFrame], kind: str, method: str, k_max: int)
     difference: of AUC, united less separate, paired by target, with low and high.
     """
     pair = {name: table[(table["kind"] == kind) & (table["method"] == method)] for name, table in supports.items()}
-    pair = {name: stats.usable(table).set_index("target") for name, table in pair.items()}
-    areas = {name: pd.Series(stats.area(table, k_max), table.index) for name, table in pair.items()}
-    areas = pd.DataFrame(areas).dropna()
+    areas = _areas(pair, k_max)
     difference, low, high = stats.mean("difference", areas["united"] - areas["separate"]).values()
     trainings = {f"trainings_{name}": len(set().union(*table["keys"])) for name, table in pair.items()}
     row = {"kind": kind, "method": method, "n": len(areas)} | areas.mean().add_prefix("auc_").to_dict()
     row |= {"difference": difference, "low": low, "high": high}
     row |= {"rank_correlation": areas.corr(method="spearman").loc["united", "separate"]} | trainings
     return row | {"saving": trainings["trainings_separate"] / trainings["trainings_united"]}
+
+
+def _areas(supports: dict[str, pd.DataFrame], k_max: int) -> pd.DataFrame:
+    """`stats.area` of the targets that are right in both kinds of tests, (targets, tests). supports: of one curve."""
+    usable = {name: stats.usable(table).set_index("target") for name, table in supports.items()}
+    return pd.DataFrame({name: pd.Series(stats.area(of, k_max), of.index) for name, of in usable.items()}).dropna()
+
+
+def against_ours(supports: dict[str, pd.DataFrame], kind: str, k_max: int) -> pd.DataFrame:
+    """Does a united test lower another ranking's AUC less than ours? Rows of `stats.differences`, paired by target.
+
+    Of each method's area, united less separate: `difference` is what that of the method has over that of ours.
+    """
+    of_kind, moved = {name: table[table["kind"] == kind] for name, table in supports.items()}, {}
+    for method in of_kind["united"]["method"].unique():
+        areas = _areas({name: table[table["method"] == method] for name, table in of_kind.items()}, k_max)
+        moved[method] = areas["united"] - areas["separate"]
+    return stats.differences(pd.DataFrame(moved), OURS).drop(columns="verdict")
 
 
 def finding(agreed: pd.DataFrame, curves: pd.DataFrame, k_max: int) -> str:

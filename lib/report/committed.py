@@ -102,9 +102,9 @@ def link(profile: Profile, tables: list[pd.DataFrame]) -> str:
 
 
 def data(profile: Profile) -> str:
-    """The name of a profile's data, or of a part of it: CIFAR-10 (1000 images per class)."""
+    """The name of a profile's data, or of a part of it: CIFAR-10, 1000 images per class."""
     name = re.split(",| as ", find(profile.dataset).title)[0] or profile.name
-    return f"{name} ({profile.train_per_class} images per class)" if profile.train_per_class else name
+    return f"{name}, {profile.train_per_class} images per class" if profile.train_per_class else name
 
 
 def tabs(profile: Profile, name: str, figure: Figure | None, description: str) -> HTML:

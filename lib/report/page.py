@@ -175,7 +175,9 @@ class Page:
         texts = {"name": name, "links": links, "paper": self.values.paper, "example": self.example, "behind": behind}
         return Markdown(FOOT.format(**texts))
 
-    def save(self, figure: Figure, tables: dict[str, pd.DataFrame | list[dict]], study: Study | None = None):
+    def save(
+        self, figure: Figure, tables: dict[str, pd.DataFrame | list[dict]], study: Study | None = None
+    ) -> Markdown | Styler | None:
         """Write a figure and its tidy tables under results/, with their provenance; returns what of it is to be shown.
 
         study: of the tables, where it is not the page's own. Only what can be computed again to the same bytes is

@@ -117,7 +117,7 @@ def table_1() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["method", "models", "lds"])
 
 
-def beside(supports: pd.DataFrame, method: str, class_size: int, k_max: int, figure=FIGURE_3) -> pd.DataFrame:
+def beside(supports: pd.DataFrame, method: str, class_size: int, k_max: int, figure: Figure = FIGURE_3) -> pd.DataFrame:
     """The numbers of a figure beside our share of flipped targets at the same share of the class, up to k_max.
 
     Columns: kind, share_of_class, k, here, low, high, n, then the paper's ours, rivals and source.

@@ -245,11 +245,8 @@ def differences(values: pd.DataFrame, reference: str) -> pd.DataFrame:
     values: (targets, methods). Columns: method, n, mean, difference, low, high, p, verdict.
     """
     means = values.mean().sort_values(ascending=False).drop(reference)
-    rows = [
-        {"method": method, "n": 0, "mean": average} | _judged(values[method] - values[reference])
-        for method, average in means.items()
-    ]
-    return pd.DataFrame(rows)
+    rows = [{"method": m, "mean": mean} | _judged(values[m] - values[reference]) for m, mean in means.items()]
+    return pd.DataFrame(rows)[["method", "n", "mean", "difference", "low", "high", "p", "verdict"]]
 
 
 def _judged(paired: pd.Series) -> dict:
@@ -271,9 +268,6 @@ def lds_paired(scores: pd.DataFrame, better: str) -> pd.DataFrame:
     Columns: better, worse, n, difference, low, high, p, verdict.
     """
     by_target = scores.pivot(index="target", columns="method", values="lds")
-    rows = [
-        {"better": better, "worse": worse} | _judged(by_target[better] - by_target[worse])
-        for worse in scores["method"].unique()
-        if worse != better
-    ]
+    names = [name for name in scores["method"].unique() if name != better]
+    rows = [{"better": better, "worse": name} | _judged(by_target[better] - by_target[name]) for name in names]
     return pd.DataFrame(rows)
