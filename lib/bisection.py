@@ -62,7 +62,7 @@ class Support:
 def search(k_max: int, budget: int, n_votes: int) -> Generator[Probe, list[bool], Support]:
     """Bisect for the smallest k that flips a target. Source: Paper App. A.4, Algorithm 1.
 
-    k_max: length of the ranking. budget: bisection steps. n_votes: trainings a probe at most; the target counts as
+    k_max: length of the ranking. budget: bisection steps. n_votes: trainings per probe at most; the target counts as
     still right when more than half of them are right.
     DEPARTURE: k = 0 is measured first (a target that is wrong without any change has no support), voting stops once
     the majority is decided (the answer is the same), and the search stops when the bracket is one wide.

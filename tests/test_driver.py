@@ -152,7 +152,7 @@ def test_a_file_of_this_machine_is_not_for_a_cluster():
 def test_killed_at_random_instants(serial, tmp_path):
     path = tmp_path / "ledger"
     file, rng = path / "0000.jsonl", np.random.default_rng(0)
-    for _ in range(10):
+    for _ in range(4):
         size = file.stat().st_size if file.exists() else 0
         run = forks.start(campaign, path)
         while run.is_alive() and (not file.exists() or file.stat().st_size == size):

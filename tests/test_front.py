@@ -34,8 +34,7 @@ def test_refreshing_touches_only_a_file_that_is_out_of_date(tmp_path, monkeypatc
         path.write_text(f"{ANSWER}{front.BEGIN}stale\n{front.END}", encoding="utf-8")
     front.refresh()
     for path, file in zip(paths, FILES, strict=True):
-        numbers = f"\n{front.differences()}" if file == front.README else ""
-        answered = f"{front.ANSWER}{front.answer()}\n{numbers}{front.ANSWERED}"
+        answered = f"{front.ANSWER}{front.answer()}\n\n{front.differences()}{front.ANSWERED}"
         whole = answered + front.BEGIN + front.table(file) + front.END
         assert path.read_text(encoding="utf-8") == whole
     before = [path.stat().st_mtime_ns for path in paths]

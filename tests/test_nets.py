@@ -276,6 +276,7 @@ def test_a_network_that_extends_one_of_another_file_has_both_in_its_key(mine, tm
         ("my_network:Theirs", "there is no network 'my_network:Theirs'"),
         (":", "there is no network ':'"),
         ("my_network:number", "my_network:number is no torch.nn.Module"),
+        ("torch.nn:Linear", r"torch.nn:Linear is not built by n_classes=…, channels=… \(.*in_features"),
         ("my_network:Other", "my_network:Other is not built by n_classes=3, channels=1"),
     ],
 )

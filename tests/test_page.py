@@ -71,7 +71,7 @@ def test_a_dry_run_opens_a_study_that_trains_nothing_and_writes_nothing(tmp_path
         ({"moco_epochs": 0}, "moco_epochs=0 must be a whole number of at least 1"),
         ({"n_votes": True}, "n_votes=True must be a whole number"),
         ({"n_points": 0}, "n_points=0 must be a whole number of at least 1"),
-        ({"n_jobs": 0}, "n_jobs=0 must be 1 or more processes, or -1 for one a core"),
+        ({"n_jobs": 0}, "n_jobs=0 must be 1 or more processes, or -1 for one per core"),
         ({"device": "gpu"}, "device='gpu' must be auto, cpu, cuda"),
         ({"loader": "disk"}, "loader='disk' must be memory, ffcv"),
         ({"scheduler": "foo"}, "scheduler='foo' must be an address like"),
@@ -156,10 +156,11 @@ def test_the_head_of_a_figure_counts_verdicts_and_its_notes_stand_below():
     of_cifar10 = rows[rows["profile"] == "cifar10"]["verdict"]
     head = mine.head([pd.DataFrame({"kind": ["removal"], "method": ["moco_esvm"]})]).data
     counted = f"{claims.counted(of_cifar10)}, {(of_cifar10 == 'not measured').sum()} not measured"
-    assert f"CIFAR-10, 1000 images per class: {counted}; " in head
+    first = claims.first(rows[rows["profile"] == "cifar10"])
+    assert f"- CIFAR-10, 1000 images per class: {counted}. The first {first}.\n" in head and ": " in first
     assert head.index("CIFAR-10") < head.index("Fashion-MNIST") and "](verdicts)" in head and "explorer.html#" in head
     assert mine.said(rows.iloc[0]["claim"]).endswith(": undecided") and len(mine.beside().data) == len(rows)
-    assert Page("fig07", {"profile": "fashion"}).head([]).data.endswith("Fashion-MNIST: 1 not measured.")
+    assert Page("fig07", {"profile": "fashion"}).head([]).data.rstrip().endswith("Fashion-MNIST: 1 not measured.")
 
 
 def test_names_of_files_that_are_not_utf8_are_written(opened, tmp_path):

@@ -73,17 +73,3 @@ def test_the_papers_setting_is_said_of_every_committed_data_set():
     difference = ridge.said(rows, 0.41, 0.0, "against_removal")
     assert ridge.as_the_paper().endswith(f"{difference} on CIFAR-10, 1000 images per class, n = 85")
     assert " on Fashion-MNIST, n = 50; " in ridge.as_the_paper("lds")
-
-
-def test_ours_less_trak_as_the_paper_runs_it_is_paired_by_target():
-    sizes = {OURS: [10, 20, None], ridge.AS_HERE: [5, 10, 50], "trak undamped, all classes": [5, None, None]}
-    rows = [
-        {"kind": REMOVAL, "method": method, "target": i, "size": size, "reason": ""}
-        for method, of in sizes.items()
-        for i, size in enumerate(of)
-    ]
-    here, pair = ridge.as_run(pd.DataFrame(rows).astype({"size": "Int64"}), 100)
-    assert here["difference"] == pytest.approx(-(0.05 + 0.1 + 0.5) / 3) and here["worse"] == ridge.AS_HERE
-    assert pair["n"] == 3 and pair["difference"] == pytest.approx((-0.05 + 0.8 + 0) / 3)
-    words = ridge.in_words(pair)
-    assert words.startswith("0.25 [") and words.endswith("], n = 3")

@@ -14,8 +14,8 @@ TRUTH = bool, lambda value: True, "true or false"
 TEXT = str, bool, "text"
 
 LIMITS = {  # by name; the self-supervised model's have "moco_" before theirs
-    **dict.fromkeys(("n_targets", "n_base", "k_max", "budget", "n_votes", "lds_models"), COUNT),
-    **dict.fromkeys(("train_per_class", "test_per_class", "epochs", "width", "batch_size", "last_epochs"), COUNT),
+    **dict.fromkeys(("n_targets", "n_base", "k_max", "budget", "n_votes"), COUNT),
+    **dict.fromkeys(("train_per_class", "test_per_class", "epochs", "batch_size", "last_epochs"), COUNT),
     **dict.fromkeys(("memory_bank", "output_dim", "n_points", "n_seeds", "n_networks", "size"), COUNT),
     **dict.fromkeys(("seed", "translate", "cutout"), FROM_0),
     **dict.fromkeys(("peak_lr", "warmup_epochs", "temperature", "minutes"), POSITIVE),
@@ -24,8 +24,9 @@ LIMITS = {  # by name; the self-supervised model's have "moco_" before theirs
     **dict.fromkeys(("crop", "smallest_crop"), AREA),
     **dict.fromkeys(("nesterov", "flip", "balanced", "mislabel", "pretrained"), TRUTH),
     **dict.fromkeys(("profile", "dataset", "arch", "stem", "method", "precision", "images"), TEXT),
-    "n_classes": (int, lambda value: value >= 2, "a whole number of at least 2"),
-    "n_jobs": (int, lambda value: value == -1 or value >= 1, "1 or more processes, or -1 for one a core"),
+    **dict.fromkeys(("n_classes", "lds_models"), (int, lambda value: value >= 2, "a whole number of at least 2")),
+    "width": (int, lambda value: 1 <= value <= 4096, "a whole number from 1 to 4096"),
+    "n_jobs": (int, lambda value: value == -1 or value >= 1, "1 or more processes, or -1 for one per core"),
     "device": (str, DEVICES.__contains__, ", ".join(DEVICES)),
     "loader": (str, LOADERS.__contains__, ", ".join(LOADERS)),
     "scheduler": (str, lambda value: ":" in value, "an address like tcp://10.0.0.1:8786"),

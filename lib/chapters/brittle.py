@@ -75,8 +75,8 @@ def finding(shares: pd.DataFrame, traits: pd.DataFrame, data: str) -> str:
     rho = [stats.said_of(row, "rho") for row in (margin, nearest)]
     return (
         f"**On {data}, {few['share']:.0%} [{few['low']:.0%}, {few['high']:.0%}] of {few['n']:.0f} right predictions "
-        f"flip when at most 32 training images go ({few['of_all']:.1%}), by the best of {len(alone)} rankings for "
-        f"each; with {alone.idxmax()} as the only ranking {alone.max() / few['n']:.0%}, at random "
+        f"flip when at most 32 training images go ({few['of_all']:.1%} of all), by the best of {len(alone)} rankings "
+        f"for each; with {alone.idxmax()} as the only ranking {alone.max() / few['n']:.0%}, at random "
         f"{few[label(RANDOM)] / few['n']:.0%}. The margin's rank correlation with the support is {rho[0]}; likeness to "
         f"the nearest image correlates {rho[1]}.**"
     )

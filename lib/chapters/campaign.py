@@ -23,7 +23,7 @@ from lib import profiles
 from lib.chapters.judge import OutOfTime, TimedLedger
 from lib.engine import Driver, workers
 from lib.methods import OURS, RANDOM, label
-from lib.report import execution
+from lib.report import execution, figure_curves
 from lib.rivals import largest
 from lib.study import MISLABEL, REMOVAL, Groups, Study
 
@@ -61,7 +61,9 @@ def steps(study: Study) -> Iterator[Step]:
     groups, jobs = study.groups(united=True), study.n_jobs
     jobs = workers.default_jobs(study.driver.device) if jobs == -1 else jobs
     for blocks in ([(OURS, RANDOM), tuple(largest(study.profile, "trak"))], [FEATURES]):
-        for kind, methods in product((REMOVAL, MISLABEL), filter(None, blocks)):
+        for kind, block in product((REMOVAL, MISLABEL), blocks):
+            if not (methods := tuple(name for of, name in figure_curves(study.profile, block) if of == kind)):
+                continue
             at_once = math.ceil(jobs / len(methods))
             for start in range(0, len(groups), at_once):
                 yield Step(kind, methods, groups[start : start + at_once])
@@ -91,7 +93,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("profile", choices=profiles.NAMES)
     parser.add_argument("--minutes", type=float, default=math.inf, help="until it stops, everything kept")
     parser.add_argument("--device", default="auto", help="cpu, cuda or auto")
-    parser.add_argument("--n-jobs", type=int, default=-1, help="trainings at once; -1: one a core, or as the GPU holds")
+    parser.add_argument(
+        "--n-jobs", type=int, default=-1, help="trainings at once; -1: one per core, or as the GPU holds"
+    )
     parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="a profile's value")
     args = parser.parse_args(argv)
     if not args.minutes > 0:

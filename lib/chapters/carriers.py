@@ -101,9 +101,13 @@ def listed(rows: pd.DataFrame, attack: str, value: str, methods: Iterable[str]) 
 def finding(rows: pd.DataFrame) -> str:
     """The page's first line, in Markdown. rows: of `table`."""
     parts = [f"in the {attack} {listed(rows, attack, 'auroc', (OWN, TRAK, OURS))}" for attack in SHARES]
+    heads = [
+        f"in the {attack} {listed(rows, attack, 'precision', ('pixels_l2', OWN, TRAK, OURS))}" for attack in SHARES
+    ]
     return (
         f"**Which images carry the patch that fools a network? AUROC {'; '.join(parts)} "
-        f"(n = {rows['n'].min()} targets each; chance 0.5).**"
+        f"(n = {rows['n'].min()} targets each; chance 0.5).** The share of carriers among the first "
+        f"{shortcuts.FIRST} images: {'; '.join(heads)}."
     )
 
 

@@ -6,7 +6,7 @@ TRAK finds smaller supports. Tests are united but where it says otherwise.
 
 import pandas as pd
 
-from lib.chapters import front, network, ridge, scale, seeds
+from lib.chapters import crossed, front, network, ridge, scale, seeds
 from lib.methods import OURS
 from lib.profiles import PROFILES, Profile
 from lib.report import committed, stats
@@ -19,7 +19,7 @@ HEAD = ("Changed", "From", "To", "Data", "Ours less TRAK, from", "to", "moved by
 
 def table() -> str:
     """The causes that were looked for, a row each, as a table in Markdown."""
-    causes = [*_ridge(), *_choice(), _together(), _images(), *map(_network, network.AXES), _features()]
+    causes = [*_ridge(), _choice(), *_crossed(), _images(), *map(_network, network.AXES), _features()]
     rows = [(*cells, f"[{page}]({page})") for *cells, page in causes]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in (HEAD, ("---",) * len(HEAD), *rows))
 
@@ -57,24 +57,26 @@ def _ridge() -> list[tuple[str, ...]]:
     ]
 
 
-def _choice() -> list[tuple[str, ...]]:
-    changed = "images that TRAK ranks", "the target's class", "all"
+def _choice() -> tuple[str, ...]:
     (one,) = largest(GREY, "trak")
-    *of_grey, n = _between(committed.table(GREY, "fig10", "rivals"), GREY, one, f"{one}:all")
-    *alone, n_alone = _between(committed.table(COLOUR, "fig03", "separate"), COLOUR, "trak:10", "trak:10:all")
-    where = f"Fashion-MNIST, each target alone, n = {n}"
-    return [(*changed, where, *of_grey, "fig10"), (*changed, _alone(n_alone), *alone, "fig03")]
+    *of, n = _between(committed.table(GREY, "fig10", "rivals"), GREY, one, f"{one}:all")
+    return "images that TRAK ranks", *crossed.CLASSES, f"Fashion-MNIST, each target alone, n = {n}", *of, "fig10"
 
 
-def _together() -> tuple[str, ...]:
-    alone = committed.table(COLOUR, "ridge", "alone")
-    here, there = (name for name in alone["method"].unique() if name != OURS)
-    *of, n = _between(alone, COLOUR, here, there)
-    return "all of these, and a sparse projection", "as here", "TRAK's defaults", _alone(n), *of, "ridge"
+def _crossed() -> list[tuple[str, ...]]:
+    """The ridge and the classes, each with the other as here and as in the paper, then together."""
+    alone, (damped, free), (own, every) = committed.table(COLOUR, "ridge", "alone"), crossed.RIDGE, crossed.CLASSES
+    ends = {("TRAK's ridge and dimensions", "as chosen", "none"): [((damped, c), (free, c)) for c in (own, every)]}
+    ends |= {("images that TRAK ranks", own, every): [((r, own), (r, every)) for r in (damped, free)]}
+    ends |= {("all of these", "as here", "TRAK's defaults"): [((damped, own), (free, every))]}
+    return [(*changed, *_alone(alone, *pair)) for changed, pairs in ends.items() for pair in pairs]
 
 
-def _alone(n: int) -> str:
-    return f"{front.IMAGES[10_000]}, each target alone, n = {n}"
+def _alone(supports: pd.DataFrame, before: tuple[str, str], after: tuple[str, str]) -> tuple[str, ...]:
+    """before, after: of `crossed.cell`; what they have in common stays."""
+    *of, n = _between(supports, COLOUR, crossed.cell(*before), crossed.cell(*after))
+    stays = "".join(f", {one}" for one, other in zip(before, after, strict=True) if one == other)
+    return f"{front.IMAGES[10_000]}{stays}, each target alone, n = {n}", *of, "ridge"
 
 
 def _images() -> tuple[str, ...]:

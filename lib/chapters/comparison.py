@@ -6,8 +6,10 @@ target by target.
 
 from itertools import combinations
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
@@ -227,3 +229,22 @@ def costs(rows: pd.DataFrame, scaled: pd.DataFrame, title: str) -> Figure:
     quality.set(xlabel="removal AUC", ylabel="mislabelling AUC", title=f"(b) quality, n = {n} targets, 95 % intervals")
     quality.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8, frameon=False)
     return plots.titled(figure, title)
+
+
+def heat_map(values: pd.DataFrame, colour: pd.DataFrame, title: str, name: str) -> Figure:
+    """A table as a picture: `value`, and its interval below it, in each cell.
+
+    values: rows with columns row, column, value, low, high, in the order to be shown. colour: what each cell is
+    coloured by, (rows, columns) with their names. name: of that.
+    """
+    rows, columns = (list(values[key].drop_duplicates()) for key in ("row", "column"))
+    texts = [f"{v:.2f}\n[{low:.2f}, {high:.2f}]" for v, low, high in values[["value", "low", "high"]].to_numpy()]
+    cells = values.assign(text=texts).pivot(index="row", columns="column", values="text").loc[rows, columns]
+    figure, [axis] = plots.grid(1, 1, 0.94 * len(columns) + 3.2, 0.5 * len(rows) + 1.4)
+    shades = colour.loc[rows, columns].astype(float)
+    options = {"cmap": "vlag", "center": 0} if (shades.to_numpy() < 0).any() else {"cmap": "rocket_r"}
+    sns.heatmap(shades, annot=cells, fmt="", ax=axis, annot_kws={"fontsize": 8}, cbar_kws={"label": name}, **options)
+    axis.set(xlabel="", ylabel="", title=title)
+    plt.setp(axis.get_xticklabels(), rotation=30, ha="right", rotation_mode="anchor")
+    figure.tight_layout()
+    return figure

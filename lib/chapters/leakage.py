@@ -242,10 +242,11 @@ def finding(tables: dict[str, pd.DataFrame], data: str) -> str:
     shares = "; ".join(f"{row['space']} {stats.said_of(row, 'either', 3)}" for _, row in at.iterrows())
     twins, every = (tables["worth"].set_index("test images").loc[name] for name in ("with a twin", "all"))
     return (
-        f"**{twins['n']:.0f} test images of {data} have a twin among the training images, by people's judgement. "
-        f"Looking through the {FIRST[1]} nearest pairs finds {at['either'].min():.0%} to {at['either'].max():.0%} of "
-        f"the twins, by space: {shares}.** Without them in training, accuracy on these test images {changed(twins)}, "
-        f"on all {every['n']:.0f} it {changed(every)} (three seeds; intervals over test images)."
+        f"**{twins['n']:.0f} test images of {data.partition(', ')[0]} have a twin among its training images, by "
+        f"people's judgement. Looking through the {FIRST[1]} nearest pairs finds {at['either'].min():.0%} to "
+        f"{at['either'].max():.0%} of the twins, by space: {shares}.** Without them among ten thousand training images "
+        f"accuracy on these test images {changed(twins)}, on all {every['n']:.0f} it {changed(every)} (three seeds; "
+        f"intervals over test images)."
     )
 
 

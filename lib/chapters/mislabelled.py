@@ -60,7 +60,7 @@ def flipped(margins: pd.DataFrame) -> pd.DataFrame:
 
 
 def learnt(study: Study, each: list[Recipe], groups: Groups) -> pd.DataFrame:
-    """For each recipe: width, epochs, n (targets), fit, and the shares of LEARNT with their intervals over targets.
+    """For each recipe: width, epochs, stem, n (targets), fit, and the shares of LEARNT, each with its interval.
 
     After a training for each group of targets, in which MOST images of each target (half of k_max, where that is less)
     were given its wrong label:
@@ -71,8 +71,10 @@ def learnt(study: Study, each: list[Recipe], groups: Groups) -> pd.DataFrame:
     rows = []
     for one in each:
         kept = _learnt_with(study, one, groups)
-        row = {"width": one.width, "epochs": one.epochs, "n": len(kept["wrong"]), "fit": kept["fit"].mean()}
-        row |= stats.mean("learnt", kept["learnt"]) | stats.mean("control", kept["control"])
+        row = {"width": one.width, "epochs": one.epochs, "stem": one.stem, "n": len(kept["wrong"])}
+        row |= (
+            {"fit": kept["fit"].mean()} | stats.mean("learnt", kept["learnt"]) | stats.mean("control", kept["control"])
+        )
         rows.append(row | stats.mean("wrong", kept["wrong"], stats.share_interval))
     return pd.DataFrame(rows)
 

@@ -2,7 +2,7 @@
 
 The search for a support with the sense of its votes turned: a target is a test image that the base models get wrong,
 its ranking is of the class that it is taken for, and the search ends where it is right. Its first images are removed,
-or get the target's own label. Separate tests, one training a probe.
+or get the target's own label. Separate tests, one training per probe.
 """
 
 from collections.abc import Iterable

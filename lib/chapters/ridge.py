@@ -48,8 +48,6 @@ SAID = {  # of which settings the page speaks, in words
     (0.1, 0.0): "Fewer without a ridge, a share of 0.1",
 }
 FREE = 5  # test images of each class, none of them a target
-ALONE = 3  # groups of ten targets that are each tested alone
-AS_HERE = "trak with a ridge, own class"  # the book's, on the same targets
 
 
 def name(share: float, damping: float) -> str:
@@ -128,30 +126,6 @@ def _scores(study: Study, images: np.ndarray, n_networks: int) -> list[np.ndarra
     return list(products * weights)
 
 
-def unrestricted(study: Study, n_networks: int) -> pd.DataFrame:
-    """Removal supports of ours and of TRAK: AS_HERE, and as the paper runs it, undamped and free to choose any class.
-
-    Of ALONE targets of every class, each tested alone, since rankings of all classes cannot be united; no row on grey
-    images. TRAK projects to the paper's share of dimensions, by a sparse matrix. As of `Study.supports`.
-    """
-    if compared(study) is not COLOUR:
-        return pd.DataFrame(columns=[*committed.COLUMNS, "keys"])
-    dim = round(PAPER_SHARE * len(study.dataset.train_labels))
-    profile = replace(study.profile, trak={"projection_dim": dim, "damping": 0.0, "sparse": True})
-    there, as_there = f"{name(PAPER_SHARE, 0.0)}, all classes", replace(study, profile=profile).attribution
-    rankings = {AS_HERE: study.attribution.ranking(f"trak:{n_networks}")}
-    rankings[there] = as_there.ranking(f"trak:{n_networks}:all")
-    among = [[i] for group in study.groups(united=True)[:ALONE] for i in group]
-    curves = [(REMOVAL, method) for method in (OURS, *rankings)]
-    return replace(study, given=rankings).supports(curves, among=among)
-
-
-def as_run(alone: pd.DataFrame, k_max: int) -> tuple[dict, dict]:
-    """Ours less TRAK, AS_HERE and as in the paper, rows of `stats.paired`. alone: of `unrestricted`."""
-    here, there = (name for name in alone["method"].unique() if name != OURS)
-    return tuple(stats.paired(alone, REMOVAL, OURS, rival, k_max) for rival in (here, there))
-
-
 def in_words(pair: Mapping) -> str:
     """The difference of a row of `stats.paired`, its interval and n, for a sentence."""
     return f"{stats.said_of(pair, 'difference')}, n = {pair['n']}"
@@ -177,10 +151,14 @@ def table(settings: Sequence[tuple], lds_free: np.ndarray, supports: pd.DataFram
     return pd.DataFrame(rows)
 
 
+def setting(rows: pd.DataFrame, share: float, damping: float) -> pd.Series:
+    """The row of a setting. rows: of `table`."""
+    return rows[(rows["share"] == share) & (rows["damping"] == damping)].iloc[0]
+
+
 def said(rows: pd.DataFrame, share: float, damping: float, value: str) -> str:
     """A value of a setting with its interval, for a sentence. rows: of `table`."""
-    row = rows[(rows["share"] == share) & (rows["damping"] == damping)].iloc[0]
-    return stats.said_of(row, value)
+    return stats.said_of(setting(rows, share, damping), value)
 
 
 def as_the_paper(value: str = "against_removal") -> str:
@@ -215,7 +193,7 @@ def findings(rows: pd.DataFrame) -> str:
             areas = [f"{said(rows, *setting, key)} {kind}" for key, kind in by.items() if key in rows]
             lines.append(f"- **{words}**: {', '.join(areas)}; LDS {said(rows, *setting, 'lds')}.")
     counts = rows[["n", "n_free"]].max()
-    of = [f"\n{counts['n']} targets; the LDS is of {counts['n_free']} images that are none."] if lines else []
+    of = [f"\n{counts['n']} targets; the LDS is on {counts['n_free']} images that are not targets."] if lines else []
     return "\n".join(lines + of)
 
 

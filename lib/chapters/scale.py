@@ -119,12 +119,14 @@ def by_epochs(page: Page) -> pd.DataFrame:
 def learnt_by_network(page: Page) -> pd.DataFrame:
     """Of `mislabelled.learnt` at the largest size, by one group of targets.
 
-    Where all images were tested, also with the paper's width, and its mixed precision, beside its epochs.
+    Where all images were tested, also with the paper's whole recipe but its width, and with the paper's width and mixed
+    precision beside its epochs.
     """
     study, recipes = longest(page.study)
     if study is not page.study:
-        papers = PROFILES["paper"].recipe
-        recipes = [*recipes, replace(recipes[-1], width=papers.width, precision=papers.precision)]
+        papers, last = PROFILES["paper"].recipe, recipes[-1]
+        wide = replace(last, width=papers.width, precision=papers.precision)
+        recipes = [*recipes, replace(papers, width=last.width), wide]
     return learnt(study, recipes, study.groups(united=True)[:1])
 
 

@@ -1,11 +1,12 @@
 """How much hangs on the seed of the features? MoCo trained again from other seeds, and their scores averaged.
 
-The rest stays as it is: the recipe, the training images, the targets, the exemplar SVM.
+And do the other features of Figures 8 and 9 keep their place, each trained from several seeds? The rest stays as it is:
+the recipe, the training images, the targets, the exemplar SVM.
 """
 
 from dataclasses import replace
 from functools import partial
-from itertools import combinations
+from itertools import combinations, product
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,31 +15,46 @@ from matplotlib.figure import Figure
 
 from lib import distances, features
 from lib.lds import lds, signed_inverse_l2
+from lib.methods import FEATURES
 from lib.report import plots, stats
 from lib.study import Study
 
+MOCO, OTHERS = "moco", ("byol", "simclr", "dino", "supervised")  # features
 AVERAGED = "scores averaged"
 FIRST = (16, 64)  # images of two rankings that are compared
 
 
-def name(seed: int) -> str:
-    """Of a MoCo of that seed, in tables."""
-    return f"MoCo, seed {seed}"
+def name(seed: int, method: str = MOCO) -> str:
+    """Of features of that seed, in tables."""
+    return f"{FEATURES[method][0]}, seed {seed}"
 
 
-def measured(study: Study, seed: int) -> dict[str, np.ndarray]:
-    """Of MoCo trained from a seed: scores (n_targets, n_train) of its exemplar SVM, knn, lds (n_targets,).
+def numbers(profile: str, n_seeds: int | None, n_others: int | None) -> tuple[int, int]:
+    """How many seeds of MoCo, and of the features beside it; None: as many as the profile of that name takes.
+
+    Raises ValueError for numbers that have no spread, or fewer of MoCo.
+    """
+    most, fewer = (2, 2) if profile == "smoke" else (5, 3)
+    n_seeds = most if n_seeds is None else n_seeds
+    n_others = min(fewer, n_seeds) if n_others is None else n_others
+    if not 2 <= n_others <= n_seeds:
+        raise ValueError(f"n_seeds={n_seeds} and n_others={n_others}: give n_others from 2 to n_seeds, else no spread")
+    return n_seeds, n_others
+
+
+def measured(study: Study, seed: int, method: str = MOCO) -> dict[str, np.ndarray]:
+    """Of features trained from a seed: scores (n_targets, n_train) of their exemplar SVM, knn, lds (n_targets,).
 
     Seed 0 is the one that the other pages have. Kept among the study's scores.
     """
     attribution, dataset, targets = study.attribution, study.dataset, study.targets
-    recipe = replace(study.profile.features("moco"), seed=seed)
+    recipe = replace(study.profile.features(method), seed=seed)
     held_out = attribution.held_out
     identity = {"features": recipe.identity, "lds_models": [held_out.start, held_out.stop]}
 
     def make() -> dict[str, np.ndarray]:
-        stored = recipe == study.profile.features("moco")
-        vectors = attribution.features("moco") if stored else features.extract(dataset, recipe, study.driver.device)
+        stored = recipe == study.profile.features(method)
+        vectors = attribution.features(method) if stored else features.extract(dataset, recipe, study.driver.device)
         pair = vectors.test[targets], vectors.train, dataset.test_labels[targets], dataset.train_labels
         masks, margins = attribution.subset_margins(held_out)
         return {
@@ -52,7 +68,7 @@ def measured(study: Study, seed: int) -> dict[str, np.ndarray]:
         scores = np.where(own, np.random.default_rng(seed).random(own.shape), -np.inf)
         return {"scores": scores, "knn": np.array(0.5), "lds": np.zeros(len(targets))}
 
-    return attribution.kept("moco_seed", identity, 1, make, stand_in)
+    return attribution.kept(f"{method}_seed", identity, 1, make, stand_in)
 
 
 def rankings(sets: list[dict[str, np.ndarray]], k_max: int) -> dict[str, np.ndarray]:
@@ -84,15 +100,61 @@ def variance(supports: pd.DataFrame, kind: str, k_max: int) -> dict:
     And gain, what the AVERAGED scores add to the mean over seeds, paired by target, with gain_low, gain_high and p.
     supports: of a ranking for each seed and of AVERAGED, on the same targets.
     """
-    areas = 1 - stats.sizes(supports[supports["kind"] == kind]).clip(upper=k_max) / k_max  # (targets, rankings)
+    areas = _areas(supports, kind, k_max)
     averaged, areas = areas[AVERAGED], areas.drop(columns=AVERAGED)
+    gain = averaged - areas.mean(axis=1)
+    row = {"kind": kind} | _spread(areas) | stats.mean("gain", gain, partial(stats.mean_interval, method="BCa"))
+    return row | {"p": stats.sign_flips(gain)}
+
+
+def _areas(supports: pd.DataFrame, kind: str, k_max: int) -> pd.DataFrame:
+    """`stats.area` of supports of one kind: (targets, rankings)."""
+    return 1 - stats.sizes(supports[supports["kind"] == kind]).clip(upper=k_max) / k_max
+
+
+def _spread(areas: pd.DataFrame) -> dict:
+    """What `variance` says of areas (targets, seeds)."""
     of_seeds, n = areas.mean().std(ddof=1), len(areas)
     of_targets = areas.mean(axis=1).std(ddof=1) / np.sqrt(n)
     share = of_seeds**2 / max(of_seeds**2 + of_targets**2, np.finfo(float).tiny)
-    row = {"kind": kind, "mean_auc": areas.to_numpy().mean(), "sd_over_seeds": of_seeds}
-    row |= {"se_over_targets": of_targets, "share_of_seeds": share, "seeds": areas.shape[1], "n": n}
-    gain = averaged - areas.mean(axis=1)
-    return row | stats.mean("gain", gain, partial(stats.mean_interval, method="BCa")) | {"p": stats.sign_flips(gain)}
+    row = {"mean_auc": areas.to_numpy().mean(), "sd_over_seeds": of_seeds, "se_over_targets": of_targets}
+    return row | {"share_of_seeds": share, "seeds": areas.shape[1], "n": n}
+
+
+def compared(supports: pd.DataFrame, n_seeds: int, k_max: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """MoCo and OTHERS, each from n_seeds seeds, by the mean of their areas over seeds.
+
+    First a row for each kind and features, of `variance` without the gain. Then a row for each kind and pair: better
+    and worse as the paper has them, the difference with its interval over targets, p; ahead: of how many pairs of seeds
+    the mean AUC of the first is larger. supports: of `name` of each.
+    """
+    spreads, pairs = [], []
+    expected = [(MOCO, other) for other in OTHERS] + [(other, OTHERS[-1]) for other in OTHERS[:-1]]
+    for kind in supports["kind"].unique():
+        areas = _areas(supports, kind, k_max)
+        of = {one: areas[[name(seed, one) for seed in range(n_seeds)]] for one in (MOCO, *OTHERS)}
+        spreads += [{"kind": kind, "features": FEATURES[one][0]} | _spread(these) for one, these in of.items()]
+        for better, worse in expected:
+            table = pd.DataFrame({"better": of[better].mean(axis=1), "worse": of[worse].mean(axis=1)})
+            row = stats.differences(table, "worse").iloc[0].drop(["method", "mean"])
+            ahead = sum(first > second for first, second in product(of[better].mean(), of[worse].mean()))
+            names = {"better": FEATURES[better][0], "worse": FEATURES[worse][0]}
+            pairs.append({"kind": kind} | names | dict(row) | {"ahead": f"{ahead} of {n_seeds**2}"})
+    return pd.DataFrame(spreads), pd.DataFrame(pairs)
+
+
+def compared_finding(spreads: pd.DataFrame, pairs: pd.DataFrame) -> str:
+    """Whether features keep their place, a line of Markdown for each kind. spreads, pairs: of `compared`."""
+    lines = []
+    for kind, of_kind in spreads.groupby("kind", sort=False):
+        ordered, verdicts = of_kind.sort_values("share_of_seeds"), pairs.loc[pairs["kind"] == kind, "verdict"]
+        least, most = (f"{row.share_of_seeds:.0%} ({row.features})" for row in (ordered.iloc[0], ordered.iloc[-1]))
+        lines.append(
+            f"- **{kind.capitalize()}**: seeds make up {least} to {most} of the variance of an AUC. By the mean over "
+            f"seeds, {(verdicts == 'agrees').sum()} of {len(verdicts)} pairs are told apart in the paper's order, "
+            f"{(verdicts == 'disagrees').sum()} in the other."
+        )
+    return "\n".join(lines)
 
 
 def overlap(ranked: dict[str, np.ndarray]) -> pd.DataFrame:

@@ -244,7 +244,7 @@ def room(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def decode(member: str, read: Callable[[str], bytes]) -> Image.Image:
-    """One PNG or JPEG image of 8 bits a channel, not transparent, upright by its EXIF; ValueError says what it is."""
+    """One PNG or JPEG image of 8 bits per channel, not transparent, upright by its EXIF; ValueError says what it is."""
     try:
         raw = read(member)
         image = Image.open(io.BytesIO(raw), formats=("PNG", "JPEG"))

@@ -44,7 +44,7 @@ Group = tuple[Question, ...]  # questions that are answered by the same training
 
 
 def retrainings(group: Group, recipe: Recipe, probe: bisection.UnitedProbe) -> list[Retraining]:
-    """The trainings that answer a probe of a group, one a seed: the changes of all its questions together."""
+    """The trainings that answer a probe of a group, one per seed: the changes of all its questions together."""
     removed, relabelled = [], []
     for question, k in zip(group, probe.ks, strict=True):
         first = question.ranking[:k]

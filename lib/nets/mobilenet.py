@@ -33,7 +33,7 @@ class MobileNetV2(Network):
 
 
 class ShallowMobileNetV2(MobileNetV2):
-    """One block a stage, 7 instead of 17. Source: our choice, for laptops."""
+    """One block per stage, 7 instead of 17. Source: our choice, for laptops."""
 
     DEPTH = 1
 

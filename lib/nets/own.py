@@ -35,6 +35,10 @@ def named(arch: str) -> type[nn.Module]:
         raise ValueError(f"there is no network {arch!r} ({problem!r}); give package.module:Name") from problem
     if not (inspect.isclass(made) and issubclass(made, nn.Module)):
         raise ValueError(f"{arch} is no torch.nn.Module; name a class that is one")
+    try:
+        inspect.signature(made).bind(n_classes=2, channels=1)
+    except TypeError as problem:
+        raise ValueError(f"{arch} is not built by n_classes=…, channels=… ({problem}); give it these") from problem
     return made
 
 

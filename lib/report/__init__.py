@@ -1,5 +1,6 @@
 """From tables of supports to pages: statistics, figures, the paper's numbers, claims and verdicts, records."""
 
-from lib.report.page import Page
+from lib.report.page import Page, figure_curves
 
-__all__ = ["Page", "claims", "committed", "execution", "explorer", "page", "paper", "plan", "plots", "stats"]
+__all__ = ["Page", "claims", "committed", "execution", "explorer", "figure_curves", "page", "paper", "plan", "plots"]
+__all__ += ["stats"]

@@ -122,6 +122,15 @@ def counted(verdicts: pd.Series) -> str:
     return ", ".join(f"{counts[verdict]} {word}" for verdict, word in COUNTED.items() if verdict in counts) or "–"
 
 
+def first(rows: pd.DataFrame) -> str:
+    """The first claim that was measured, a confirmatory one if there is one, with what was measured."""
+    rows = rows[rows["verdict"].isin(COUNTED)].sort_values("confirmatory", ascending=False, kind="stable")
+    for row in rows.head(1).to_dict("records"):
+        unit = " (its seconds over ours)" if row["measured"].startswith("times") else ""
+        return f"{row['verdict']}: {row['claim']}, {stats.said(row['ours'], row['low'], row['high'])}{unit}"
+    return "–"
+
+
 def said(table: pd.DataFrame, claim: str, profile: str) -> str:
     """What was measured of a claim on a profile, for a sentence: value, interval, n and verdict. table: of `table`."""
     rows = table[(table["claim"] == claim) & (table["profile"] == profile)]

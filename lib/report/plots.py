@@ -12,7 +12,7 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.methods import BLUE, DISTANCES, FEATURES, NETWORKS, ORANGE, SOLID, label, look
+from lib.methods import BLUE, NETWORKS, ORANGE, label, look
 from lib.report import stats
 
 TITLES = {"removal": "Removal", "mislabel": "Mislabelling"}
@@ -86,25 +86,6 @@ def support_cdfs(supports: pd.DataFrame, k_max: int, title: str, panels: str = "
     return titled(figure, title)
 
 
-def support_panels(supports: pd.DataFrame, panels: dict[str, list[str]], k_max: int, title: str) -> Figure:
-    """CDF of the support, a panel for each set of features and a line for each of its methods.
-
-    supports: as for `support_cdfs`, of one kind. panels: {features: methods}. The last line of all is in each, grey.
-    """
-    figure, axes = grid(len(panels), 3, 3.8, 3.6, sharey=True)
-    of = dict(iter(stats.usable(supports).groupby("method")))
-    reference = list(panels.values())[-1][-1]
-    for axis, (features, methods) in zip(axes, panels.items(), strict=True):
-        cdf(axis, of[reference], k_max, label(reference), "0.6", SOLID)
-        for method in methods:
-            distance = method.removeprefix(f"{features}_")
-            cdf(axis, of[method], k_max, DISTANCES[distance][0], FEATURES[features][1], DISTANCES[distance][1])
-        of_k(axis, of[reference], k_max)
-        axis.set(title=FEATURES[features][0], xlabel="k")
-        axis.legend(loc="upper left", bbox_to_anchor=(0, 0.92), fontsize=8)
-    return titled(figure, title, y_label="share of targets flipped")
-
-
 def cdf(axis: Axes, supports: pd.DataFrame, k_max: int, name: str, colour, dash, width: float = 2) -> None:
     """The line and the band of one method."""
     k = np.arange(k_max + 1)
@@ -139,25 +120,6 @@ def counts(rows: list[dict], title: str) -> Figure:
     axes[0].invert_yaxis()
     axes[-1].legend(loc="upper left", bbox_to_anchor=(1, 1), title="our support is", frameon=False)
     return titled(figure, title, fontsize=11)
-
-
-def heat_map(values: pd.DataFrame, colour: pd.DataFrame, title: str, label: str) -> Figure:
-    """A table as a picture: `value`, and its interval below it, in each cell.
-
-    values: rows with columns row, column, value, low, high, in the order to be shown. colour: what each cell is
-    coloured by, (rows, columns) with their names.
-    """
-    rows, columns = (list(values[key].drop_duplicates()) for key in ("row", "column"))
-    texts = [f"{v:.2f}\n[{low:.2f}, {high:.2f}]" for v, low, high in values[["value", "low", "high"]].to_numpy()]
-    cells = values.assign(text=texts).pivot(index="row", columns="column", values="text").loc[rows, columns]
-    figure, [axis] = grid(1, 1, 0.94 * len(columns) + 3.2, 0.5 * len(rows) + 1.4)
-    shades = colour.loc[rows, columns].astype(float)
-    options = {"cmap": "vlag", "center": 0} if (shades.to_numpy() < 0).any() else {"cmap": "rocket_r"}
-    sns.heatmap(shades, annot=cells, fmt="", ax=axis, annot_kws={"fontsize": 8}, cbar_kws={"label": label}, **options)
-    axis.set(xlabel="", ylabel="", title=title)
-    plt.setp(axis.get_xticklabels(), rotation=30, ha="right", rotation_mode="anchor")
-    figure.tight_layout()
-    return figure
 
 
 def most_similar(
