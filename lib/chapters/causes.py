@@ -14,6 +14,7 @@ from lib.rivals import largest, trak
 from lib.study import REMOVAL
 
 GREY, COLOUR = PROFILES["fashion"], PROFILES["cifar10"]
+SETTINGS = f"as chosen, {trak.PROJECTION_DIM / 10_000:.2f}", f"none, {ridge.PAPER_SHARE}"  # on a fifth of CIFAR-10
 HEAD = ("Changed", "From", "To", "Data", "Ours less TRAK, from", "to", "moved by", "Page")
 
 
@@ -42,14 +43,11 @@ def _ridge() -> list[tuple[str, ...]]:
     fifth = pd.concat([committed.table(COLOUR, "fig03", "supports").query("method == 'trak:10'"), colour])
     *of_grey, n = _between(grey, GREY, with_ridge, without)
     *of_fifth, n_fifth = _between(fifth, COLOUR, "trak:10", without)
-    here, there = "as chosen", "none"
-    shares = f"{trak.PROJECTION_DIM / 10_000:.2f}", f"{ridge.PAPER_SHARE}"
     return [
-        ("TRAK's ridge", here, there, f"Fashion-MNIST, n = {n}", *of_grey, "ridge"),
+        ("TRAK's ridge", "as chosen", "none", f"Fashion-MNIST, n = {n}", *of_grey, "ridge"),
         (
             "TRAK's ridge, and its dimensions per image",
-            f"{here}, {shares[0]}",
-            f"{there}, {shares[1]}",
+            *SETTINGS,
             f"{front.IMAGES[10_000]}, n = {n_fifth}",
             *of_fifth,
             "ridge",
@@ -66,7 +64,8 @@ def _choice() -> tuple[str, ...]:
 def _crossed() -> list[tuple[str, ...]]:
     """The ridge and the classes, each with the other as here and as in the paper, then together."""
     alone, (damped, free), (own, every) = committed.table(COLOUR, "ridge", "alone"), crossed.RIDGE, crossed.CLASSES
-    ends = {("TRAK's ridge and dimensions", "as chosen", "none"): [((damped, c), (free, c)) for c in (own, every)]}
+    both = "TRAK's ridge, and its dimensions per image", *SETTINGS
+    ends = {both: [((damped, c), (free, c)) for c in (own, every)]}
     ends |= {("images that TRAK ranks", own, every): [((r, own), (r, every)) for r in (damped, free)]}
     ends |= {("all of these", "as here", "TRAK's defaults"): [((damped, own), (free, every))]}
     return [(*changed, *_alone(alone, *pair)) for changed, pairs in ends.items() for pair in pairs]
