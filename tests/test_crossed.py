@@ -41,6 +41,20 @@ def table(sizes: dict[str, list]) -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"size": "Int64"})
 
 
+def test_united_tests_are_compared_on_the_same_targets():
+    """By united tests TRAK gains .1 more than ours with the ridge, and .2 more undamped; a target that is not tested
+    alone is left out."""
+    targets = np.arange(400, 800, 40)
+    names = {"trak:2": crossed.cell("with a ridge", "own class")}
+    names[ridge.name(ridge.PAPER_SHARE, 0.0)] = crossed.cell("undamped", "own class")
+    alone = table({OURS: targets.tolist()} | {name: (targets - 50).tolist() for name in names.values()})
+    gained = dict(zip(names, (150, 250), strict=True))
+    united = {OURS: [*targets - 50, 0]} | {name: [*targets - 50 - by, 0] for name, by in gained.items()}
+    text = crossed.united_finding(alone, table(united), 2, 1000)
+    assert "ours less TRAK is -0.15 [-0.15, -0.15], n = 10 with the ridge and -0.25 [-0.25, -0.25], n = 10 un" in text
+    assert "more than that of ours by 0.10 [0.10, 0.10]" in text and " and 0.20 [0.20, 0.20]" in text
+
+
 def test_differences_movements_and_what_is_left_when_they_are_added_up():
     """By removing the ridge TRAK's AUC falls by .1 within a class, by .3 over all; over all it starts .05 lower."""
     areas = {("with a ridge", "own class"): 0.6, ("with a ridge", "all classes"): 0.55}
@@ -51,6 +65,8 @@ def test_differences_movements_and_what_is_left_when_they_are_added_up():
     alone = table(sizes)
     rows = crossed.against(alone, 1000)
     assert rows["difference"].to_dict() == pytest.approx({of: 0.4 - area for of, area in areas.items()})
+    drawn = crossed.figure(alone, 1000, "title").axes[0]
+    assert [label.get_text() for label in drawn.get_yticklabels()] == [", ".join(of) for of in rows.index]
     text = crossed.finding(alone, 1000)
     assert "| undamped | -0.10 [-0.10, -0.10], n = 12 | 0.15 [0.15, 0.15], n = 12 |" in text
     for moved in ("moves by 0.10 [", "and by 0.30 [", "by 0.05 [", "and by 0.25 [", "both, by 0.35 [", "by 0.20 ["):

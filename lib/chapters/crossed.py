@@ -7,11 +7,12 @@ from dataclasses import replace
 from itertools import product
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from lib.chapters import ridge
 from lib.chapters.united import against_ours
 from lib.methods import OURS
-from lib.report import committed, stats
+from lib.report import committed, plots, stats
 from lib.study import REMOVAL, Groups, Study
 
 RIDGE, CLASSES = ("with a ridge", "undamped"), ("own class", "all classes")  # first as in this book, then the paper's
@@ -71,6 +72,16 @@ def finding(alone: pd.DataFrame, k_max: int) -> str:
         f"both, by {moved((RIDGE[0], CLASSES[0]), (RIDGE[1], CLASSES[1]))}. Undamping moves it by "
         f"{stats.said_of(more, 'difference')} more over all classes than within one (p = {more['p']:.2g})."
     )
+
+
+def figure(alone: pd.DataFrame, k_max: int, title: str) -> Figure:
+    """Ours less TRAK with each of RIDGE and each of CLASSES; bars are 95 % intervals over targets."""
+    rows = against(alone, k_max)
+    drawn, [axis] = plots.grid(1, 1, 8, 3)
+    plots.points(axis, rows, "difference", [f"{damped}, {classes}" for damped, classes in rows.index])
+    axis.axvline(0, color="0.5", lw=1)
+    axis.set_xlabel(f"AUC of removal, ours less TRAK; n = {rows['n'].min()} targets, each alone")
+    return plots.titled(drawn, title)
 
 
 def united_finding(alone: pd.DataFrame, united: pd.DataFrame, n_networks: int, k_max: int) -> str:
