@@ -50,7 +50,7 @@ def test_united_tests_are_compared_on_the_same_targets():
     alone = table({OURS: targets.tolist()} | {name: (targets - 50).tolist() for name in names.values()})
     gained = dict(zip(names, (150, 250), strict=True))
     united = {OURS: [*targets - 50, 0]} | {name: [*targets - 50 - by, 0] for name, by in gained.items()}
-    text = crossed.united_finding(alone, table(united), 2, 1000)
+    text = crossed.united_finding(alone, table(united), 1000)
     assert "ours less TRAK is -0.15 [-0.15, -0.15], n = 10 with the ridge and -0.25 [-0.25, -0.25], n = 10 un" in text
     assert "more than that of ours by 0.10 [0.10, 0.10]" in text and " and 0.20 [0.20, 0.20]" in text
 

@@ -84,13 +84,13 @@ def figure(alone: pd.DataFrame, k_max: int, title: str) -> Figure:
     return plots.titled(drawn, title)
 
 
-def united_finding(alone: pd.DataFrame, united: pd.DataFrame, n_networks: int, k_max: int) -> str:
+def united_finding(alone: pd.DataFrame, united: pd.DataFrame, k_max: int) -> str:
     """The same within the target's class by united tests of the same targets, and whether these favour TRAK; Markdown.
 
     united: supports of ours, of TRAK as in this book and at the paper's setting, by their names there.
     """
-    own = CLASSES[0]
-    names = {f"trak:{n_networks}": cell(RIDGE[0], own), ridge.name(ridge.PAPER_SHARE, 0.0): cell(RIDGE[1], own)}
+    own, here = CLASSES[0], next(name for name in united["method"] if name.startswith("trak:"))
+    names = {here: cell(RIDGE[0], own), ridge.name(ridge.PAPER_SHARE, 0.0): cell(RIDGE[1], own)}
     same = united["target"].isin(alone["target"]) & (united["kind"] == REMOVAL)
     tests = {"separate": alone, "united": united[same].replace({"method": names})}
     tests = {name: table[table["method"].isin([OURS, *names.values()])] for name, table in tests.items()}
