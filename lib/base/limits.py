@@ -16,7 +16,7 @@ TEXT = str, bool, "text"
 LIMITS = {  # by name; the self-supervised model's have "moco_" before theirs
     **dict.fromkeys(("n_targets", "n_base", "k_max", "budget", "n_votes"), COUNT),
     **dict.fromkeys(("train_per_class", "test_per_class", "epochs", "batch_size", "last_epochs"), COUNT),
-    **dict.fromkeys(("memory_bank", "output_dim", "n_points", "n_seeds", "n_networks", "size"), COUNT),
+    **dict.fromkeys(("memory_bank", "output_dim", "n_points", "n_seeds", "n_others", "n_networks", "size"), COUNT),
     **dict.fromkeys(("seed", "translate", "cutout"), FROM_0),
     **dict.fromkeys(("peak_lr", "warmup_epochs", "temperature", "minutes"), POSITIVE),
     **dict.fromkeys(("weight_decay", "jitter", "saturation", "hue"), WEIGHT),

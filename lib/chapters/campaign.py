@@ -20,7 +20,7 @@ from itertools import product
 import yaml
 
 from lib import profiles
-from lib.chapters.judge import OutOfTime, TimedLedger
+from lib.chapters.timed import OutOfTime, TimedLedger
 from lib.engine import Driver, workers
 from lib.methods import OURS, RANDOM, label
 from lib.report import execution, figure_curves
@@ -39,9 +39,7 @@ class TimedStudy(Study):
     @cached_property
     def driver(self) -> Driver:
         driver = super().driver
-        ledger = TimedLedger(driver.ledger.folder)
-        ledger.until = self.until
-        return replace(driver, ledger=ledger)
+        return replace(driver, ledger=TimedLedger(driver.ledger.folder, self.until))
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ def run(study: Study) -> Iterator[str]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command line. Returns 0, 2 for wrong input, 130 when stopped by keyboard or signal."""
+    """The command line. Returns 0, 1 when it failed, 2 for wrong input, 130 when stopped by keyboard or signal."""
     parser = argparse.ArgumentParser("python -m lib.chapters.campaign", description=__doc__.partition("\n")[0])
     parser.add_argument("profile", choices=profiles.NAMES)
     parser.add_argument("--minutes", type=float, default=math.inf, help="until it stops, everything kept")
@@ -109,6 +107,9 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except (RuntimeError, OSError) as error:
+        print(f"failed: {error}; what was trained is kept", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\nstopped; what was trained is kept", file=sys.stderr)
         return 130

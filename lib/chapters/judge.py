@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 
 from lib.chapters import given
-from lib.engine import Driver, Ledger
+from lib.chapters.timed import OutOfTime, TimedLedger
+from lib.engine import Driver
 from lib.lds import lds
 from lib.methods import OURS, RANDOM, is_name, label
 from lib.profiles import Profile
@@ -33,21 +34,6 @@ FOLDER = "judged"  # under results
 SHOWN = 10  # training images of a target in the gallery
 EXAMPLE = "trak"  # what is judged where no file is given, by the name of the same method's stored scores
 STATED = [value for value in paper.FIGURES["fig03"].values if value.method == "ours"]  # shares flipped: Paper §4.2
-
-
-class OutOfTime(RuntimeError):
-    """The minutes are over; what was trained is in the ledger."""
-
-
-class TimedLedger(Ledger):
-    """until: when the first record that comes later raises OutOfTime, once it is written; of time.monotonic()."""
-
-    until = math.inf
-
-    def append(self, record: dict) -> None:
-        super().append(record)
-        if time.monotonic() > self.until:
-            raise OutOfTime("the minutes are over; what was trained is kept: run it again to go on, or give more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +54,7 @@ class JudgedStudy(Study):
     @cached_property
     def driver(self) -> Driver:
         committed = super().driver
-        ledger = TimedLedger(self.own_folder / "ledger", below=committed.ledger)
-        ledger.until = self.until
+        ledger = TimedLedger(self.own_folder / "ledger", self.until, below=committed.ledger)
         return replace(committed, ledger=ledger)
 
     def outputs(self, figure: str) -> Path:
