@@ -37,7 +37,7 @@ def test_what_tells_most_comes_first(study):
 
 
 def test_what_is_not_mislabelled_is_left_out(study, monkeypatch):
-    monkeypatch.setattr(page, "MISLABELLED", {"smoke": (OURS,)})
+    monkeypatch.setattr(page, "REMOVED_ALONE", {"smoke": (RANDOM, *campaign.FEATURES)})
     assert [step.methods for step in campaign.steps(study) if step.kind == MISLABEL] == [(OURS,)]
 
 
@@ -45,6 +45,7 @@ def test_groups_are_as_many_as_keep_all_processes_busy(study, monkeypatch):
     monkeypatch.setattr(TimedStudy, "groups", lambda self, united: [[i] for i in range(5)])
     sizes = {jobs: [len(step.groups) for step in campaign.steps(replace(study, n_jobs=jobs))] for jobs in (2, 6)}
     assert sizes[2][:5] == [1] * 5 and sizes[6][:2] == [3, 2]
+    assert sizes[2][-3:] == [2, 2, 1], "three rankings by two processes: two groups make three full rounds"
 
 
 def test_it_stops_when_the_minutes_are_over_and_goes_on_from_there(study, short, tmp_path):

@@ -12,6 +12,7 @@ from lib.data import ROOT
 from lib.methods import OURS
 from lib.profiles import PROFILES
 from lib.report import committed, stats
+from lib.rivals import trak
 from lib.study import REMOVAL
 
 
@@ -52,3 +53,34 @@ def test_the_choice_of_images_is_that_of_figure_10():
     for cell, rival in zip(cells[4:6], ("trak:20", "trak:20:all"), strict=True):
         pair = stats.paired(rivals, REMOVAL, OURS, rival, PROFILES["fashion"].k_max)
         assert cell == stats.said_of(pair, "difference")
+
+
+def test_all_that_differs_from_the_paper_is_named_with_both_values():
+    """Each value in which the profile of all of CIFAR-10 differs from the paper's has a row, or is set apart."""
+    here, there = PROFILES["cifar10_full"], PROFILES["paper"]
+    rows = [text.strip("| ").split(" | ") for text in causes.known().splitlines()[2:]]
+    of = {name: (ours, papers) for name, ours, papers, _ in rows}
+    assert len(of) == len(rows)
+    for name, value in (("width of the network", "width"), ("its epochs", "epochs")):
+        assert of[name] == tuple(f"{getattr(profile.recipe, value)}" for profile in (here, there))
+    assert (here.recipe.stem, here.recipe.cutout, there.recipe.stem) == ("conv5s2", 0, "conv3") and there.recipe.cutout
+    for name, value in (("votes per probe", "n_votes"), ("targets", "n_targets")):
+        assert of[name] == tuple(f"{getattr(profile, value)}" for profile in (here, there))
+    assert of["models that the LDS is over"] == (f"{here.lds_models}", f"{there.lds_models}")
+    assert here.trak.get("damping", trak.DAMPING) > there.trak["damping"] == 0
+    assert [text.split(", ")[1] for text in of["its ridge and its dimensions"]] == ["5120", "20480"]
+    named = {"recipe", "n_votes", "n_targets", "lds_models", "trak", "selfsupervised", "ensembles", "united", "dataset"}
+    apart = {"name", "classifier", "n_base", "subset_models", "transfer", "transfer_ensembles", "figures", "peak_lrs"}
+    apart |= {name for name in vars(here) if name.startswith("published")}
+    differ = {name for name in vars(here) if getattr(here, name) != getattr(there, name)}
+    assert named <= differ <= named | apart
+    assert f"epochs of MoCo {here.selfsupervised.epochs} (paper {there.selfsupervised.epochs})" in causes.left()
+
+
+def test_what_is_known_is_what_the_pages_say():
+    moved = committed.table(PROFILES["fashion"], "network", "moved").set_index("setting")
+    row = moved.loc["width 8, 24 epochs, TRAK (10)"]
+    words = f"{stats.said_of(row, 'difference')} (24 epochs, Fashion-MNIST, corrected *p* = {row['corrected']:.2g})"
+    assert words in causes.known()
+    of_table = [text.strip("| ").split(" | ") for text in causes.table().splitlines()[2:]]
+    assert of_table[0][0] == "TRAK's ridge" and f"| none | {of_table[0][6]} (Fashion-MNIST" in causes.known()

@@ -1,5 +1,7 @@
 """Answer and table of figures in README and book come from the committed results and are up to date."""
 
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
 from PIL import Image
@@ -81,3 +83,18 @@ def test_the_answer_has_the_numbers_of_the_tables():
     tested = pd.read_csv(RESULTS / "claims.csv").query("confirmatory")
     assert f"Of its {len(tested)} main claims, tested together: {claims.counted(tested['verdict'])}; " in front.answer()
     assert "By removal, no: ours less TRAK" in front.answer()
+
+
+def test_a_claim_is_said_of_all_data_that_it_was_measured_on(monkeypatch):
+    rows = [{"claim": "it flips", "profile": name, "tests": "united"} for name in ("cifar10_full", "fashion")]
+    page = SimpleNamespace(name="fig03", said=lambda claim, profile: f"{claim} ({profile})")
+    monkeypatch.setattr(front.claims, "of_figure", lambda name: pd.DataFrame([*rows, {"claim": "other"}]))
+    alike = "on all of CIFAR-10, it flips (cifar10_full); on Fashion-MNIST, it flips (fashion)"
+    assert front.everywhere(page, "it flips") == alike
+    rows[0]["tests"] = "separate"
+    first, second = front.everywhere(page, "it flips").split("; ")
+    assert first == "on all of CIFAR-10, separate tests, it flips (cifar10_full)"
+    assert second == "on Fashion-MNIST, united tests, it flips (fashion)"
+    for row in rows:
+        row["tests"] = None
+    assert front.everywhere(page, "it flips") == alike

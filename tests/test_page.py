@@ -186,8 +186,10 @@ def test_a_page_whose_dataset_is_not_here_shows_what_came_with_the_repository(tm
     assert "came with the repository" in mine.save(None, {}).data
 
 
-@pytest.mark.parametrize("name", ["fig02", "fig03", "fig07"])
-def test_pages_of_cifar10_are_shown_without_its_images(tmp_path, monkeypatch, name):
+@pytest.mark.parametrize(
+    "name, profile", [(name, of) for of in ("cifar10", "cifar10_full") for name in profiles.PROFILES[of].figures]
+)
+def test_pages_of_cifar10_are_shown_without_its_images(tmp_path, monkeypatch, name, profile):
     """The cells are run here, with the dataset absent: nothing is asked of it."""
     monkeypatch.setenv("COMPANION_CACHE", str(tmp_path))
     monkeypatch.delenv("DATA_MIRROR", raising=False)
@@ -198,8 +200,10 @@ def test_pages_of_cifar10_are_shown_without_its_images(tmp_path, monkeypatch, na
         if cell.cell_type == "code":
             exec(cell.source, namespace)
             if "parameters" in cell.metadata.get("tags", []):
-                namespace["profile"] = "cifar10"
+                namespace["profile"] = profile
     assert namespace["page"].missing
+    if name == "fig03":
+        assert namespace["kind_of_tests"] == "united"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)

@@ -35,7 +35,7 @@ def test_fewer_images_keep_the_share_and_the_features(study):
 
 
 def test_all_images_belong_to_one_profile_alone(study):
-    sizes = [len(of.dataset.train_labels) for of, _, _ in scale.studies(study)]
+    sizes = [len(of.dataset.train_labels) for of in scale.studies(study)]
     assert sizes == [100, 200]
     assert profiles.load(scale.ALL).k_max / 5000 == pytest.approx(profiles.load(scale.WHOLE).k_max / 1000)
 
@@ -81,25 +81,33 @@ def test_few_wrong_labels_at_each_size():
     assert pairs["kind"].tolist() == [MISLABEL] * 2 and pairs["smaller"].tolist() == [2, 3]
 
 
+def test_raw_pixels_are_removed_at_every_size(study):
+    assert all("pixels_l2" in scale.methods(of) for of in scale.studies(study))
+
+
 def test_wrong_labels_are_tested_from_the_own_size_on(study):
     table = scale.mislabelled(SimpleNamespace(study=study))
     assert set(table["kind"]) == {MISLABEL} and set(table["images"]) == {200}
     assert set(table["method"]) == {OURS, "trak:2", RANDOM} and set(table["target"]) == set(study.targets)
 
 
-def test_of_all_images_some_groups_are_tested_and_what_that_took_is_counted(study, monkeypatch):
+def test_all_images_are_tested_and_what_that_took_is_counted(study, monkeypatch):
     whole = replace(study.profile, name="all", train_per_class=60, n_targets=10)
     monkeypatch.setattr(scale, "PROFILES", {"few": study.profile, "all": whole})
-    for name, value in {"WHOLE": "few", "ALL": "all", "OF_ALL": (OURS, RANDOM), "LABELLED_GROUPS": 1}.items():
+    for name, value in {"WHOLE": "few", "ALL": "all", "LONGER_GROUPS": 1}.items():
         monkeypatch.setattr(scale, name, value)
     page = SimpleNamespace(study=study, values=study.profile)
     labelled = scale.mislabelled(page)
     of_all = labelled[labelled["images"] == 300]
-    assert set(labelled["images"]) == {200, 300} and set(of_all["method"]) == {OURS, RANDOM}
-    assert of_all["target"].nunique() == 5 and of_all["label"].nunique() == 5
+    assert set(labelled["images"]) == {200, 300} and set(of_all["method"]) == {OURS, "trak:2", RANDOM}
+    assert of_all["target"].nunique() == 10 and of_all["label"].nunique() == 5
     monkeypatch.setattr(network, "PROFILES", {"paper": study.profile})
     by_epochs = scale.by_epochs(page)
-    assert set(by_epochs["target"]) == set(of_all["target"]) and by_epochs["epochs"].unique().tolist() == [3]
+    assert (
+        by_epochs["target"].nunique() == 5
+        and set(by_epochs["target"]) < set(of_all["target"])
+        and by_epochs["epochs"].unique().tolist() == [3]
+    )
     keys = set().union(*by_epochs["keys"])
     assert scale.behind(page, [by_epochs]).startswith(
         f"**On all images**, by profile `all` and in its ledger: {len(keys)} "

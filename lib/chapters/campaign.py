@@ -4,7 +4,7 @@
     COMPANION_RESULTS=slice python -m lib.chapters.campaign paper --minutes 9 -p moco_epochs 200   # on a lent GPU
 
 Wherever it is cut, what is done answers the first questions: ours and the control by removal, then TRAK; the same by
-mislabelling; then the other features. Tests are united, as many targets of each class at a time as keep all processes
+mislabelling; then the other features. Tests are united, as many groups of targets at a time as keep all processes
 busy. The same command goes on from the ledger, and `lib.chapters.merge` brings home what another machine did.
 """
 
@@ -62,7 +62,7 @@ def steps(study: Study) -> Iterator[Step]:
         for kind, block in product((REMOVAL, MISLABEL), blocks):
             if not (methods := tuple(name for of, name in figure_curves(study.profile, block) if of == kind)):
                 continue
-            at_once = math.ceil(jobs / len(methods))
+            at_once = jobs // math.gcd(jobs, len(methods))  # so that a round fills every process
             for start in range(0, len(groups), at_once):
                 yield Step(kind, methods, groups[start : start + at_once])
 

@@ -22,6 +22,7 @@ IMAGENET, SIDE = "efficientnet_lite0", 112  # trained on ImageNet with labels; p
 FEW = 16  # dimensions that features are reduced to
 SHIFT, CONTRAST = 2, 0.7  # pixels, and share of the contrast, of a copy
 WHOLE, ALL_IMAGES = "cifar10", "cifar10_full"  # the profile that has a larger one, and that
+LARGER = "MoCo of all 50 000 images"
 MEASURED = ("scores", "knn", "copies", "dimensions")
 
 
@@ -57,7 +58,7 @@ def recipes(study: Study, pretrained: bool) -> dict[str, FeatureRecipe]:
     profile, moco, of = study.profile, study.profile.selfsupervised, chosen(study)
     fewer = {f"MoCo, {n} epochs": replace(moco, epochs=n) for n in of.epochs if n < moco.epochs}
     others = {FEATURES[name][0]: profile.features(name) for name in ("supervised", "pixels", *of.stored)}
-    larger = {"MoCo of all 50 000 images": PROFILES[ALL_IMAGES].selfsupervised} if profile == PROFILES[WHOLE] else {}
+    larger = {LARGER: PROFILES[ALL_IMAGES].selfsupervised} if profile == PROFILES[WHOLE] else {}
     foreign = {"EfficientNet-lite0, ImageNet": FeatureRecipe(IMAGENET)} if pretrained else {}
     return fewer | others | larger | foreign
 

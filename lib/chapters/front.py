@@ -9,13 +9,17 @@ from PIL import Image, ImageOps
 
 from lib.chapters import crossed, ridge
 from lib.data import BOOK, RESULTS, ROOT, replacing
-from lib.profiles import PROFILES
-from lib.report import claims, committed, paper, stats
+from lib.profiles import FASHION, PROFILES
+from lib.report import Page, claims, committed, paper, stats
 
 BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->\n"
 ANSWER, ANSWERED = "<!-- answer -->\n", "<!-- /answer -->\n"
 IMAGES = {1000: "a thousand images of CIFAR-10", 10_000: "a fifth of CIFAR-10", 50_000: "all of CIFAR-10"}
-ALONE = "CIFAR-10, tested alone"
+DATA = {"cifar10_full": IMAGES[50_000], "cifar10": IMAGES[10_000], "fashion": "Fashion-MNIST"}  # by profile
+ALONE = "a fifth of CIFAR-10, each target alone"
+NETWORKS = "{} networks on Fashion-MNIST and {} on CIFAR-10".format(
+    *(PROFILES[name].ensembles[-1] for name in ("fashion", "cifar10"))  # behind TRAK, at most
+)
 ANSWERS = ("trak:20", "Fashion-MNIST"), ("trak:10", IMAGES[10_000]), ("trak:10", IMAGES[50_000])
 STANDS = {"agrees": "behind ours", "disagrees": "ahead of ours", "undecided": "not told from ours"}  # TRAK, by verdict
 HEADER = ["Figure", "Claims of the paper", "The first of them", "Command"]
@@ -31,8 +35,8 @@ def table(file: str) -> str:
     for name, figure in paper.FIGURES.items():
         for profile, rows in claims.of_figure(name).groupby("profile", sort=False):
             title, command = f"{figure.label}: {figure.title}", f"make {name}"
-            if profile == "cifar10":
-                title, command = f"{title}, CIFAR-10", f"{command} PROFILE=cifar10"
+            if profile in DATA and profile != FASHION.name:
+                title, command = f"{title}, {DATA[profile]}", f"{command} PROFILE={profile}"
             picture = f'<img src="{THUMBNAIL.format(f"{name}-{profile}")}" alt="{title}" width="88">'
             link = f"[{title}](notebooks/{name}{'' if in_book else '.ipynb'})"
             lines.append(
@@ -62,6 +66,18 @@ def against(worse: str, data: str) -> str:
 def pair(worse: str, data: str) -> pd.Series:
     """One of `pairs`, by its other ranking and its data."""
     return pairs().set_index(["worse", "data"]).loc[(worse, data)]
+
+
+def everywhere(page: Page, claim: str) -> str:
+    """What was measured of one of the paper's claims about a figure, on each of DATA that has it, for a sentence.
+
+    It says by which tests where not all are by the same.
+    """
+    tests, parts = claims.of_figure(page.name).query("claim == @claim").set_index("profile")["tests"], []
+    for profile in (name for name in DATA if name in tests):
+        of = f", {tests[profile]} tests" if tests.nunique() > 1 else ""
+        parts.append(f"on {DATA[profile]}{of}, {page.said(claim, profile)}")
+    return "; ".join(parts)
 
 
 def tested_alone() -> pd.DataFrame:

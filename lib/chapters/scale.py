@@ -24,19 +24,18 @@ from lib.profiles import PROFILES
 from lib.report import Page, paper, plots, stats
 from lib.retrain import Recipe
 from lib.rivals import largest, trak
-from lib.study import MISLABEL, REMOVAL, Groups, Study
+from lib.study import MISLABEL, REMOVAL, Study
 
 SHARES, FEWEST = (0.1, 0.25), 20  # of the profile's images of a class; images of a class
 N_TARGETS = 40  # at the sizes below the profile's own
 WHOLE, ALL = "cifar10", "cifar10_full"  # the profile that all images are compared with, and theirs
 FIGURE_3 = paper.FIGURE_3
 FEW, MANY = (FIGURE_3.select({"kind": REMOVAL, "method": "ours", "k": k}) for k in (500, 1280))
-OF_ALL = (OURS, "trak:10", RANDOM)  # rankings that were tested on all images
-GROUPS, LABELLED_GROUPS = 5, 3  # of ten targets, tested on all images by removal and by mislabelling
+LONGER_GROUPS = 3  # of ten targets, that networks of more epochs are tested on
 
 
 def methods(study: Study) -> list[str]:
-    """That are compared below the full size: ours, the profile's largest TRAK, raw pixels and the control."""
+    """That are compared: ours, the profile's largest TRAK, raw pixels and the control."""
     return [OURS, *largest(study.profile, "trak"), "pixels_l2", RANDOM]
 
 
@@ -60,19 +59,19 @@ def fewer(study: Study, per_class: int) -> Study:
     return small
 
 
-def studies(study: Study) -> Iterator[tuple[Study, list[str], Groups | None]]:
-    """Each size, fewest images first: a study, its rankings, and the groups of targets that are tested (None: all)."""
+def studies(study: Study) -> Iterator[Study]:
+    """Of each size, fewest images first."""
     own = len(study.dataset.train_labels) // len(study.dataset.class_names)
     for per_class in sorted({max(FEWEST, round(share * own)) for share in SHARES}):
-        yield fewer(study, per_class), methods(study), None
+        yield fewer(study, per_class)
     yield from largest_sizes(study)
 
 
-def largest_sizes(study: Study) -> Iterator[tuple[Study, list[str], Groups | None]]:
+def largest_sizes(study: Study) -> Iterator[Study]:
     """The last of `studies`: the profile's own size, and all images where they were tested."""
-    yield study, methods(study), None
+    yield study
     if (whole := largest_size(study)) is not study:
-        yield whole, list(OF_ALL), whole.groups(united=True)[:GROUPS]
+        yield whole
 
 
 def largest_size(study: Study) -> Study:
@@ -84,20 +83,20 @@ def supports(page: Page) -> pd.DataFrame:
     """Of `Study.supports` at every size, with columns images (of training), per_class, k_max, accuracy (of the base
     models, on the test images).
     """
-    return pd.concat([_of_size(REMOVAL, *of) for of in studies(page.study)], ignore_index=True)
+    return pd.concat([_of_size(REMOVAL, study, methods(study)) for study in studies(page.study)], ignore_index=True)
 
 
 def mislabelled(page: Page) -> pd.DataFrame:
     """The same by mislabelling, from the profile's own size on, without raw pixels."""
     tables = []
-    for study, names, groups in largest_sizes(page.study):
-        without_pixels = [name for name in names if name != "pixels_l2"]
-        tables.append(_of_size(MISLABEL, study, without_pixels, groups and groups[:LABELLED_GROUPS]))
+    for study in largest_sizes(page.study):
+        names = [name for name in methods(study) if name != "pixels_l2"]
+        tables.append(_of_size(MISLABEL, study, names))
     return pd.concat(tables, ignore_index=True)
 
 
-def _of_size(kind: str, study: Study, names: list[str], groups: Groups | None) -> pd.DataFrame:
-    supports = study.supports([(kind, name) for name in names], united=True, among=groups)
+def _of_size(kind: str, study: Study, names: list[str]) -> pd.DataFrame:
+    supports = study.supports([(kind, name) for name in names], united=True)
     right = study.base_logits.argmax(axis=1) == study.dataset.test_labels
     images, n_classes = len(study.dataset.train_labels), len(study.dataset.class_names)
     size = {"images": images, "per_class": images // n_classes, "k_max": study.profile.k_max}
@@ -113,7 +112,7 @@ def longest(study: Study) -> tuple[Study, list[Recipe]]:
 def by_epochs(page: Page) -> pd.DataFrame:
     """Of `mislabelled.at_few` at the largest size, by united tests."""
     study, recipes = longest(page.study)
-    return at_few(study, recipes, study.groups(united=True)[:LABELLED_GROUPS])
+    return at_few(study, recipes, study.groups(united=True)[:LONGER_GROUPS])
 
 
 def learnt_by_network(page: Page) -> pd.DataFrame:

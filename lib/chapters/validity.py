@@ -1,9 +1,4 @@
-"""Does a support measure what it says? Whether flipping is monotone in k, and how much of it is class imbalance.
-
-And does the LDS, with more trainings per subset and more targets?
-"""
-
-from dataclasses import replace
+"""Does a support measure what it says? Whether flipping is monotone in k, and how much of it is class imbalance."""
 
 import numpy as np
 import pandas as pd
@@ -11,12 +6,8 @@ from matplotlib.figure import Figure
 
 from lib.bisection import search
 from lib.chapters.greedy import compared
-from lib.methods import BLUE, DOTTED, RANDOM, RED, label, look, marker
+from lib.methods import BLUE, DOTTED, RED
 from lib.report import plots, stats
-from lib.rivals import largest
-from lib.study import Study
-
-TRAININGS, WIDER = 3, 2  # per subset, and times the profile's targets
 
 
 def monotonicity(margins: pd.DataFrame) -> pd.DataFrame:
@@ -99,51 +90,3 @@ def margin_curves(margins: pd.DataFrame, title: str) -> Figure:
         axis.axhline(0, color="0.6", linestyle=DOTTED)
         axis.set_title(f"target {target}", fontsize=10)
     return plots.titled(figure, title, "training images removed, k", "margin")
-
-
-def lds_strips(scores: pd.DataFrame, title: str) -> Figure:
-    """LDS of each target as a point, and their mean, a row for each method. scores: from `Attribution.lds`."""
-    methods = list(scores["method"].drop_duplicates())
-    figure, [axis] = plots.grid(1, 1, 8, 0.45 * len(methods) + 1.5)
-    for height, method in enumerate(methods):
-        values, colour = scores.loc[scores["method"] == method, "lds"], look(method)[1]
-        points = {"marker": marker(method), "markersize": 5, "markeredgewidth": 0, "linestyle": ""}
-        axis.plot(values, np.full(len(values), height), color=colour, alpha=0.35, **points)
-        axis.plot(values.mean(), height, "|", color="black", markersize=16, markeredgewidth=2)
-    axis.set_yticks(range(len(methods)), [label(method) for method in methods])
-    axis.axvline(0, color="0.6", linestyle=":")
-    axis.invert_yaxis()
-    n = scores["target"].nunique()
-    axis.set(xlabel=f"LDS; a point per target, n = {n}, a bar for the mean", title=title)
-    figure.tight_layout()
-    return figure
-
-
-def by_trainings(study: Study) -> pd.DataFrame:
-    """The LDS over one and over TRAININGS of each subset, with WIDER targets: a row for each method and number.
-
-    Columns: trainings, method, n, lds, lds_low, lds_high, ceiling (mean over targets), of_ceiling (lds / ceiling).
-    """
-    profile = study.profile
-    most = {"ensembles": profile.ensembles[-1:], "subset_models": profile.subset_models[-1:]}
-    wider = replace(study, profile=replace(profile, n_targets=WIDER * profile.n_targets, **most)).attribution
-    tables = []
-    for n in (1, TRAININGS):
-        scores = wider.lds([*largest(profile, "trak", "datamodels"), "moco", RANDOM], n_trainings=n)
-        ceiling = wider.lds_ceiling(n)["ceiling"].mean()
-        table = stats.lds_summary(scores).assign(ceiling=ceiling, of_ceiling=lambda rows: rows["lds"] / rows["ceiling"])
-        tables.append(table.assign(trainings=n))
-    table = pd.concat(tables, ignore_index=True)
-    return table[["trainings", *table.columns.drop("trainings")]]
-
-
-def more_trainings(table: pd.DataFrame) -> str:
-    """What more trainings per subset change, a sentence in Markdown. table: of `by_trainings`."""
-    one, more = (of.set_index("method") for _, of in table.groupby("trainings"))
-    orders = [of["lds"].rank().to_list() for of in (one, more)]
-    words = "the same" if orders[0] == orders[1] else "another"
-    each = ", ".join(f"{label(name)} {one['lds'][name]:.2f} to {more['lds'][name]:.2f}" for name in more.index)
-    return (
-        f"**From one training to {TRAININGS}, {more['n'].iloc[0]} targets:** {each}; the ceiling goes from "
-        f"{one['ceiling'].iloc[0]:.2f} to {more['ceiling'].iloc[0]:.2f}. The order of the methods is {words}."
-    )

@@ -25,6 +25,7 @@ from lib.study import MISLABEL, Study
 
 SHOWN = {  # profile: its figures whose supports come from separate and from united tests, the main one first
     "fashion": {"separate": ("fig03", "fig10"), "united": ("fig01", "fig08", "fig09")},
+    "cifar10_full": {"united": ("fig03",)},
     "cifar10": {"united": ("fig03",)},
     "imagenet": {"separate": ("fig05",)},
 }
