@@ -103,11 +103,8 @@ def test_all_images_are_tested_and_what_that_took_is_counted(study, monkeypatch)
     assert of_all["target"].nunique() == 10 and of_all["label"].nunique() == 5
     monkeypatch.setattr(network, "PROFILES", {"paper": study.profile})
     by_epochs = scale.by_epochs(page)
-    assert (
-        by_epochs["target"].nunique() == 5
-        and set(by_epochs["target"]) < set(of_all["target"])
-        and by_epochs["epochs"].unique().tolist() == [3]
-    )
+    assert by_epochs["target"].nunique() == 5 and set(by_epochs["target"]) < set(of_all["target"])
+    assert by_epochs["epochs"].unique().tolist() == [3]
     keys = set().union(*by_epochs["keys"])
     assert scale.behind(page, [by_epochs]).startswith(
         f"**On all images**, by profile `all` and in its ledger: {len(keys)} "

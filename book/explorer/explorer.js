@@ -3,9 +3,7 @@
    `show` draws all of it. */
 "use strict";
 
-const DATA_SETS = {
-  fashion: "Fashion-MNIST", cifar10_full: "CIFAR-10", cifar10: "CIFAR-10, a fifth", imagenet: "Tiny ImageNet",
-};
+const DATA_SETS = { fashion: "Fashion-MNIST", cifar10_full: "CIFAR-10", imagenet: "Tiny ImageNet" };
 const KINDS = { removal: "removed", mislabel: "mislabelled" };
 const GOING = { removal: "go", mislabel: "are relabelled" };
 const PLAY = { removal: "▶ Let them go", mislabel: "▶ Relabel them" };

@@ -26,7 +26,6 @@ from lib.study import MISLABEL, Study
 SHOWN = {  # profile: its figures whose supports come from separate and from united tests, the main one first
     "fashion": {"separate": ("fig03", "fig10"), "united": ("fig01", "fig08", "fig09")},
     "cifar10_full": {"united": ("fig03",)},
-    "cifar10": {"united": ("fig03",)},
     "imagenet": {"separate": ("fig05",)},
 }
 EMBEDDED = "fashion"  # the profile whose training images are all shown; of others, those that a method ranks first
@@ -131,7 +130,7 @@ def make(profile: Profile, folder: Path) -> None:
     shown = {"stamp": stamp(table)} | content(study, table)
     shown["sprites"] = images(shown, study.dataset, profile.name == EMBEDDED)
     for name, ids in shown["sprites"].items():
-        pictures, quality = (study.dataset.test_images, 95) if name == "test" else (study.dataset.train_images, 70)
+        pictures, quality = (study.dataset.test_images, 95) if name == "test" else (study.dataset.train_images, 60)
         sprite(pictures[ids], folder / f"{name}.webp", quality)
     with replacing(folder / "data.js") as path:
         path.write_text(f"window.EXPLORER.data.{profile.name}={json.dumps(shown, separators=(',', ':'))};\n")
