@@ -62,6 +62,7 @@ DRAWN = {  # those that are drawn otherwise than their parts say
     "supervised_l2": ("supervised, L2", ORANGE, DASH_DOT),
     "pixels": ("raw pixels", GREEN, SOLID),
     "pixels_l2": ("raw pixels, L2", GREEN, DOTTED),
+    "trak_undamped:10": ("TRAK (10), undamped", PLUM, DASH_DOT),
     RANDOM: ("random", GREY, (0, (5, 1, 1, 1, 1, 1))),
     f"{RANDOM}:all": ("random, all classes", "0.7", DOTTED),
 }

@@ -35,6 +35,8 @@ class Profile:
     n_votes: int  # trainings per probe at most
     ensembles: tuple[int, ...]  # networks of a competing method that looks into networks; the paper's TRAK: 10, 20, 100
     subset_models: tuple[int, ...]  # models on random halves for Datamodels; the paper: 10 000, 50 000, 300 000
+    rivals: tuple[str, ...] = ("trak", "datamodels")  # competing methods beside ours, where not all are
+    every_method: bool = True  # in Figure 1 and Table 1; False: those of Figures 2 and 3
     lds_models: int  # further models on random halves, for the LDS
     transfer: tuple[Recipe, ...] = ()  # other networks, by their `arch`, that rankings are tested on, or made with
     transfer_ensembles: tuple[int, ...] = ()  # as `ensembles`, where a competing method looks into one of them
@@ -151,12 +153,11 @@ CIFAR10 = replace(
     ),
     transfer_ensembles=(10,),
     united=True,
-    figures=("fig02", "fig03", "fig07"),
+    figures=("fig02", "fig03", "fig04", "fig07"),
 )
-# All of the paper's CIFAR-10, and its k_max, with a narrower network, half of its targets, and 60 models on halves.
-# DEPARTURE: profile cifar10_full trains the network of cifar10 for 3 epochs (about 100 core-seconds;
-# benchmarks/colour_choice.py), and a MoCo of width 16 for 24, with the augmentation of MoCo v2. TRAK projects to the
-# share of dimensions that it has on cifar10, by a sparse matrix, whose cost does not grow with the dimensions.
+# All of the paper's CIFAR-10, and its k_max, with half of its targets, and 60 models on halves.
+# DEPARTURE: profile cifar10_full trains the network of cifar10 for 3 epochs (benchmarks/colour_choice.py), and MoCo,
+# of width 16, for 24 with the augmentation of MoCo v2. TRAK has the share of dimensions of cifar10, sparsely projected.
 MOCO_V2 = {"crop": 0.2, "cutout": 0, "saturation": 0.4, "hue": 0.1, "grey": 0.2}
 CIFAR10_FULL = replace(
     CIFAR10,
@@ -171,6 +172,8 @@ CIFAR10_FULL = replace(
     k_max=1280,
     lds_models=60,
     trak={"projection_dim": 5120, "sparse": True},
+    rivals=("trak", "trak_undamped"),
+    every_method=False,
     figures=("fig02", "fig03", "fig07", "table1"),
 )
 # The paper's ImageNet at a quarter of its pixels: 160, 192 and 256 a side become 40, 48 and 64.
@@ -244,9 +247,7 @@ PAPER_IMAGENET = replace(
     ensembles=(1, 4),
     transfer=(),
     transfer_ensembles=(),
-    published_lds=None,
-    published_subsets=None,
-    published_datamodels=None,
+    **dict.fromkeys(("published_lds", "published_subsets", "published_datamodels")),
     trak={"projection_dim": 4096, "damping": 0.0},
     paper="paper_imagenet",
 )

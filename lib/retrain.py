@@ -164,13 +164,8 @@ def fit(
     order_rng = torch.Generator().manual_seed(order_seed)
     augment_rng = torch.Generator(device).manual_seed(augment_seed)
     net = nets.build(recipe, images.test.shape[1], len(dataset.class_names), init_seed).to(device).train()
-    optimiser = SGD(
-        net.parameters(),
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov,
-        weight_decay=recipe.weight_decay,
-        fused=True,
-    )
+    settings = {"momentum": recipe.momentum, "nesterov": recipe.nesterov, "weight_decay": recipe.weight_decay}
+    optimiser = SGD(net.parameters(), fused=True, **settings)
     steps_per_epoch = int(keep.sum()) // recipe.batch_size
     weights = class_weights(labels[keep.to(device)], len(dataset.class_names)) if recipe.balanced else None
     for epoch in range(recipe.epochs):
@@ -187,10 +182,7 @@ def fit(
 
 
 def class_weights(labels: Tensor, n_classes: int) -> Tensor:
-    """What an image of each class weighs in a balanced loss, (n_classes,). labels: (n,), of the training.
-
-    Source: our choice, to tell apart what an image says from how many of its class there are.
-    """
+    """Of a balanced loss, blind to how many images a class has, (n_classes,); our choice. labels: (n,), training's."""
     return len(labels) / (n_classes * torch.bincount(labels, minlength=n_classes).clamp(min=1))
 
 

@@ -69,7 +69,9 @@ def test_all_that_differs_from_the_paper_is_named_with_both_values():
     assert of["models that the LDS is over"] == (f"{here.lds_models}", f"{there.lds_models}")
     assert here.trak.get("damping", trak.DAMPING) > there.trak["damping"] == 0
     assert [text.split(", ")[1] for text in of["its ridge and its dimensions"]] == ["5120", "20480"]
+    assert (here.rivals, there.rivals) == (("trak", "trak_undamped"), ("trak", "datamodels"))
     named = {"recipe", "n_votes", "n_targets", "lds_models", "trak", "selfsupervised", "ensembles", "united", "dataset"}
+    named |= {"rivals"}
     apart = {"name", "classifier", "n_base", "subset_models", "transfer", "transfer_ensembles", "figures", "peak_lrs"}
     apart |= {name for name in vars(here) if name.startswith("published")}
     differ = {name for name in vars(here) if getattr(here, name) != getattr(there, name)}

@@ -123,6 +123,28 @@ def test_ensembles_grow_without_changing_and_the_same_arguments_give_the_same_bi
     np.testing.assert_array_equal(grown[1].scores, scores(method, tiny, recipe, n_models=1))
 
 
+def test_an_ensemble_goes_on_from_its_checkpoint(tiny, quick, tmp_path, monkeypatch):
+    """Killed in its third network, it looks into that and the next alone, and its scores have the same bits."""
+    arguments, whole, looked_at = ("trak", tiny, quick, TARGETS, (2, 4)), networks.scored, []
+    expected = ensembles.from_networks(*arguments, **SETTINGS["trak"])
+
+    def seen(rival, dataset, training, inputs, *rest, **settings):
+        looked_at.append(inputs.network)
+        if looked_at == [0, 1, 2]:
+            raise KeyboardInterrupt
+        return whole(rival, dataset, training, inputs, *rest, **settings)
+
+    monkeypatch.setattr(networks, "scored", seen)
+    with pytest.raises(KeyboardInterrupt):
+        ensembles.from_networks(*arguments, checkpoint=tmp_path, **SETTINGS["trak"])
+    resumed = ensembles.from_networks(*arguments, checkpoint=tmp_path, **SETTINGS["trak"])
+    assert looked_at == [0, 1, 2, 2, 3] and 0 < resumed[2].seconds < resumed[4].seconds
+    for size in (2, 4):
+        np.testing.assert_array_equal(resumed[size].scores, expected[size].scores)
+    other = ensembles.from_networks("grad_dot", *arguments[1:], checkpoint=tmp_path)
+    assert other[4].scores.shape == expected[4].scores.shape, "what another method kept there is not taken for its own"
+
+
 @pytest.mark.parametrize("method", ["trak", "grad_cos"])
 def test_nothing_is_left_behind(tiny, quick, method, capsys):
     torch.manual_seed(3)
@@ -253,7 +275,7 @@ def dattri_task(nets, loss) -> AttributionTask:
 def test_trak_agrees_with_dattri(toy):
     """As many dimensions as parameters: then no projection changes the scores, up to their scale."""
     net = Curved()
-    products, weights = trak.trak(net, toy, projection_dim=40, damping=0.0)
+    *products, weights = trak.trak(net, toy, projection_dim=40, damping=0.0)
 
     def probability(parameters, data):
         return functional_call(net, parameters, data[0][None]).softmax(1)[0].gather(0, data[1][None])
@@ -263,7 +285,7 @@ def test_trak_agrees_with_dattri(toy):
     with networks.quiet():
         attributor.cache(DataLoader(TensorDataset(*toy.train), 50))
         expected = attributor.attribute(DataLoader(TensorDataset(*toy.targets), 20)).detach().numpy()
-    for target, scores in enumerate(products * weights):
+    for target, scores in enumerate(np.array(products) * weights):
         assert pearsonr(scores, expected[:, target]).statistic > 0.999
 
 
@@ -295,10 +317,34 @@ def test_a_sparse_projection_keeps_inner_products(toy):
     mean = sum(each @ each.T for each in drawn) / len(drawn)
     assert torch.corrcoef(torch.stack([mean.flatten(), (gradient @ gradient.T).flatten()]))[0, 1] > 0.99
     by_sparse, by_gaussian = (
-        sum(trak.trak(net, replace(toy, network=i), 25, sparse=sparse)[0] for i in range(40))
+        sum(trak.trak(net, replace(toy, network=i), 25, sparse=sparse)[:-1] for i in range(40))
         for sparse in (True, False)
     )
     assert pearsonr(by_sparse.ravel(), by_gaussian.ravel()).statistic > 0.98
+
+
+def test_a_matrix_without_an_inverse_is_refused():
+    """A dimension that all gradients leave at zero."""
+    train = torch.nn.functional.pad(torch.randn(30, 4), (0, 1))
+    with pytest.raises(ValueError, match="no inverse in single precision: it takes fewer dimensions, or a ridge"):
+        trak.inner_products(train, train[:2], damping=0.0)
+    assert np.isfinite(trak.inner_products(train, train[:2], damping=0.1)).all()
+
+
+def test_a_sparse_projection_leaves_out_dimensions_that_nothing_falls_to(toy):
+    """Of 39 parameters to 60 dimensions; so that their matrix can have an inverse."""
+    net = Curved()
+    projector = trak.SparseProjector(net, 60, 0)
+    assert projector.proj_dim < 39 and set(projector.dimension.tolist()) == set(range(projector.proj_dim))
+    train, targets, _ = trak.projected(net, toy, 60, sparse=True)
+    assert train.shape == (150, projector.proj_dim) and targets.shape == (20, projector.proj_dim)
+    assert train.abs().sum(0).min() > 0 and np.isfinite(trak.inner_products(train, targets, damping=0)).all()
+
+
+def test_undamped_is_at_the_papers_share_of_dimensions_and_without_a_ridge(toy):
+    """Of 60 images 25 dimensions."""
+    net, few = Curved(), replace(toy, train=tuple(part[:60] for part in toy.train))
+    np.testing.assert_array_equal(trak.undamped(net, few), trak.trak(net, few, 25, damping=0, sparse=True))
 
 
 def test_a_sparse_projection_takes_gradients_by_name():

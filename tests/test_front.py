@@ -85,6 +85,16 @@ def test_the_answer_has_the_numbers_of_the_tables():
     assert "By removal, no: ours less TRAK" in front.answer()
 
 
+def test_the_papers_trak_is_set_beside_the_two_by_its_lds(monkeypatch):
+    rows = pd.DataFrame({"method": ["trak:10", front.UNDAMPED], "lds": [0.4, 0.1]})
+    rows = rows.assign(lds_low=rows["lds"] - 0.01, lds_high=rows["lds"] + 0.01)
+    monkeypatch.setattr(front.committed, "table", lambda *_: rows)
+    assert front.by_lds().startswith("By its LDS, 0.12, the paper's TRAK (10) is like the one undamped: here, on")
+    assert front.by_lds().endswith("0.40 [0.39, 0.41] with a ridge and 0.10 [0.09, 0.11] undamped.")
+    rows["lds"] = [0.13, 0.9]
+    assert " is like the one with a ridge: here, on" in front.by_lds()
+
+
 def test_a_claim_is_said_of_all_data_that_it_was_measured_on(monkeypatch):
     rows = [{"claim": "it flips", "profile": name, "tests": "united"} for name in ("cifar10_full", "fashion")]
     page = SimpleNamespace(name="fig03", said=lambda claim, profile: f"{claim} ({profile})")

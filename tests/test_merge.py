@@ -51,6 +51,20 @@ def test_merging_twice_is_merging_once(folders, capsys):
     assert store(here).known.keys() == {7} and (store(here).known[7] == np.arange(100)).all()
 
 
+def test_what_the_networks_of_an_unfinished_ensemble_gave_joins_too(folders):
+    there, here = folders
+    of_network = Path("smoke") / "scores" / "trak-1.checkpoint" / "0-1.npz"
+    (there / of_network).parent.mkdir(parents=True)
+    np.savez(there / of_network, result=np.ones(2))
+    assert merge.results(there, here)[0].endswith("2 of 2 files of arrays joined")
+    assert np.load(here / of_network)["result"].tolist() == [1, 1]
+    (here / of_network).unlink()
+    (here / "smoke" / "scores" / "trak-1.npz").write_bytes(b"the whole")
+    (there / of_network).with_name(".0-2-left.npz").write_bytes(b"of a run that was killed")
+    assert merge.results(there, here)[0].endswith("0 of 2 files of arrays joined")
+    assert not (here / of_network).exists()
+
+
 def test_a_damaged_array_is_named_before_anything_is_written(folders):
     there, here = folders
     array = there / "smoke" / "features" / "moco-1.npz"

@@ -29,12 +29,6 @@ def test_figures_stand_in_the_sections_of_the_paper():
     assert {figure.label for figure in figures.values()} == {*(f"Fig. {n}" for n in range(1, 11)), "Table 1"}
 
 
-def test_table_1():
-    table = paper.table_1().set_index(["method", "models"])["lds"]
-    assert table["datamodels", 300_000] == 0.56 and table["trak", 20] == 0.15 and table["moco", 1] == 0.08
-    assert len(table) == 8
-
-
 FIGURE = {"label": "Fig. 3", "title": "t", "sections": ["§4.2"], "n": 100, "values": [{"k": 5, "value": 23}]}
 CLAIM = {"claim": "it flips", "section": "§4.2", "page": "fig03", "measure": "share", "states": [{"k": 5}]}
 

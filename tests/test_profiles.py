@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from lib import profiles, ssl
+from lib.chapters import table1
 from lib.data import RESULTS, ROOT, find
 from lib.features import FeatureRecipe
 from lib.report import paper
@@ -55,7 +56,7 @@ def test_the_papers_sizes_are_those_that_the_paper_states():
     assert (cifar.selfsupervised.arch, cifar.selfsupervised.epochs) == ("resnet18", 800)
     assert imagenet.features("moco").method == "moco_v2_rn50_800ep"
     models = paper.FIGURES["fig01"].models
-    table_1 = paper.table_1().query("method == 'trak'")["models"]
+    table_1 = table1.papers().query("method == 'trak'")["models"]
     assert {*models["trak"], *table_1} == set(cifar.ensembles)
     assert list(cifar.subset_models) == models["datamodels"] and imagenet.ensembles == (1, 4)
     assert (cifar.trak["projection_dim"], imagenet.trak["projection_dim"]) == (20_480, 4096)

@@ -10,6 +10,7 @@ import pytest
 from scipy.stats import binom, binomtest
 
 from lib.bisection import FOUND, LARGER, WRONG_AT_ZERO
+from lib.chapters import table1
 from lib.report import stats
 
 
@@ -98,7 +99,7 @@ def test_what_is_missing_for_one_of_two_is_no_pair():
     one = stats.differences(scores, "b").iloc[0]
     assert one["n"] == 2 and one["difference"] == pytest.approx(0.15)
     long = scores.rename_axis("target").reset_index().melt("target", var_name="method", value_name="lds")
-    assert stats.lds_paired(long, "a")["n"].tolist() == [2] and stats.lds_summary(long)["n"].tolist() == [3, 3]
+    assert table1.against(long, "a")["n"].tolist() == [2] and stats.lds_summary(long)["n"].tolist() == [3, 3]
     assert np.isnan(stats.correlated(np.ones(8), np.arange(8.0))["p"])
     assert stats.holm(pd.Series([0.01, np.nan, 0.03])).dropna().tolist() == pytest.approx([0.02, 0.03])
 

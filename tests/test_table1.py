@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 
 from lib.chapters import table1
 from lib.profiles import PROFILES
@@ -14,7 +15,9 @@ def test_all_methods_or_those_of_figures_2_and_3():
     every = table1.methods(PROFILES["fashion"])
     assert every[:4] == ["trak:20", "trak:10", "trak:5", "trak:1"] and every[-1] == "random"
     assert {"datamodels:2000", "moco", "simclr", "pixels"} < set(every) and len(every) == len(set(every))
-    assert table1.methods(PROFILES["cifar10_full"]) == ["trak:10", "moco", "supervised", "pixels", "random"]
+    assert table1.methods(PROFILES["cifar10_full"]) == [
+        *("trak:10", "trak_undamped:10", "moco", "supervised", "pixels", "random")
+    ]
 
 
 def test_where_a_half_has_a_single_model_nothing_further_is_computed():
@@ -25,12 +28,44 @@ def test_what_is_further_is_read_where_it_is_kept(monkeypatch):
     """A page whose dataset is missing gives the tables that came with the repository, by these names."""
     page = SimpleNamespace(values=PROFILES["fashion"], study=None, table=lambda name, make: name)
     assert table1.further(page) == {name: name for name in ("ceiling", "by_trainings", "by_alpha")}
-    page.study = SimpleNamespace(attribution=SimpleNamespace(lds_ceiling=lambda: "ceiling"))
+    page.study = SimpleNamespace(attribution="its attribution")
     page.table = lambda name, make: make()
+    monkeypatch.setattr(table1, "noise_ceiling", lambda attribution: f"ceiling of {attribution}")
     for name in ("by_trainings", "by_alpha"):
         monkeypatch.setattr(table1, name, lambda study, name=name: (name, study))
     computed = table1.further(page)
-    assert computed["ceiling"] == "ceiling" and computed["by_alpha"] == ("by_alpha", page.study)
+    assert computed["ceiling"] == "ceiling of its attribution" and computed["by_alpha"] == ("by_alpha", page.study)
+
+
+def test_the_papers():
+    table = table1.papers().set_index(["method", "models"])["lds"]
+    assert table["datamodels", 300_000] == 0.56 and table["trak", 20] == 0.15 and table["moco", 1] == 0.08
+    assert len(table) == 8
+
+
+def test_ours_against_each_in_the_order_of_the_table():
+    """Of ten targets, ours is higher by .1 than one and lower by .2 than the other, which is named first."""
+    by_target = {"random": 0.0, "b": 0.3, "moco": 0.1}
+    scores = pd.DataFrame([(m, i, lds * (0.9 + i / 45)) for m, lds in by_target.items() for i in range(10)])
+    rows = table1.against(scores.set_axis(["method", "target", "lds"], axis=1).iloc[::-1], "moco")
+    assert list(rows)[:4] == ["better", "worse", "n", "difference"] and rows["worse"].tolist() == ["b", "random"]
+    assert rows["difference"].tolist() == pytest.approx([-0.2, 0.1])
+    assert rows["verdict"].tolist() == ["disagrees", "agrees"] and set(rows["better"]) == {"moco"}
+
+
+def test_the_noise_ceiling():
+    """Where a margin is as much chance as subset, two trainings agree by a half, and neither is predicted by more."""
+    subset, *noise = np.random.default_rng(0).normal(size=(4, 4000, 7))
+    margins, targets = [subset + one for one in noise], np.array([1, 4, 6])
+    of = SimpleNamespace(held_out=range(4000), targets=targets)
+    of.subset_margins = lambda models, repeat: (None, margins[repeat])
+    rows = table1.noise_ceiling(of)
+    assert rows["target"].tolist() == [1, 4, 6]
+    assert rows["repeat"].mean() == pytest.approx(0.48, abs=0.02)  # Spearman's of a Pearson's of one half
+    best = [spearmanr(margins[0][:, i], subset[:, i]).statistic for i in targets]
+    np.testing.assert_allclose(rows["ceiling"], best, atol=0.03)
+    best = [spearmanr(np.mean(margins, axis=0)[:, i], subset[:, i]).statistic for i in targets]
+    np.testing.assert_allclose(table1.noise_ceiling(of, 3)["ceiling"], best, atol=0.03)
 
 
 def test_means_of_the_ceiling():

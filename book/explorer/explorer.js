@@ -200,9 +200,9 @@ function rows() {
 }
 
 /* Scale of k, from 0 to 1. */
-const along = (k) => Math.log1p(k) / Math.log1p(D().k_max);
+const along = (k, most = D().k_max) => Math.log1p(k) / Math.log1p(most);
 const atShare = (share) => Math.round(Math.expm1(share * Math.log1p(D().k_max)));
-const ticks = () => [...TICKS.filter((k) => k < 0.7 * D().k_max), D().k_max];
+const ticks = (most = D().k_max) => [...TICKS.filter((k) => k < 0.7 * most), most];
 
 /* The parts of the page. */
 function choices(id, values, words) {
@@ -345,7 +345,8 @@ function panel(name, seat, others, range) {
     const known = { class: both ? "both" : "", title: both ? also : null };
     return make("figure", known, tile(id, describe(name, id, rank)), make("figcaption", {}, brief(scores[rank])));
   });
-  const going = ids.slice(0, isFlip(found) ? found.size : ids.length);
+  const size = isFlip(found) ? found.size : D().k_max, going = ids.slice(0, size);
+  const cut = size > going.length ? `, the first ${going.length}` : "";
   const strip = make("div", { class: "strip", role: "img", "aria-label": `The first ${going.length} of the ranking` });
   strip.append(...going.map((id) => tile(id, "")));
   [...strip.children].forEach((one, rank) => (one.title = describe(name, ids[rank], rank)));
@@ -355,7 +356,7 @@ function panel(name, seat, others, range) {
   element.append(
     make("h3", {}, swatch(), look(name).label), make("p", { class: "sentence" }, sentence(found)),
     head("Most supportive, with score"), make("div", { class: "ten scored" }, ...ten),
-    head(`${isFlip(found) ? "The support" : "No flip"}: the images that ${GOING[state.kind]}`, status), strip,
+    head(`${isFlip(found) ? "The support" : "No flip"}: the images that ${GOING[state.kind]}${cut}`, status), strip,
   );
   if (found) element.append(head("Margin against k"), plot(found, range));
   if (found) element.append(head("Votes, in the order of the search"), votesOf(found));
@@ -457,13 +458,13 @@ function agreement([a, b]) {
       `their first ${last}. A bar under an image marks those among the other's first ten.`),
   );
   const w = 420, h = 150, left = 34, right = 410, top = 8, bottom = 120;
-  const x = (k) => left + along(k) * (right - left), y = (share) => top + (1 - share) * (bottom - top);
+  const x = (k) => left + along(k, last) * (right - left), y = (share) => top + (1 - share) * (bottom - top);
   const steps = Array.from({ length: last }, (_, i) => i + 1);
   const curve = (f, name) => make("path", { d: pathOf(steps.map((k) => [x(k), y(f(k))])), class: name });
   const svg = canvas(w, h, "plot", `Share of the first k in common: ${facts}`);
   svg.append(curve((k) => k / n, "chance"), curve((k) => shared(k) / k, "means"));
   svg.append(...[0, 0.5, 1].map((share) => text(left - 6, y(share) + 4, "end", 100 * share)));
-  svg.append(...ticks().filter(Boolean).map((k) => text(x(k), bottom + 16, "middle", k)));
+  svg.append(...ticks(last).filter(Boolean).map((k) => text(x(k), bottom + 16, "middle", k)));
   svg.append(text(right, h - 2, "end", "% of the first k in common; dotted: chance"));
   return [words, svg];
 }

@@ -24,7 +24,7 @@ from lib.chapters.timed import OutOfTime, TimedLedger
 from lib.engine import Driver, workers
 from lib.methods import OURS, RANDOM, label
 from lib.report import execution, figure_curves
-from lib.rivals import largest
+from lib.rivals import largest, on_subsets
 from lib.study import MISLABEL, REMOVAL, Groups, Study
 
 FEATURES = ("supervised_l2", "moco_l2", "pixels_l2")  # those of Figures 2 and 3 beside ours
@@ -55,10 +55,11 @@ class Step:
 
 
 def steps(study: Study) -> Iterator[Step]:
-    """All that the profile's Figures 2 and 3 ask by united tests, the most telling first."""
+    """All that the profile's Figures 2 and 3 ask by united tests but Datamodels, the most telling first."""
     groups, jobs = study.groups(united=True), study.n_jobs
     jobs = workers.default_jobs(study.driver.device) if jobs == -1 else jobs
-    for blocks in ([(OURS, RANDOM), tuple(largest(study.profile, "trak"))], [FEATURES]):
+    rivals = largest(study.profile, *(name for name in study.profile.rivals if not on_subsets(name)))
+    for blocks in ([(OURS, RANDOM), *((name,) for name in rivals)], [FEATURES]):
         for kind, block in product((REMOVAL, MISLABEL), blocks):
             if not (methods := tuple(name for of, name in figure_curves(study.profile, block) if of == kind)):
                 continue

@@ -14,8 +14,8 @@ from lib.report import committed, paper, stats
 from lib.rivals import largest, trak
 from lib.study import REMOVAL
 
-GREY, COLOUR = PROFILES["fashion"], PROFILES["cifar10"]
-SETTINGS = f"as chosen, {trak.PROJECTION_DIM / 10_000:.2f}", f"none, {ridge.PAPER_SHARE}"  # on a fifth of CIFAR-10
+GREY, COLOUR, FULL = PROFILES["fashion"], PROFILES["cifar10"], PROFILES[scale.ALL]
+SETTINGS = f"as chosen, {trak.PROJECTION_DIM / 10_000:.2f}", f"none, {ridge.PAPER_SHARE}"  # on CIFAR-10
 HEAD = ("Changed", "From", "To", "Data", "Ours less TRAK, from", "to", "moved by", "Page")
 
 
@@ -28,7 +28,7 @@ def table() -> str:
 
 def left() -> str:
     """What differs from the paper still where all of CIFAR-10 is taken, a sentence in Markdown; more in `known`."""
-    here, there = PROFILES[scale.ALL], PROFILES["paper"]
+    here, there = FULL, PROFILES["paper"]
     values = {
         "width": (here.recipe.width, there.recipe.width),
         "epochs": (here.recipe.epochs, there.recipe.epochs),
@@ -45,11 +45,11 @@ def left() -> str:
 
 def known() -> str:
     """All that differs there, and by how much ours less TRAK moved where it was changed: a table in Markdown."""
-    here, there = PROFILES[scale.ALL], PROFILES["paper"]
+    here, there = FULL, PROFILES["paper"]
     moco, papers = here.selfsupervised, there.selfsupervised
     sizes = committed.table(COLOUR, "scale", "rows")
     accuracy = sizes.loc[sizes["images"] == sizes["images"].max(), "accuracy"].iloc[0]
-    ridges, classes = _ridge(), _crossed()[2]
+    ridges, classes = {row[3].partition(",")[0]: row for row in _ridge()}, _crossed()[2]
     dimensions = (f"{ridge}, {of.trak['projection_dim']}" for ridge, of in (("as chosen", here), ("none", there)))
     rows = [
         ("width of the network", here.recipe.width, there.recipe.width, _network_moved(16, 3, 10)),
@@ -57,9 +57,10 @@ def known() -> str:
         ("its first layer; cutout", "strided; none", "not strided; cutout", "–"),
         ("its test accuracy", f"{accuracy:.0%}", paper.SETUPS["paper"][1], "–"),
         ("MoCo", f"width {moco.width}, {moco.epochs} epochs", f"ResNet-18, {papers.epochs}", "[features](quality)"),
-        ("TRAK's ridge", "as chosen", "none", f"{ridges[0][6]} ({ridges[0][3]}); [ridge](ridge)"),
-        ("its ridge and its dimensions", *dimensions, f"{ridges[1][6]} ({ridges[1][3]}); [ridge](ridge)"),
-        ("images that TRAK ranks", "own class", "all classes", f"{classes[6]} ({classes[3]}); [ridge](ridge)"),
+        ("TRAK's ridge", "as chosen", "none", _moved(ridges["Fashion-MNIST"])),
+        ("its ridge and its dimensions", *dimensions, _moved(ridges[front.IMAGES[50_000]])),
+        ("images that TRAK ranks", "own class", "all classes", _moved(classes)),
+        ("competing methods", "TRAK with a ridge and without", "TRAK undamped, Datamodels", "–"),
         ("networks behind TRAK", here.ensembles[-1], f"up to {there.ensembles[-1]}", _network_moved(8, 3, 20)),
         ("tests", "united", "separate", f"{_said(_apart())} (Fashion-MNIST); [united](united)"),
         ("votes per probe", here.n_votes, there.n_votes, "not measured"),
@@ -69,6 +70,10 @@ def known() -> str:
     ]
     head = (f"On {front.IMAGES[50_000]}", "here", "in the paper", "ours less TRAK moved, where this was changed, by")
     return "".join(f"| {' | '.join(map(str, cells))} |\n" for cells in (head, ("---",) * len(head), *rows))
+
+
+def _moved(row: tuple[str, ...]) -> str:
+    return f"{row[6]} ({row[3]}); [{row[7]}]({row[7]})"
 
 
 def _network_moved(width: int, epochs: int, networks: int) -> str:
@@ -99,21 +104,18 @@ def _between(supports: pd.DataFrame, profile: Profile, before: str, after: str) 
 
 
 def _ridge() -> list[tuple[str, ...]]:
-    grey, colour = (committed.table(profile, "ridge", "supports") for profile in (GREY, COLOUR))
+    pages = (GREY, "ridge"), (COLOUR, "ridge"), (FULL, "fig03")
+    grey, fifth, full = (committed.table(*page, "supports") for page in pages)
+    fifth = pd.concat([committed.table(COLOUR, "fig03", "supports").query("method == 'trak:10'"), fifth])
     with_ridge, without = (ridge.name(ridge.PAPER_SHARE, damping) for damping in (1.0, 0.0))
-    fifth = pd.concat([committed.table(COLOUR, "fig03", "supports").query("method == 'trak:10'"), colour])
-    *of_grey, n = _between(grey, GREY, with_ridge, without)
-    *of_fifth, n_fifth = _between(fifth, COLOUR, "trak:10", without)
-    return [
-        ("TRAK's ridge", "as chosen", "none", f"Fashion-MNIST, n = {n}", *of_grey, "ridge"),
-        (
-            "TRAK's ridge, and its dimensions per image",
-            *SETTINGS,
-            f"{front.IMAGES[10_000]}, n = {n_fifth}",
-            *of_fifth,
-            "ridge",
-        ),
-    ]
+    one, both = ("TRAK's ridge", "as chosen", "none"), ("TRAK's ridge, and its dimensions per image", *SETTINGS)
+    changed = {
+        "Fashion-MNIST": (one, grey, GREY, with_ridge, without),
+        front.IMAGES[10_000]: (both, fifth, COLOUR, "trak:10", without),
+        front.IMAGES[50_000]: (both, full, FULL, "trak:10", front.UNDAMPED),
+    }
+    rows = {data: (setting, *_between(*of)) for data, (setting, *of) in changed.items()}
+    return [(*setting, f"{data}, n = {n}", *of, "ridge") for data, (setting, *of, n) in rows.items()]
 
 
 def _choice() -> tuple[str, ...]:

@@ -30,9 +30,10 @@ COLUMNS = {  # of the table of all methods
 
 
 def methods(profile: Profile) -> list[str]:
-    """Every method, the competing ones with the largest number of models of the profile."""
-    competing = largest(profile, *RIVALS)
-    return [*BY_FEATURES, *competing, RANDOM, f"{RANDOM}:all"]
+    """Every method, or those of Figures 2 and 3; competing ones with the largest number of models of the profile."""
+    if not profile.every_method:
+        return [*BY_FEATURES, *largest(profile, *profile.rivals), RANDOM]
+    return [*BY_FEATURES, *largest(profile, *RIVALS), RANDOM, f"{RANDOM}:all"]
 
 
 def ks(profile: Profile) -> list[int]:

@@ -32,16 +32,13 @@ def groups(study: Study) -> Groups:
 def supports(study: Study, n_networks: int) -> pd.DataFrame:
     """Removal supports of ours and of TRAK with each of RIDGE and each of CLASSES; as of `Study.supports`.
 
-    Of `groups`, since rankings of all classes cannot be united; no row on grey
-    images. Undamped, TRAK projects to the paper's share of dimensions, by a sparse matrix.
+    Of `groups`, since rankings of all classes cannot be united; no row on grey images.
     """
     if ridge.compared(study) is not ridge.COLOUR:
         return pd.DataFrame(columns=[*committed.COLUMNS, "keys"])
-    dim = round(ridge.PAPER_SHARE * len(study.dataset.train_labels))
-    profile = replace(study.profile, trak={"projection_dim": dim, "damping": 0.0, "sparse": True})
-    of = dict(zip(RIDGE, (study.attribution, replace(study, profile=profile).attribution), strict=True))
-    asked = dict(zip(CLASSES, (f"trak:{n_networks}", f"trak:{n_networks}:all"), strict=True))
-    rankings = {cell(*pair): of[pair[0]].ranking(asked[pair[1]]) for pair in product(RIDGE, CLASSES)}
+    names = dict(zip(RIDGE, ("trak", "trak_undamped"), strict=True)), dict(zip(CLASSES, ("", ":all"), strict=True))
+    asked = {pair: f"{names[0][pair[0]]}:{n_networks}{names[1][pair[1]]}" for pair in product(RIDGE, CLASSES)}
+    rankings = {cell(*pair): study.attribution.ranking(name) for pair, name in asked.items()}
     curves = [(REMOVAL, method) for method in (OURS, *rankings)]
     return replace(study, given=rankings).supports(curves, among=groups(study))
 

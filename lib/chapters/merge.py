@@ -45,8 +45,8 @@ def margins(into: Path, other: Path, profile: Profile) -> int:
 
 
 def arrays(folder: Path) -> list[Path]:
-    """The files of arrays of a profile's folder. ValueError where one is damaged."""
-    files = [path for part in ARRAYS for path in sorted((folder / part).glob("*.np[yz]"))]
+    """The files of arrays of a profile's folder, those of unfinished ensembles too. ValueError where one is damaged."""
+    files = [path for part in ARRAYS for path in sorted((folder / part).rglob("[!.]*.np[yz]"))]
     for path in files:
         try:
             with open(path, "rb") as raw:
@@ -56,6 +56,12 @@ def arrays(folder: Path) -> list[Path]:
         except (ValueError, OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
             raise ValueError(f"{path} is damaged ({error}); compute it again there, or delete it") from error
     return files
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is that file, or the scores that it is a part of."""
+    whole = path.parent.with_suffix(".npz")
+    return path.exists() or (path.parent.suffix == ".checkpoint" and whole.exists())
 
 
 def results(folder: Path, into: Path = RESULTS) -> list[str]:
@@ -83,7 +89,7 @@ def results(folder: Path, into: Path = RESULTS) -> list[str]:
     lines, of_arrays = [], {name: arrays(folder / name) for name in names}
     for name, (here, there) in pairs.items():
         files = of_arrays[name]
-        lacking = [path for path in files if not (into / path.relative_to(folder)).exists()]
+        lacking = [path for path in files if not _is_there(into / path.relative_to(folder))]
         for path in lacking:
             with replacing(into / path.relative_to(folder)) as temporary:
                 shutil.copyfile(path, temporary)

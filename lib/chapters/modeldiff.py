@@ -63,7 +63,7 @@ def attributions(study: Study, name: str, group: int) -> np.ndarray:
     inputs = networks.inputs(study.dataset, tested(study), device)
     trainings = networks.trainings(study.dataset, recipe, 2 * n, halves=True)
 
-    def of(number: int) -> tuple:
+    def of(number: int) -> np.ndarray:
         looked = trainings[number], replace(inputs, network=number)
         return networks.scored(rival, study.dataset, *looked, device, **study.profile.trak)
 

@@ -24,7 +24,7 @@ from lib.report import committed, plots, stats
 from lib.rivals import networks, trak
 from lib.study import MISLABEL, REMOVAL, Study
 
-PAPER_SHARE = 0.41  # dimensions per training image: Paper §4.1 has 20 480 of 50 000
+PAPER_SHARE = trak.PAPER_SHARE
 SHARES = (0.05, 0.1, 0.2, PAPER_SHARE, 0.6, 0.9)
 DAMPINGS = (0.01, 0.1, 1.0, 10.0)  # of the paper's share, in units of the mean eigenvalue
 SETTINGS = (*product(SHARES, (0.0,)), *product((PAPER_SHARE,), DAMPINGS))  # (share, damping)

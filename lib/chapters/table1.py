@@ -1,42 +1,73 @@
 """Table 1: the linear datamodeling score (LDS) of every method, and what more trainings and other subsets change."""
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from lib.lds import rank_correlation
 from lib.methods import FEATURES, RANDOM, RIVALS, label, look, marker
 from lib.profiles import Profile
-from lib.report import Page, plots, stats
-from lib.rivals import largest, sizes
+from lib.report import Page, paper, plots, stats
+from lib.rivals import Attribution, largest, sizes
 from lib.study import Study
 
 TRAININGS, WIDER = 3, 2  # per subset, and times the profile's targets
 ALPHAS = (0.25, 0.5, 0.75)  # shares of the training images
-SINGLE = ("cifar10_full",)  # profiles with one model per half, and with the features of Figures 2 and 3 alone
-FEATURES_THERE = ("moco", "supervised", "pixels")
+FEATURES_THERE = ("moco", "supervised", "pixels")  # of Figures 2 and 3
 NOT_HERE = "Not computed on this profile."
 
 
 def methods(profile: Profile) -> list[str]:
     """The competing methods with all their numbers of models, the features, the control; or some of each."""
-    if profile.name in SINGLE:
-        return [*largest(profile, "trak"), *FEATURES_THERE, RANDOM]
+    if not profile.every_method:
+        return [*largest(profile, *profile.rivals), *FEATURES_THERE, RANDOM]
     return [*(f"{name}:{size}" for name in RIVALS for size in sizes(profile, name)[::-1]), *FEATURES, RANDOM]
 
 
+def papers() -> pd.DataFrame:
+    """The paper's Table 1: method, models, lds."""
+    rows = [(value.method, value.models, value.value) for value in paper.FIGURES["table1"].values]
+    return pd.DataFrame(rows, columns=["method", "models", "lds"])
+
+
+def against(scores: pd.DataFrame, better: str) -> pd.DataFrame:
+    """Is the LDS of `better` higher than each other method's? Paired by target. scores: from `Attribution.lds`.
+
+    Columns: better, worse, n, difference, low, high, p, verdict.
+    """
+    negative = -scores.pivot(index="target", columns="method", values="lds")  # the reference is what is subtracted
+    rows = stats.differences(negative, better).drop(columns="mean").set_index("method")
+    rows = rows.loc[[name for name in scores["method"].unique() if name != better]]
+    return rows.rename_axis("worse").reset_index().assign(better=better)[["better", "worse", *rows]]
+
+
 def further(page: Page) -> dict[str, pd.DataFrame]:
-    """What Table 1 has beside the LDS, by the name of its table: none where halves have a SINGLE model."""
-    if page.values.name in SINGLE:
+    """What Table 1 has beside the LDS, by the name of its table: none where it has some of the methods."""
+    if not page.values.every_method:
         return {}
-    makes = {"ceiling": lambda study: study.attribution.lds_ceiling()}
+    makes = {"ceiling": lambda study: noise_ceiling(study.attribution)}
     makes |= {"by_trainings": by_trainings, "by_alpha": by_alpha}
     return {name: page.table(name, lambda make=make: make(page.study)) for name, make in makes.items()}
 
 
+def noise_ceiling(attribution: Attribution, n_trainings: int = 1) -> pd.DataFrame:
+    """What the noise of trainings leaves of the LDS, a row for each target: target, repeat, ceiling.
+
+    repeat: rank correlation of the margins of two trainings on the same halves, the mean over pairs. ceiling: the
+    correlation of the mean of n_trainings with the mean of ever more. Source: Spearman 1904, 1910; Brown 1910.
+    """
+    n, of = n_trainings, attribution
+    margins = [of.subset_margins(of.held_out, repeat=i)[1][:, of.targets] for i in range(max(n, 2))]
+    repeated = np.mean([rank_correlation(*pair) for pair in combinations(margins, 2)], axis=0)
+    of_mean = n * repeated.clip(min=0) / (1 + (n - 1) * repeated.clip(min=0))
+    return pd.DataFrame({"target": of.targets, "repeat": repeated, "ceiling": np.sqrt(of_mean)})
+
+
 def ceilings(ceiling: pd.DataFrame) -> pd.DataFrame:
-    """Means over targets with 95 % intervals. ceiling: of `Attribution.lds_ceiling`."""
+    """Means over targets with 95 % intervals. ceiling: of `noise_ceiling`."""
     rows = [{"measure": name} | stats.mean("value", ceiling[name]) for name in ("repeat", "ceiling")]
     return pd.DataFrame(rows).assign(n=len(ceiling))
 
@@ -65,7 +96,7 @@ def by_trainings(study: Study) -> pd.DataFrame:
     tables = []
     for n in (1, TRAININGS):
         scores = wider.lds([*largest(profile, "trak", "datamodels"), "moco", RANDOM], n_trainings=n)
-        ceiling = wider.lds_ceiling(n)["ceiling"].mean()
+        ceiling = noise_ceiling(wider, n)["ceiling"].mean()
         table = stats.lds_summary(scores).assign(ceiling=ceiling, of_ceiling=lambda rows: rows["lds"] / rows["ceiling"])
         tables.append(table.assign(trainings=n))
     table = pd.concat(tables, ignore_index=True)

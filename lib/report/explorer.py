@@ -29,7 +29,7 @@ SHOWN = {  # profile: its figures whose supports come from separate and from uni
     "imagenet": {"separate": ("fig05",)},
 }
 EMBEDDED = "fashion"  # the profile whose training images are all shown; of others, those that a method ranks first
-FIRST, COLUMNS = 10, 25  # images of a ranking with scores; images a row of a sprite
+FIRST, LAST, COLUMNS = 10, 640, 25  # images of a ranking with scores, and at most; images a row of a sprite
 UNSIGNED = ("own_cosine", "own_l2", "typical")  # rivals whose scores are similarities: no image opposes
 
 
@@ -96,8 +96,8 @@ def _ranked(study: Study, name: str) -> dict:
 
 
 def _packed(ranking: np.ndarray) -> list[str]:
-    """Each target's train ids as base64 of unsigned 16-bit integers, little-endian."""
-    return [base64.b64encode(row.astype("<u2").tobytes()).decode() for row in ranking]
+    """Each target's first train ids as base64 of unsigned 16-bit integers, little-endian."""
+    return [base64.b64encode(row[:LAST].astype("<u2").tobytes()).decode() for row in ranking]
 
 
 def _of(scores: np.ndarray, ids: np.ndarray) -> list[list[float]]:

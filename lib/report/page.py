@@ -63,7 +63,7 @@ third trains what is not in the ledger yet; this page rests on {behind}, and `-p
 counts what a change takes beforehand. All values are on the page of
 [parameters](parameters).
 """
-REMOVED_ALONE = {"cifar10_full": ("pixels_l2",)}  # rankings of Figures 2 and 3 that are not tested by mislabelling
+REMOVED_ALONE = {"cifar10_full": ("pixels_l2", "trak_undamped:10")}  # rankings that are not tested by mislabelling
 LIBRARIES = ("torch", "lightly", "scikit-learn", "numpy", "scipy")
 
 

@@ -111,12 +111,6 @@ SETUPS, FIGURES, CLAIMS = load()
 FIGURE_3, FIGURE_5 = FIGURES["fig03"], FIGURES["fig05"]
 
 
-def table_1() -> pd.DataFrame:
-    """The paper's Table 1: method, models, lds."""
-    rows = [(value.method, value.models, value.value) for value in FIGURES["table1"].values]
-    return pd.DataFrame(rows, columns=["method", "models", "lds"])
-
-
 def beside(supports: pd.DataFrame, method: str, class_size: int, k_max: int, figure: Figure = FIGURE_3) -> pd.DataFrame:
     """The numbers of a figure beside our share of flipped targets at the same share of the class, up to k_max.
 

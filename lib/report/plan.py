@@ -46,7 +46,7 @@ Speeds, of which the first and the last are used:
   (lightly's MoCo of 800 epochs took 788 min on an NVIDIA RTX A6000, by the authors' train_ssl.py: there, reading and \
 augmenting images on CPUs decides, which is not counted here)
 A step costs {1 + BACKWARD} forward passes. A small network reaches less of a GPU, and a wider one more of a \
-core. Of scoring, TRAK's gradients and projections alone are counted."""
+core. Of scoring, TRAK's alone is counted."""
 
 
 class Counted(Exception):
@@ -132,7 +132,9 @@ class DryAttribution(Attribution):
         elif on_subsets(stem):
             self.subset_margins(range(max(numbers)))
         else:
-            flops = of_trak(profile, self.dataset) if stem == "trak" else of_training(profile.recipe, self.dataset)
+            is_trak, undamped = stem in ("trak", "trak_undamped"), stem == "trak_undamped"
+            whole = of_training(profile.recipe, self.dataset)
+            flops = of_trak(profile, self.dataset, undamped) if is_trak else whole
             self._note(f"networks, {stem}, {len(self.targets)} targets", max(numbers), flops, profile.recipe)
         scores = {str(size): np.broadcast_to(np.float32(0), shape) for size in numbers}
         return scores | {f"{size}_seconds": np.array(1.0) for size in numbers}
@@ -262,12 +264,13 @@ def of_features(recipe: FeatureRecipe, dataset: Dataset) -> float:
     return (views * n_train * recipe.epochs + n_images) * of_forward_pass(network(recipe, dataset), tuple(shape))
 
 
-def of_trak(profile: Profile, dataset: Dataset) -> float:
-    """Of one network: half a training, the gradient of every training image, and its projection."""
-    recipe, per_number = profile.recipe, 2.0 * profile.trak.get("projection_dim", trak.PROJECTION_DIM)
-    per_number = 1.0 if profile.trak.get("sparse") else per_number
-    projection = len(dataset.train_labels) * nets.size(network(recipe, dataset)) * per_number
-    return of_training(recipe, dataset) * (1 / 2 + 1 / recipe.epochs) + projection
+def of_trak(profile: Profile, dataset: Dataset, undamped: bool = False) -> float:
+    """Of one network: half a training, a gradient of every training image, its projection, Φ'Φ and its inverse."""
+    n, recipe, settings = len(dataset.train_labels), profile.recipe, {} if undamped else profile.trak
+    dim = trak.papers_dim(dataset.train_labels) if undamped else settings.get("projection_dim", trak.PROJECTION_DIM)
+    per_number = 1.0 if undamped or settings.get("sparse") else 2.0 * dim
+    projection = n * nets.size(network(recipe, dataset)) * per_number
+    return of_training(recipe, dataset) * (1 / 2 + 1 / recipe.epochs) + projection + n * dim**2 + dim**3
 
 
 def network(recipe: Recipe | FeatureRecipe, dataset: Dataset) -> torch.nn.Module:

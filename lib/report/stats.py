@@ -260,14 +260,3 @@ def lds_summary(scores: pd.DataFrame) -> pd.DataFrame:
     """Mean LDS of each method over targets: method, n, lds, lds_low, lds_high. scores: from `Attribution.lds`."""
     groups = scores.dropna(subset=["lds"]).groupby("method", sort=False)["lds"]
     return pd.DataFrame({"method": method, "n": len(values)} | mean("lds", values) for method, values in groups)
-
-
-def lds_paired(scores: pd.DataFrame, better: str) -> pd.DataFrame:
-    """Is the LDS of `better` higher than each other method's? Paired by target.
-
-    Columns: better, worse, n, difference, low, high, p, verdict.
-    """
-    by_target = scores.pivot(index="target", columns="method", values="lds")
-    names = [name for name in scores["method"].unique() if name != better]
-    rows = [{"better": better, "worse": name} | _judged(by_target[better] - by_target[name]) for name in names]
-    return pd.DataFrame(rows)

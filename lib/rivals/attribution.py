@@ -4,10 +4,10 @@ DEPARTURE: the competing methods rank the target's class alone too, so that all 
 paper lets TRAK and Datamodels choose from all classes of CIFAR-10.
 """
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +41,7 @@ def sizes(profile: Profile, competitor: str) -> tuple[int, ...]:
     """The numbers of models that a competing method is computed for."""
     if on_subsets(competitor):
         return profile.subset_models
-    return profile.ensembles if competitor == "trak" else profile.ensembles[-1:]
+    return profile.ensembles if competitor in ("trak", "trak_undamped") else profile.ensembles[-1:]
 
 
 def largest(profile: Profile, *competitors: str) -> list[str]:
@@ -185,24 +185,10 @@ class Attribution:
             tables.append(pd.DataFrame({"method": name, "target": self.targets, "lds": values}))
         return pd.concat(tables, ignore_index=True)
 
-    def lds_ceiling(self, n_trainings: int = 1) -> pd.DataFrame:
-        """What the noise of trainings leaves of the LDS, a row for each target: target, repeat, ceiling.
-
-        repeat: rank correlation of the margins of two trainings on the same halves, the mean over pairs. ceiling: the
-        correlation of the mean of n_trainings with the mean of ever more. Source: Spearman 1904, 1910; Brown 1910.
-        """
-        n = n_trainings
-        margins = [self.subset_margins(self.held_out, repeat=i)[1][:, self.targets] for i in range(max(n, 2))]
-        repeated = np.mean([lds.rank_correlation(*pair) for pair in combinations(margins, 2)], axis=0)
-        of_mean = n * repeated.clip(min=0) / (1 + (n - 1) * repeated.clip(min=0))
-        return pd.DataFrame({"target": self.targets, "repeat": repeated, "ceiling": np.sqrt(of_mean)})
-
     def knn_accuracies(self, names: list[str]) -> pd.DataFrame:
         """kNN accuracy on the test images of each feature set, a row each: features, size, knn_accuracy, n."""
-        rows = []
-        for name in names:
-            vectors = self.features(name)
-            rows.append((name, vectors.train.shape[1], features.knn_accuracy(vectors, self.dataset), len(vectors.test)))
+        of = ((name, self.features(name)) for name in names)
+        rows = [(name, v.train.shape[1], features.knn_accuracy(v, self.dataset), len(v.test)) for name, v in of]
         return pd.DataFrame(rows, columns=["features", "size", "knn_accuracy", "n"])
 
     @property
@@ -295,16 +281,20 @@ class Attribution:
         if on_subsets(name) and profile.published_subsets:
             identity["published"] = [*profile.published_subsets, profile.published_datamodels]
 
+        checkpoint = self.folder / "scores" / f"{name}-{short_hash(identity)}.checkpoint"
+
         def score() -> dict[str, np.ndarray]:
-            scored = self._from_subsets(name) if on_subsets(name) else self._from_networks(name)
+            scored = self._from_subsets(name) if on_subsets(name) else self._from_networks(name, checkpoint)
             seconds = {f"{size}_seconds": np.array(one.seconds) for size, one in scored.items()}
             return {str(size): one.scores for size, one in scored.items()} | seconds
 
-        return cache.arrays(self.folder / "scores", name, identity, score)
+        scores = cache.arrays(self.folder / "scores", name, identity, score)
+        shutil.rmtree(checkpoint, ignore_errors=True)
+        return scores
 
-    def _from_networks(self, name: str) -> dict:
+    def _from_networks(self, name: str, checkpoint: Path) -> dict:
         arguments = name, self.dataset, self.profile.recipe, self.targets, sizes(self.profile, name)
-        return ensembles().from_networks(*arguments, self.driver.device, **self._settings(name))
+        return ensembles().from_networks(*arguments, self.driver.device, checkpoint, **self._settings(name))
 
     def _from_subsets(self, name: str) -> dict:
         """From published models where the profile names some, and others' Datamodels of the most of them."""

@@ -15,6 +15,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from numbers import Integral
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from tqdm import tqdm
 from lib import nets
 from lib.data import Dataset, clock, one_thread, pick_device
 from lib.distances import Distance
+from lib.engine import cache
 from lib.retrain import Recipe, check
 from lib.rivals import networks
 from lib.rivals.rival import HALVES, SUBSETS, Rival
@@ -40,18 +42,26 @@ for _name in sorted(path.stem for path in Path(__file__).parent.glob("*.py") if 
 
 @dataclass(frozen=True)
 class Scored:
-    """scores: (n_targets, n_train) float32. seconds: from the start until they were there (see `lib.data.clock`)."""
+    """scores: (n_targets, n_train) float32. seconds: that they took, all networks together (see `lib.data.clock`)."""
 
     scores: np.ndarray
     seconds: float
 
 
 def from_networks(
-    name: str, dataset: Dataset, recipe: Recipe, targets: Sequence[int], sizes: Sequence[int], device="cpu", **settings
+    name: str,
+    dataset: Dataset,
+    recipe: Recipe,
+    targets: Sequence[int],
+    sizes: Sequence[int],
+    device="cpu",
+    checkpoint: Path | None = None,
+    **settings,
 ) -> dict[int, Scored]:
     """By size, the scores of the ensemble of the first networks of one set of trainings: at the cost of the largest.
 
-    targets: test ids. settings: those of the rival's function that are not to be its defaults.
+    targets: test ids. checkpoint: a folder that what each network gave is kept in meanwhile, to go on from. settings:
+    those of the rival's function that are not to be its defaults.
     Raises ValueError before anything is trained where an argument does not fit, and after it where scores are not
     finite or do not tell the training images apart.
     """
@@ -65,13 +75,24 @@ def from_networks(
     if rival.checkpoints > (steps := networks.n_steps(dataset, trainings[0])):
         raise ValueError(f"{name} looks at {rival.checkpoints} of the {steps} steps of a training; train longer")
 
-    def looked_into() -> Iterator:
-        inputs = networks.inputs(dataset, targets, device)
-        progress = tqdm(trainings, desc="networks", unit="network", delay=5, mininterval=5, leave=False)
-        for i, training in enumerate(progress):
-            yield networks.scored(rival, dataset, training, replace(inputs, network=i), device, **settings)
+    inputs, now, seconds = networks.inputs(dataset, targets, device), clock(device), []
+    identity = {"method": name, "version": rival.version, "dataset": dataset.checksum, "recipe": recipe.identity}
+    identity |= {"targets": targets.tolist(), "settings": settings}
 
-    return _scored(name, enumerate(rival.combine(looked_into()), start=1), sizes, device)
+    def scored(i: int) -> dict[str, np.ndarray]:
+        start, of = now(), replace(inputs, network=i)
+        result = networks.scored(rival, dataset, trainings[i], of, device, **settings)
+        return {"result": result, "seconds": np.array(now() - start)}
+
+    def looked_into() -> Iterator[np.ndarray]:
+        for i in tqdm(range(max(sizes)), desc="networks", unit="network", delay=5, mininterval=5, leave=False):
+            make = partial(scored, i)
+            one = cache.arrays(checkpoint, str(i), identity | {"network": i}, make) if checkpoint else make()
+            seconds.append(float(one["seconds"]))
+            yield one["result"]
+
+    combined = enumerate(rival.combine(looked_into()), start=1)
+    return _scored(name, ((size, scores, sum(seconds)) for size, scores in combined), sizes, device)
 
 
 def from_subsets(
@@ -96,8 +117,11 @@ def from_subsets(
         raise ValueError(f"sizes={tuple(sizes)} exceed the {len(masks)} models on random subsets; lower them")
     margins = margins[: max(sizes), targets].astype(np.float64)
 
+    now = clock(device)
+
     def read(size: int) -> Iterator:
-        yield size, rival.score(masks[:size], margins[:size], **settings)
+        start = now()
+        yield size, rival.score(masks[:size], margins[:size], **settings), now() - start
 
     return {size: _scored(name, read(size), [size], device)[size] for size in sizes}
 
@@ -134,16 +158,15 @@ def _checked(name: str, dataset: Dataset, targets, sizes, device: str, settings:
     return rival, targets
 
 
-def _scored(name: str, results: Iterable[tuple[int, np.ndarray]], sizes: Sequence[int], device: str) -> dict:
-    """The results (size, scores) of these sizes, each when it is there: size -> Scored.
+def _scored(name: str, results: Iterable[tuple], sizes: Sequence[int], device: str) -> dict[int, Scored]:
+    """The results (size, scores, seconds) of these sizes: size -> Scored.
 
     They are computed with one thread, and torch's global stream is left alone. Raises ValueError where scores are not
     finite, or the same for all training images.
     """
-    now, scored = clock(device), {}
-    start = now()
+    scored = {}
     with one_thread(device), torch.random.fork_rng():
-        for size, scores in results:
+        for size, scores, seconds in results:
             if size not in sizes:
                 continue
             bad = ~np.isfinite(scores).all(axis=1) | (scores == scores[:, :1]).all(axis=1)
@@ -152,5 +175,5 @@ def _scored(name: str, results: Iterable[tuple[int, np.ndarray]], sizes: Sequenc
                     f"{name}: the scores of {bad.sum()} of {len(scores)} targets are not finite or all equal; a network"
                     f" diverged, or a setting is out of scale: lower the learning rate, or raise the regularisation"
                 )
-            scored[size] = Scored(np.ascontiguousarray(scores, dtype=np.float32), now() - start)
+            scored[size] = Scored(np.ascontiguousarray(scores, dtype=np.float32), seconds)
     return scored

@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from numbers import Integral, Real
 
 import numpy as np
@@ -10,37 +10,44 @@ import torch
 from torch import Tensor, nn
 from trak import TRAKer
 from trak.projectors import AbstractProjector, BasicProjector, ProjectionType
-from trak.score_computers import BasicScoreComputer
 
 from lib import nets
 from lib.data import Dataset
 from lib.retrain import Recipe
 from lib.rivals import networks
-from lib.rivals.rival import HALVES, Inputs, Rival, batches
+from lib.rivals.rival import HALVES, Inputs, Rival, batches, running_mean
 
 PROJECTION_DIM, DAMPING = 1024, 1.0
+PAPER_SHARE = 0.41  # dimensions per training image: Paper §4.1 has 20 480 of 50 000
+BLOCK = 2048  # rows of Φ'Φ that are computed at once
 BLOCK_FLOATS = 2**30  # numbers of the projection matrix that are held at once, at most: 4 GiB
 
 
 def trak(
-    net: nn.Module,
-    inputs: Inputs,
-    projection_dim: int = PROJECTION_DIM,
-    damping: float = DAMPING,
-    sparse: bool = False,
-) -> tuple:
-    """One network's inner products (n_targets, n_train) and weights 1 - p (n_train,) of the training images.
+    net: nn.Module, inputs: Inputs, projection_dim: int = PROJECTION_DIM, damping: float = DAMPING, sparse: bool = False
+) -> np.ndarray:
+    """(n_targets + 1, n_train): a network's inner products with training images and, last, these images' weights 1 - p.
 
     Of networks that are each trained on a random half of the training images, as TRAK's authors do.
     projection_dim: of the random projection of the gradients, drawn anew for each network. damping: added to the
     diagonal of Φ'Φ, in units of its mean eigenvalue; 0: none. sparse: project by `SparseProjector` and not by a
-    Gaussian matrix. Cost per network beside its training: a gradient of every image, and 2 * n_train * n_parameters *
-    projection_dim operations; sparse, n_train * n_parameters.
+    Gaussian matrix. Cost per network beside its training: a gradient of every image; 2 * n_train * n_parameters *
+    projection_dim operations, sparse n_train * n_parameters; and n_train * projection_dim² + projection_dim³.
     Source: Paper §4.1 (there 20 480 dimensions). DEPARTURE: its authors do not damp; how much was chosen by LDS on test
     images that are no targets (benchmarks/trak_choice.py).
     """
     train, targets, weights = projected(net, inputs, projection_dim, sparse)
-    return inner_products(train, targets, damping), weights
+    return np.vstack([inner_products(train, targets, damping), weights])
+
+
+def undamped(net: nn.Module, inputs: Inputs) -> np.ndarray:
+    """As `trak`, without a ridge, at the paper's share of dimensions; by a sparse projection, which is affordable."""
+    return trak(net, inputs, papers_dim(inputs.train[1]), damping=0.0, sparse=True)
+
+
+def papers_dim(train_labels: Sequence) -> int:
+    """PAPER_SHARE of the training images."""
+    return round(PAPER_SHARE * len(train_labels))
 
 
 def projected(net: nn.Module, inputs: Inputs, dim: int, sparse: bool = False) -> tuple[Tensor, Tensor, np.ndarray]:
@@ -65,27 +72,29 @@ def projected(net: nn.Module, inputs: Inputs, dim: int, sparse: bool = False) ->
 
 
 def inner_products(train: Tensor, targets: Tensor, damping: float) -> np.ndarray:
-    """(n_targets, n_train), of projected gradients. damping: as in `trak`."""
-    with networks.quiet():
-        mean_eigenvalue = float(train.square().sum()) / train.shape[1]
-        computer = BasicScoreComputer(train.dtype, train.device, lambda_reg=damping * mean_eigenvalue)
-        features, products = (
-            computer.get_x_xtx_inv(train, computer.get_xtx(train)),
-            torch.zeros(len(train), len(targets)),
-        )
-        computer.get_scores(features, targets, accumulator=products)
-    return products.numpy().T
+    """x (Φ'Φ + λ I)⁻¹ Φ', (n_targets, n_train); divided, as by traker, by the inverse's mean absolute entry.
+
+    train: Φ (n_train, d). targets: x (n_targets, d). damping: as in `trak`. By Cholesky, from the lower triangle of
+    Φ'Φ: half of the operations of traker's own, whose projected gradients these are.
+    """
+    gram = train.new_zeros(train.shape[1], train.shape[1])
+    for start in range(0, len(gram), BLOCK):
+        rows, until = slice(start, start + BLOCK), slice(start + BLOCK)
+        gram[rows, until] = train[:, rows].T @ train[:, until]
+    gram.diagonal().add_(damping * gram.trace() / len(gram))
+    factor, failed = torch.linalg.cholesky_ex(gram)
+    if failed and gram.isfinite().all():  # else the network diverged, which `lib.rivals.ensembles` says
+        raise ValueError("TRAK: Φ'Φ has no inverse in single precision: it takes fewer dimensions, or a ridge")
+    inverse = torch.cholesky_inverse(factor)
+    return (targets @ inverse @ train.T / inverse.abs().mean()).cpu().numpy()
 
 
-def separate_means(results: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[np.ndarray]:
-    """The mean inner products times the mean weights, of the first network, of the first two, …
+def separate_means(results: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """The mean inner products times the mean weights, of the first network, of the first two, …; results: of `trak`.
 
     Source: TRAK's Algorithm 1.
     """
-    products = weights = 0
-    for n, (product, weight) in enumerate(results, start=1):
-        products, weights = products + product, weights + weight
-        yield products * weights / n**2
+    return (mean[:-1] * mean[-1] for mean in running_mean(results))
 
 
 def random_projector(net: nn.Module, projection_dim: int, model_id: int) -> BasicProjector:
@@ -103,15 +112,17 @@ def random_projector(net: nn.Module, projection_dim: int, model_id: int) -> Basi
 class SparseProjector(AbstractProjector):
     """Adds each parameter's gradient, with a random sign, to one dimension drawn at random.
 
-    Its inner products are unbiased, as the Gaussian's are. Source: Charikar, Chen and Farach-Colton 2002, "Finding
-    frequent items in data streams"; for attribution GraSS, arXiv 2505.18976.
+    Its inner products are unbiased, as the Gaussian's are. A dimension that no parameter falls to is left out: it would
+    be zero, and Φ'Φ without an inverse. Source: Charikar, Chen and Farach-Colton 2002, "Finding frequent items in data
+    streams"; for attribution GraSS, arXiv 2505.18976.
     """
 
     def __init__(self, net: nn.Module, projection_dim: int, model_id: int):
         size, device = nets.size(net), next(net.parameters()).device
-        super().__init__(size, projection_dim, 0, "sparse", device.type)
         rng = np.random.default_rng(np.random.SeedSequence(1, spawn_key=(model_id,)))
-        self.dimension = torch.as_tensor(rng.integers(projection_dim, size=size), device=device)
+        hit, dimension = np.unique(rng.integers(projection_dim, size=size), return_inverse=True)
+        super().__init__(size, len(hit), 0, "sparse", device.type)
+        self.dimension = torch.as_tensor(dimension, device=device)
         self.sign = torch.as_tensor(rng.choice(np.float32([-1, 1]), size=size), device=device)
 
     def project(self, grads: dict[str, Tensor] | Tensor, model_id: int) -> Tensor:  # (b, p) -> (b, d)
@@ -144,4 +155,13 @@ def kept(dataset: Dataset, projection_dim: int = PROJECTION_DIM, **_) -> int:
     return 4 * len(dataset.train_labels) * projection_dim
 
 
-RIVALS = {"trak": Rival(trak, trained_on=HALVES, combine=separate_means, check=check, kept=kept)}
+ENSEMBLE = {"trained_on": HALVES, "combine": separate_means}
+RIVALS = {
+    "trak": Rival(trak, check=check, kept=kept, **ENSEMBLE),
+    "trak_undamped": Rival(
+        undamped,
+        check=lambda dataset, recipe: check(dataset, recipe, papers_dim(dataset.train_labels), damping=0),
+        kept=lambda dataset: kept(dataset, papers_dim(dataset.train_labels)),
+        **ENSEMBLE,
+    ),
+}
