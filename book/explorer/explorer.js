@@ -35,7 +35,10 @@ const look = (name) => window.EXPLORER.methods[name] || { label: name, colour: "
 const signed = (x, decimals = 2) => (x < 0 ? "−" : "+") + Math.abs(x).toFixed(decimals);
 const className = (label) => WORDS[D().classes[label]] || D().classes[label];
 const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
-const brief = (x) => String(Number(x.toPrecision(Math.abs(x) < 0.1 ? 2 : 3))).replace("-", "−");
+const brief = (x) => {
+  const size = Math.abs(x), rounded = Number(x.toPrecision(size < 0.1 ? 2 : 3));
+  return String(size && size < 0.001 ? x.toExponential(0) : rounded).replaceAll("-", "−");
+};
 const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
 
 /* Elements: text is always set as text. */

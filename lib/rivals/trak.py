@@ -1,4 +1,4 @@
-"""TRAK (Park et al. 2023, arXiv 2303.14186), by its authors' library `traker`."""
+"""TRAK (Park et al. 2023, arXiv 2303.14186): its projected gradients by its authors' library `traker`."""
 
 import logging
 import tempfile
