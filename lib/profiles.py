@@ -47,6 +47,7 @@ class Profile:
     peak_lrs: dict[str, float] = field(default_factory=PEAK_LRS.copy)  # of self-supervised methods, if not MoCo's
     n_classes: int | None = None  # the first ones; None: all
     united: bool = False  # whether Figures 2 and 3 find supports by united tests, which take fewer trainings
+    alone: int = 0  # targets of each class that ours and TRAK are tested on one by one beside
     figures: tuple[str, ...] | None = None  # that `make figures` runs; None: all. Any runs when named
     paper: str = "paper"  # the profile of the paper's own sizes, which this one scales down
     seed: int = 0  # of the choice of targets and of random rankings
@@ -153,6 +154,7 @@ CIFAR10 = replace(
     ),
     transfer_ensembles=(10,),
     united=True,
+    alone=3,
     figures=("fig02", "fig03", "fig04", "fig07"),
 )
 # All of the paper's CIFAR-10, and its k_max, with half of its targets, and 60 models on halves.
@@ -174,7 +176,8 @@ CIFAR10_FULL = replace(
     trak={"projection_dim": 5120, "sparse": True},
     rivals=("trak", "trak_undamped"),
     every_method=False,
-    figures=("fig02", "fig03", "fig07", "table1"),
+    alone=0,
+    figures=("fig01", "fig02", "fig03", "fig04", "fig07", "table1"),
 )
 # The paper's ImageNet at a quarter of its pixels: 160, 192 and 256 a side become 40, 48 and 64.
 # DEPARTURE: profile imagenet trains a ResNet-9 of width 8, where the paper trains a ResNet-18, on batches of 64 and
@@ -200,6 +203,7 @@ IMAGENET = replace(
     transfer=(),  # the paper's is of CIFAR-10
     transfer_ensembles=(),
     united=False,
+    alone=0,
     figures=("fig05",),
     paper="paper_imagenet",
 )

@@ -31,9 +31,8 @@ from lib.retrain import Recipe, Retraining
 PAGE = BOOK / "faults.md"
 HEAD = """# What was tried to break it
 
-Wrong, damaged and hostile input, by kind: how many were tried, and one of each with its message. The tests run every
-one of them against the code of the book and hold this page to it: each has to be met, before any long work starts, with
-a message that names what is wrong.
+Wrong, damaged and hostile input, by kind: how many were tried, and one of each with its message. Each is met, before
+any long work starts, with a message that names what is wrong.
 
 """
 

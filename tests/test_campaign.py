@@ -12,7 +12,6 @@ from lib.engine import Ledger
 from lib.features import FeatureRecipe
 from lib.methods import OURS, RANDOM
 from lib.profiles import PROFILES
-from lib.report import page
 from lib.study import MISLABEL, REMOVAL, Study
 
 
@@ -34,11 +33,6 @@ def test_what_tells_most_comes_first(study):
     assert asked[0] == (REMOVAL, (OURS, RANDOM)) and asked[-1] == (MISLABEL, campaign.FEATURES)
     with_trak = TimedStudy(PROFILES["smoke"], "cpu", n_jobs=1, results=study.results)
     assert [step.methods for step in campaign.steps(with_trak)][1] == ("trak:2",)
-
-
-def test_what_is_not_mislabelled_is_left_out(study, monkeypatch):
-    monkeypatch.setattr(page, "REMOVED_ALONE", {"smoke": (RANDOM, *campaign.FEATURES)})
-    assert [step.methods for step in campaign.steps(study) if step.kind == MISLABEL] == [(OURS,)]
 
 
 def test_groups_are_as_many_as_keep_all_processes_busy(study, monkeypatch):

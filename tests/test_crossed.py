@@ -1,35 +1,33 @@
 """TRAK with and without a ridge, of one class and of all: the same targets in all four, paired."""
 
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from lib import profiles
-from lib.chapters import crossed, ridge
+from lib.chapters import crossed
 from lib.features import FeatureRecipe
 from lib.methods import OURS
-from lib.study import REMOVAL, Study
+from lib.study import MISLABEL, REMOVAL, Study
+
+PROFILE = profiles.load("smoke", k_max=1000)
+NAMES = crossed.names(PROFILE)
 
 
-def test_the_cells_are_the_rivals_and_each_target_is_tested_alone(tmp_path, monkeypatch):
+def test_the_four_are_methods_and_each_target_is_tested_alone(tmp_path):
     smoke = profiles.load("smoke", k_max=8, budget=1)
-    quick = replace(smoke, selfsupervised=FeatureRecipe("pixels"), ensembles=(2,))
+    quick = replace(smoke, selfsupervised=FeatureRecipe("pixels"), ensembles=(2,), alone=1)
     study = Study(quick, "cpu", n_jobs=1, results=tmp_path)
-    assert crossed.supports(study, 2).empty, "grey images"
-    monkeypatch.setattr(ridge, "compared", lambda study: ridge.COLOUR)
-    monkeypatch.setattr(crossed, "ALONE", {"smoke": 1})
-    alone = crossed.supports(study, 2)
-    assert set(alone["method"]) == {OURS, *(crossed.cell(*of) for of in product(crossed.RIDGE, crossed.CLASSES))}
-    assert (alone["kind"] == REMOVAL).all() and (alone.groupby("method")["target"].nunique() == 5).all()
-    for classes, name in zip(crossed.CLASSES, ("trak:2", "trak:2:all"), strict=True):
-        of_book = study.supports([(REMOVAL, name)])
-        cell = alone[alone["method"] == crossed.cell("with a ridge", classes)]
-        assert cell["votes"].tolist() == of_book["votes"].tolist()
+    groups, methods = crossed.groups(study), crossed.names(quick)
+    assert sorted(groups) == [[i] for i in range(5)] and not crossed.groups(replace(study, profile=smoke))
+    assert methods["with a ridge", "own class"] == "trak:2"
+    alone = study.supports([(REMOVAL, name) for name in (OURS, *methods.values())], among=groups)
+    assert (alone.groupby("method")["target"].nunique() == 5).all()
     keys = alone.groupby("method")["keys"].agg(list)
-    assert keys[crossed.cell("with a ridge", "own class")] != keys[crossed.cell("undamped", "own class")]
+    assert keys["trak:2"] != keys["trak_undamped:2"]
+    assert crossed.against(alone, quick)["worse"].tolist() == list(methods.values())
 
 
 def table(sizes: dict[str, list]) -> pd.DataFrame:
@@ -43,14 +41,14 @@ def table(sizes: dict[str, list]) -> pd.DataFrame:
 
 def test_united_tests_are_compared_on_the_same_targets():
     """By united tests TRAK gains .1 more than ours with the ridge, and .2 more undamped; a target that is not tested
-    alone is left out."""
+    alone is left out, and so is another kind."""
     targets = np.arange(400, 800, 40)
-    names = {"trak:2": crossed.cell("with a ridge", "own class")}
-    names[ridge.name(ridge.PAPER_SHARE, 0.0)] = crossed.cell("undamped", "own class")
-    alone = table({OURS: targets.tolist()} | {name: (targets - 50).tolist() for name in names.values()})
-    gained = dict(zip(names, (150, 250), strict=True))
-    united = {OURS: [*targets - 50, 0]} | {name: [*targets - 50 - by, 0] for name, by in gained.items()}
-    text = crossed.united_finding(alone, table(united), 1000)
+    alone = table({OURS: targets.tolist()} | {name: (targets - 50).tolist() for name in NAMES.values()})
+    gained = {"trak:2": 150, "trak_undamped:2": 250, "moco_l2": 0}
+    united = table({OURS: [*targets - 50, 0]} | {name: [*targets - 50 - by, 0] for name, by in gained.items()})
+    united = pd.concat([united, united.assign(kind=MISLABEL, size=1)])
+    assert crossed.by_tests(alone, united, PROFILE)["difference"].tolist() == pytest.approx([0.1, 0.2])
+    text = crossed.united_finding(alone, united, PROFILE)
     assert "ours less TRAK is -0.15 [-0.15, -0.15], n = 10 with the ridge and -0.25 [-0.25, -0.25], n = 10 un" in text
     assert "more than that of ours by 0.10 [0.10, 0.10]" in text and " and 0.20 [0.20, 0.20]" in text
 
@@ -61,13 +59,13 @@ def test_differences_movements_and_what_is_left_when_they_are_added_up():
     areas |= {("undamped", "own class"): 0.5, ("undamped", "all classes"): 0.25}
     jitter = np.random.default_rng(0).integers(-30, 30, 12)
     sizes = {OURS: (600 + jitter).tolist()}
-    sizes |= {crossed.cell(*of): (round(1000 * (1 - area)) + jitter).tolist() for of, area in areas.items()}
+    sizes |= {NAMES[of]: (round(1000 * (1 - area)) + jitter).tolist() for of, area in areas.items()}
     alone = table(sizes)
-    rows = crossed.against(alone, 1000)
+    rows = crossed.against(alone, PROFILE)
     assert rows["difference"].to_dict() == pytest.approx({of: 0.4 - area for of, area in areas.items()})
-    drawn = crossed.figure(alone, 1000, "title").axes[0]
+    drawn = crossed.figure(alone, PROFILE, "title").axes[0]
     assert [label.get_text() for label in drawn.get_yticklabels()] == [", ".join(of) for of in rows.index]
-    text = crossed.finding(alone, 1000)
+    text = crossed.finding(alone, PROFILE)
     assert "| undamped | -0.10 [-0.10, -0.10], n = 12 | 0.15 [0.15, 0.15], n = 12 |" in text
     for moved in ("moves by 0.10 [", "and by 0.30 [", "by 0.05 [", "and by 0.25 [", "both, by 0.35 [", "by 0.20 ["):
         assert moved in text

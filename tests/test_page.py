@@ -124,6 +124,9 @@ def test_tables_are_written_with_where_they_came_from_and_left_alone_when_the_sa
     assert "-p k_max 4 " in foot and f"rests on {len(keys)} retrainings" in foot and "-p profile paper -p dry" in foot
     opened.save(figure, tables)
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+    opened.save(figure, tables, replace(opened.study, profile=replace(opened.study.profile, n_votes=3)))
+    assert "own" not in record
+    assert json.loads((folder / "record.json").read_text()) == record | {"own": {"n_votes": 3}}
 
 
 def test_results_that_came_with_the_repository_are_kept_where_they_differ(opened, tmp_path, monkeypatch, capsys):
@@ -156,8 +159,9 @@ def test_the_head_of_a_figure_counts_verdicts_and_its_notes_stand_below():
     of_cifar10 = rows[rows["profile"] == "cifar10"]["verdict"]
     head = mine.head([pd.DataFrame({"kind": ["removal"], "method": ["moco_esvm"]})]).data
     counted = f"{claims.counted(of_cifar10)}, {(of_cifar10 == 'not measured').sum()} not measured"
-    first = claims.first(rows[rows["profile"] == "cifar10"])
-    assert f"- CIFAR-10, 1000 images per class: {counted}. The first {first}.\n" in head and ": " in first
+    claim, stated, here, verdict = claims.first(rows[rows["profile"] == "cifar10"])
+    said = f"The first: {claim}; paper: {stated}; here: {here}: {verdict}."
+    assert f"- CIFAR-10, 1000 images per class: {counted}. {said}\n" in head
     assert head.index("CIFAR-10") < head.index("Fashion-MNIST") and "](verdicts)" in head and "explorer.html#" in head
     assert mine.said(rows.iloc[0]["claim"]).endswith(": undecided") and len(mine.beside().data) == len(rows)
     assert Page("fig07", {"profile": "fashion"}).head([]).data.rstrip().endswith("Fashion-MNIST: 1 not measured.")

@@ -23,7 +23,7 @@ from lib import profiles
 from lib.chapters.timed import OutOfTime, TimedLedger
 from lib.engine import Driver, workers
 from lib.methods import OURS, RANDOM, label
-from lib.report import execution, figure_curves
+from lib.report import execution
 from lib.rivals import largest, on_subsets
 from lib.study import MISLABEL, REMOVAL, Groups, Study
 
@@ -60,9 +60,7 @@ def steps(study: Study) -> Iterator[Step]:
     jobs = workers.default_jobs(study.driver.device) if jobs == -1 else jobs
     rivals = largest(study.profile, *(name for name in study.profile.rivals if not on_subsets(name)))
     for blocks in ([(OURS, RANDOM), *((name,) for name in rivals)], [FEATURES]):
-        for kind, block in product((REMOVAL, MISLABEL), blocks):
-            if not (methods := tuple(name for of, name in figure_curves(study.profile, block) if of == kind)):
-                continue
+        for kind, methods in product((REMOVAL, MISLABEL), filter(None, blocks)):
             at_once = jobs // math.gcd(jobs, len(methods))  # so that a round fills every process
             for start in range(0, len(groups), at_once):
                 yield Step(kind, methods, groups[start : start + at_once])

@@ -15,6 +15,7 @@ from lib.rivals import largest, trak
 from lib.study import REMOVAL
 
 GREY, COLOUR, FULL = PROFILES["fashion"], PROFILES["cifar10"], PROFILES[scale.ALL]
+ALONE = [profile for profile in (COLOUR, FULL) if profile.alone]  # where targets were tested alone, beside united tests
 SETTINGS = f"as chosen, {trak.PROJECTION_DIM / 10_000:.2f}", f"none, {ridge.PAPER_SHARE}"  # on CIFAR-10
 HEAD = ("Changed", "From", "To", "Data", "Ours less TRAK, from", "to", "moved by", "Page")
 
@@ -26,30 +27,14 @@ def table() -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in (HEAD, ("---",) * len(HEAD), *rows))
 
 
-def left() -> str:
-    """What differs from the paper still where all of CIFAR-10 is taken, a sentence in Markdown; more in `known`."""
-    here, there = FULL, PROFILES["paper"]
-    values = {
-        "width": (here.recipe.width, there.recipe.width),
-        "epochs": (here.recipe.epochs, there.recipe.epochs),
-        "epochs of MoCo": (here.selfsupervised.epochs, there.selfsupervised.epochs),
-        "votes per probe": (here.n_votes, there.n_votes),
-        "targets": (here.n_targets, there.n_targets),
-    }
-    each = ", ".join(f"{of} {ours} (paper {papers})" for of, (ours, papers) in values.items())
-    return (
-        f"**On {front.IMAGES[50_000]}**, with as many images and as large a *k* as the paper, still smaller: {each}. "
-        "All that differs, and what each is known to change, is on the page of [Figure 3](fig03)."
-    )
-
-
 def known() -> str:
     """All that differs there, and by how much ours less TRAK moved where it was changed: a table in Markdown."""
     here, there = FULL, PROFILES["paper"]
     moco, papers = here.selfsupervised, there.selfsupervised
     sizes = committed.table(COLOUR, "scale", "rows")
     accuracy = sizes.loc[sizes["images"] == sizes["images"].max(), "accuracy"].iloc[0]
-    ridges, classes = {row[3].partition(",")[0]: row for row in _ridge()}, _crossed()[2]
+    ridges, (own, every) = {row[3].partition(",")[0]: row[3:] for row in _ridge()}, crossed.CLASSES
+    classes = (crossed.RIDGE[1], own), (crossed.RIDGE[1], every)
     dimensions = (f"{ridge}, {of.trak['projection_dim']}" for ridge, of in (("as chosen", here), ("none", there)))
     rows = [
         ("width of the network", here.recipe.width, there.recipe.width, _network_moved(16, 3, 10)),
@@ -57,23 +42,23 @@ def known() -> str:
         ("its first layer; cutout", "strided; none", "not strided; cutout", "–"),
         ("its test accuracy", f"{accuracy:.0%}", paper.SETUPS["paper"][1], "–"),
         ("MoCo", f"width {moco.width}, {moco.epochs} epochs", f"ResNet-18, {papers.epochs}", "[features](quality)"),
-        ("TRAK's ridge", "as chosen", "none", _moved(ridges["Fashion-MNIST"])),
-        ("its ridge and its dimensions", *dimensions, _moved(ridges[front.IMAGES[50_000]])),
-        ("images that TRAK ranks", "own class", "all classes", _moved(classes)),
+        ("TRAK's ridge", "as chosen", "none by default", _moved(*ridges["Fashion-MNIST"])),
+        ("its ridge and its dimensions", *dimensions, _moved(*ridges[front.IMAGES[50_000]])),
+        ("images that TRAK ranks", own, f"presumably {every}", _moved(*_alone(ALONE[-1], *classes))),
         ("competing methods", "TRAK with a ridge and without", "TRAK undamped, Datamodels", "–"),
         ("networks behind TRAK", here.ensembles[-1], f"up to {there.ensembles[-1]}", _network_moved(8, 3, 20)),
-        ("tests", "united", "separate", f"{_said(_apart())} (Fashion-MNIST); [united](united)"),
+        ("tests", "united", "separate", _apart()),
         ("votes per probe", here.n_votes, there.n_votes, "not measured"),
         ("targets", here.n_targets, there.n_targets, "–"),
-        ("models that the LDS is over", here.lds_models, f"{there.lds_models}", "–"),
+        ("models that the LDS is over", here.lds_models, "not stated", "–"),
         ("images", "a JPEG, slightly lossy", "the original ones", "not measured"),
     ]
     head = (f"On {front.IMAGES[50_000]}", "here", "in the paper", "ours less TRAK moved, where this was changed, by")
     return "".join(f"| {' | '.join(map(str, cells))} |\n" for cells in (head, ("---",) * len(head), *rows))
 
 
-def _moved(row: tuple[str, ...]) -> str:
-    return f"{row[6]} ({row[3]}); [{row[7]}]({row[7]})"
+def _moved(where: str, before: str, after: str, moved: str, page: str) -> str:
+    return f"{moved} ({where}); [{page}]({page})"
 
 
 def _network_moved(width: int, epochs: int, networks: int) -> str:
@@ -85,10 +70,16 @@ def _network_moved(width: int, epochs: int, networks: int) -> str:
     return f"{_said(row)} ({to}, Fashion-MNIST, corrected *p* = {row['corrected']:.2g}); [network](network)"
 
 
-def _apart() -> pd.Series:
-    """What separate instead of united tests move, on Fashion-MNIST."""
+def _apart() -> str:
+    """What separate instead of united tests move, on the same targets: on CIFAR-10, TRAK undamped, and elsewhere."""
+    profile, rows = ALONE[-1], {}
+    separate = committed.table(profile, "fig03", "separate")
+    of_colour = crossed.by_tests(separate, crossed.united_supports(profile), profile)
+    rows[f"{front.DATA[profile.name]}, TRAK undamped"] = of_colour.loc[front.UNDAMPED]
     tests = {name: committed.table(GREY, "united", f"supports_{name}") for name in ("separate", "united")}
-    return against_ours(tests, REMOVAL, GREY.k_max).set_index("method").loc[largest(GREY, "trak")[0]]
+    of_grey = against_ours(tests, REMOVAL, GREY.k_max).set_index("method")
+    rows["Fashion-MNIST"] = of_grey.loc[largest(GREY, "trak")[0]]
+    return "; ".join(f"{_said(row)} ({data}, n = {row['n']:.0f})" for data, row in rows.items()) + "; [united](united)"
 
 
 def _between(supports: pd.DataFrame, profile: Profile, before: str, after: str) -> tuple[str, str, str, int]:
@@ -126,19 +117,21 @@ def _choice() -> tuple[str, ...]:
 
 def _crossed() -> list[tuple[str, ...]]:
     """The ridge and the classes, each with the other as here and as in the paper, then together."""
-    alone, (damped, free), (own, every) = committed.table(COLOUR, "ridge", "alone"), crossed.RIDGE, crossed.CLASSES
+    (damped, free), (own, every) = crossed.RIDGE, crossed.CLASSES
     both = "TRAK's ridge, and its dimensions per image", *SETTINGS
     ends = {both: [((damped, c), (free, c)) for c in (own, every)]}
     ends |= {("images that TRAK ranks", own, every): [((r, own), (r, every)) for r in (damped, free)]}
-    ends |= {("all of these", "as here", "TRAK's defaults"): [((damped, own), (free, every))]}
-    return [(*changed, *_alone(alone, *pair)) for changed, pairs in ends.items() for pair in pairs]
+    ends |= {("all three", "as here", "none, 0.41, all classes"): [((damped, own), (free, every))]}
+    pairs = [(changed, pair) for changed, of in ends.items() for pair in of]
+    return [(*changed, *_alone(profile, *pair)) for profile in ALONE for changed, pair in pairs]
 
 
-def _alone(supports: pd.DataFrame, before: tuple[str, str], after: tuple[str, str]) -> tuple[str, ...]:
-    """before, after: of `crossed.cell`; what they have in common stays."""
-    *of, n = _between(supports, COLOUR, crossed.cell(*before), crossed.cell(*after))
+def _alone(profile: Profile, before: crossed.Cell, after: crossed.Cell) -> tuple[str, ...]:
+    """What they have in common stays."""
+    names, supports = crossed.names(profile), committed.table(profile, "fig03", "separate")
+    *of, n = _between(supports, profile, names[before], names[after])
     stays = "".join(f", {one}" for one, other in zip(before, after, strict=True) if one == other)
-    return f"{front.IMAGES[10_000]}{stays}, each target alone, n = {n}", *of, "ridge"
+    return f"{front.ALONE[profile.name]}{stays}, n = {n}", *of, "ridge"
 
 
 def _images() -> tuple[str, ...]:

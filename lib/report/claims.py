@@ -20,6 +20,7 @@ from lib.report.paper import CLAIMS, FIGURES, Claim, Figure, Value
 COLUMNS = ["claim", "section", "paper", "profile", "confirmatory", "measured", "ours", "low", "high", "n", "tests"]
 COLUMNS += ["test", "p", "p_holm", "uncorrected", "verdict", "note"]
 Stated = tuple[Value, Figure] | None
+ENOUGH = 20  # targets: with fewer a test decides next to nothing
 COUNTED = {"agrees": "agree", "exceeds": "exceed", "undecided": "undecided", "disagrees": "disagree"}
 
 
@@ -55,13 +56,6 @@ def lds(tables: Path, stated: Stated, better: str, worse: str = "", claimed: str
     return _paired(scores[better] - other, "LDS", claimed, "" if worse else "LDS less the paper's")
 
 
-def correlation(tables: Path, stated: Stated, kind: str) -> dict:
-    """The rank correlation, over methods, of the LDS and the AUC of supports."""
-    methods = _read(tables.with_suffix(".csv"))
-    row = {"measured": f"rank correlation of LDS and {kind} AUC", "tests": "united", "leaning": "disagrees"}
-    return row | stats.correlated(methods["lds"].to_numpy(), methods[f"{kind}_auc"].to_numpy())
-
-
 def share(tables: Path, stated: Stated, method: str) -> dict:
     """The share of targets that flip when the paper's share of their class is changed."""
     value, figure = stated
@@ -90,7 +84,7 @@ def value(tables: Path, stated: Stated, table: str, column: str, least: float, *
     return {"measured": measured, "ours": cells[column], "test": test, "otherwise": verdict} | interval
 
 
-MEASURES = (difference, loss, fall, lds, correlation, share, count, value)
+MEASURES = (difference, loss, fall, lds, share, count, value)
 MEASURES = {measure.__name__: measure for measure in MEASURES}
 
 
@@ -119,16 +113,16 @@ def of_figure(name: str) -> pd.DataFrame:
 def counted(verdicts: pd.Series) -> str:
     """How many claims agree, exceed, are undecided and disagree, those that occur."""
     counts = verdicts.value_counts()
-    return ", ".join(f"{counts[verdict]} {word}" for verdict, word in COUNTED.items() if verdict in counts) or "–"
+    return ", ".join(f"{n} {many if n > 1 else one}" for one, many in COUNTED.items() if (n := counts.get(one))) or "–"
 
 
-def first(rows: pd.DataFrame) -> str:
-    """The first claim that was measured, a confirmatory one if there is one, with what was measured."""
+def first(rows: pd.DataFrame) -> list[str]:
+    """Of the first claim that was measured, a confirmatory one if there is one: claim, the paper's, ours, verdict."""
     rows = rows[rows["verdict"].isin(COUNTED)].sort_values("confirmatory", ascending=False, kind="stable")
     for row in rows.head(1).to_dict("records"):
-        unit = " (its seconds over ours)" if row["measured"].startswith("times") else ""
-        return f"{row['verdict']}: {row['claim']}, {stats.said(row['ours'], row['low'], row['high'])}{unit}"
-    return "–"
+        here = f"{stats.said(row['ours'], row['low'], row['high'])}, {row['measured']}"
+        return [row["claim"], row["paper"], here, row["verdict"]]
+    return ["–"] * 4
 
 
 def said(table: pd.DataFrame, claim: str, profile: str) -> str:
@@ -150,7 +144,7 @@ def _evidence(claim: Claim, folder: Path, profile: str) -> dict:
             notes = [claim.note]
     weaker = bool(claim.models) and (row.get("models") or claim.models) < claim.models
     if weaker:
-        notes.append(f"{row['models']} models here, {claim.models} in the paper's proportion")
+        notes.append(f"the rival has {row['models']} models here, and would have {claim.models} as in the paper")
     return (
         {"leaning": "undecided", "otherwise": "undecided"}
         | row
@@ -177,12 +171,14 @@ def _measured(claim: Claim, tables: Path, stated: Stated) -> dict:
 def _sizes(tables: Path, kind: str, methods: Sequence[str], network: str = "") -> tuple[pd.DataFrame, list[str], dict]:
     """Supports of one kind by target and method; the methods' whole names; tests, models (of the last method).
 
-    United tests favour some rankings: two are compared by separate ones where both have them. A method is named whole,
-    or by how that begins. IndexError where there is none.
+    United tests favour some rankings: two are compared by separate ones where both have them, of ENOUGH targets. A
+    method is named whole, or by how that begins. IndexError where there is none.
     """
     united = FIGURES[tables.name].tests or ("united" if PROFILES[tables.parent.name].united else "separate")
-    files = {"separate": "separate"} if len(methods) > 1 and (tables / "separate.csv").exists() else {}
-    for file, tests in (files | {"supports": united}).items():
+    files = [("supports", united)]
+    if len(methods) > 1 and (tables / "separate.csv").exists():
+        files.insert(_read(tables / "separate.csv")["target"].nunique() < ENOUGH, ("separate", "separate"))
+    for file, tests in files:
         supports = _read(tables / f"{file}.csv").query("kind == @kind")
         supports = supports[supports["network"].str.startswith(network)] if network else supports
         alike = [[name for name in set(supports["method"]) if f"{name}:".startswith(f"{m}:")] for m in methods]

@@ -148,7 +148,7 @@ def _result(profile: Profile, name: str, description: str) -> str:
     record = json.loads(_read(home / "record.json"))
     text = f"Profile {profile.name}, scaled down from the paper: {record['dataset']['name']}. "
     if record["retrainings"]:
-        values = record["profile"]
+        values = record["profile"] | record.get("own", {})
         text += (
             f"{values['n_targets']} targets, votes per probe {values['n_votes']}"
             f"{', united tests' if values['united'] else ''}: {record['retrainings']} distinct retrainings, mean test "

@@ -16,7 +16,7 @@ with the repository stands in their place (`lib.report.committed`); a dry run co
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import cached_property
 from html import escape
@@ -40,7 +40,7 @@ from lib.report import claims, committed, plots, stats
 from lib.report.paper import FIGURES, SETUPS
 from lib.report.plan import DryStudy
 from lib.retrain import Recipe
-from lib.study import MISLABEL, REMOVAL, Study
+from lib.study import Study
 
 # Parameters that `lib.profiles.load` takes, and those that `Study` takes; any other one is the notebook's own.
 OVERRIDES = profiles.SCALARS | {field.name for field in fields(Recipe)}
@@ -63,14 +63,7 @@ third trains what is not in the ledger yet; this page rests on {behind}, and `-p
 counts what a change takes beforehand. All values are on the page of
 [parameters](parameters).
 """
-REMOVED_ALONE = {"cifar10_full": ("pixels_l2", "trak_undamped:10")}  # rankings that are not tested by mislabelling
 LIBRARIES = ("torch", "lightly", "scikit-learn", "numpy", "scipy")
-
-
-def figure_curves(profile: Profile, methods: Sequence[str]) -> list[tuple[str, str]]:
-    """The kinds and methods of Figures 2 and 3: these by removal, and by mislabelling, where some are left out."""
-    without = REMOVED_ALONE.get(profile.name, ())
-    return [(REMOVAL, name) for name in methods] + [(MISLABEL, name) for name in methods if name not in without]
 
 
 def chosen(parameters: Mapping, names: set[str]) -> dict:
@@ -130,20 +123,17 @@ class Page:
         """How many of the paper's claims about this figure agree; a link to the explorer. tables: of supports."""
         if self.tally is not None:
             return None
-        rows, parts = claims.of_figure(self.name), []
+        rows, text = claims.of_figure(self.name), "**The paper's claims about this figure** ([rules](verdicts)):\n"
         for name, of_profile in rows.groupby("profile", sort=False):
             n = of_profile["verdict"].isin(claims.COUNTED).sum()
             counted = f"{claims.counted(of_profile['verdict'])}, " if n else ""
             line = f"- {committed.data(PROFILES[name])}: {counted}{len(of_profile) - n} not measured"
-            parts.append(
-                f"{line.replace(', 0 not measured', '')}." + f" The first {claims.first(of_profile)}." * bool(n)
-            )
-        lines = "\n".join(parts)
-        text = f"**The paper's claims about this figure** ([every claim, and the rules](verdicts)):\n\n{lines}"
+            first = " The first: {}; paper: {}; here: {}: {}.".format(*claims.first(of_profile)) * bool(n)
+            text += f"\n{line.replace(', 0 not measured', '')}.{first}"
         if self.values != FASHION:
             text += (
-                f"\n\n**This run has values of its own**, of profile `{self.values.name}`. Verdicts, *What to see* and "
-                "what stands beside the paper's are of the data that they name, as they came with the repository."
+                f"\n\n**This run is of profile `{self.values.name}`**, with its values or yours. Verdicts, *What to "
+                "see* and what stands beside the paper's are of the data that they name, from the repository's results."
             )
         return Markdown(f"{text}\n\n{committed.link(self.values, tables) if tables else ''}")
 
@@ -155,7 +145,7 @@ class Page:
         """The paper's claims about this figure, and what was measured here."""
         rows = claims.of_figure(self.name).rename(columns={"low": "ours_low", "high": "ours_high"})
         rows = rows.assign(data=rows["profile"].map(lambda name: committed.data(PROFILES[name])))
-        columns = ["claim", "data", "verdict", "ours", "ours_low", "ours_high", "paper", "n", "measured", "note"]
+        columns = ["claim", "paper", "ours", "ours_low", "ours_high", "verdict", "data", "n", "measured", "note"]
         return plots.table(rows[columns].fillna({"note": ""}))
 
     def status(self, tables: list[pd.DataFrame], study: Study | None = None) -> Markdown | None:
@@ -193,9 +183,9 @@ class Page:
     ) -> Markdown | Styler | None:
         """Write a figure and its tidy tables under results/, with their provenance; returns what of it is to be shown.
 
-        study: of the tables, where it is not the page's own. Only what can be computed again to the same bytes is
-        written, so that running a page anew changes no file; and nothing where that would change tables that came with
-        the repository (`committed.kept`), whose figure stays too.
+        study: of the tables, where it is not the page's own; the record names what values it has of its own. Only what
+        can be computed again to the same bytes is written, so that running a page anew changes no file; and nothing
+        where that would change tables that came with the repository (`committed.kept`), whose figure stays too.
         """
         if self.missing:
             return Markdown("The tables shown are those that came with the repository, where there are any.")
@@ -206,7 +196,9 @@ class Page:
         if said := committed.kept(texts):
             return Markdown(said)
         keyed = pd.concat([table for table in tables.values() if "keys" in table] or [pd.DataFrame({"keys": []})])
-        record = _record(self.study, self.name, keyed) | {"profile": (study or self.study).profile.content}
+        record, other = _record(self.study, self.name, keyed), (study or self.study).profile.content
+        if own := {key: value for key, value in other.items() if record["profile"][key] != value}:
+            record["own"] = own
         if os.environ.get("REPLACE") or not committed.is_committed(folder / "figure.png"):  # machines round otherwise
             with replacing(folder / "figure.png") as path:
                 path.write_bytes(plots.png(figure))

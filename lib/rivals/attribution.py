@@ -1,7 +1,7 @@
 """Every attribution method of `lib.methods` at work: what it scores, how it ranks, what that cost; kept under results/.
 
 DEPARTURE: the competing methods rank the target's class alone too, so that all methods choose from the same images; the
-paper lets TRAK and Datamodels choose from all classes of CIFAR-10.
+paper says that of its own method alone, and presumably ranks all classes for the others.
 """
 
 import shutil
