@@ -98,7 +98,7 @@ def test_a_verdict_by_the_interval():
 
 def test_the_papers_lds_stands_beside_both():
     full = pd.read_csv(RESULTS / "cifar10_full" / "table1" / "summary.csv").set_index("method")["lds"]
-    assert front.by_lds().startswith("Its LDS does not settle it: the paper's TRAK (10) has 0.12; undamped it has ")
+    assert front.by_lds().startswith("TRAK's LDS does not tell which the paper ran: there TRAK (10) has 0.12; ")
     for name in ("trak:10", front.UNDAMPED):
         assert f" {full[name]:.2f} [" in front.by_lds()
 

@@ -174,8 +174,8 @@ def by_lds() -> str:
     stated = paper.FIGURES["table1"].select({"method": "trak", "models": 10}).value
     damped, free = (ridge.said(grey, ridge.PAPER_SHARE, damping, "lds") for damping in (1.0, 0.0))
     return (
-        f"Its LDS does not settle it: the paper's TRAK (10) has {stated}; undamped it has {free} on Fashion-MNIST and "
-        f"{stats.said_of(full.loc[UNDAMPED], 'lds')} on {IMAGES[50_000]}, with a ridge {damped} and "
+        f"TRAK's LDS does not tell which the paper ran: there TRAK (10) has {stated}; here it has, undamped, {free} on "
+        f"Fashion-MNIST and {stats.said_of(full.loc[UNDAMPED], 'lds')} on {IMAGES[50_000]}, with a ridge {damped} and "
         f"{stats.said_of(full.loc['trak:10'], 'lds')}."
     )
 
