@@ -152,7 +152,7 @@ def _result(profile: Profile, name: str, description: str) -> str:
         text += (
             f"{values['n_targets']} targets, votes per probe {values['n_votes']}"
             f"{', united tests' if values['united'] else ''}: {record['retrainings']} distinct retrainings, mean test "
-            f"accuracy {record['test_accuracy']:.1%}, {record['core_seconds'] / 3600:.2f} core-hours. "
+            f"accuracy {record['test_accuracy']:.1%} over them, {record['core_seconds'] / 3600:.2f} core-hours. "
         )
     text += f"To compute it here: make {name} PROFILE={profile.name}. {find(profile.dataset).manual}"
     claims = home / "claims.csv"
