@@ -76,7 +76,7 @@ def test_a_page_shows_the_figure_nearest_to_the_paper_first_and_its_own_in_a_tab
     places = [shown.index(f'for="fig02-{name}"') for name in ("cifar10_full", "cifar10", "fashion")]
     assert shown.count("checked") == 1 and places == sorted(places) and ">CIFAR-10</label>" in shown
     assert "some images. 100 targets, votes per probe 1, united tests: 12 distinct retrainings, " in shown
-    assert "mean test accuracy 62.5%, 2.00 core-hours." in shown
+    assert "mean test accuracy 62.5% over them, 2.00 core-hours." in shown
     assert 'alt="CIFAR-10, 1000 images per class. lines &amp; bands"' in shown
     assert "Fashion-MNIST, this run (fashion)</label>" in shown
     assert "make fig02 PROFILE=cifar10" in shown and manifest.find("cifar10_jpeg").manual[:40] in shown

@@ -81,3 +81,12 @@ def test_a_page_shows_what_came_with_the_repository_where_the_files_are_not_here
         monkeypatch.setattr("lib.report.committed.exist", lambda profile, name, stored=stored: stored)
         page = people.JudgedPage("labels", {"profile": profile})
         assert page.missing == (stored and people.of_cifar10(profiles.load(profile)))
+
+
+@pytest.mark.parametrize(("package", "missing"), [("json", False), ("no_such_package", True)])
+def test_a_page_shows_what_came_with_the_repository_where_a_package_is_not_here(monkeypatch, package, missing):
+    monkeypatch.setattr(people, "are_here", lambda: True)
+    monkeypatch.setattr("lib.report.committed.missing", lambda profile: False)
+    monkeypatch.setattr("lib.report.committed.exist", lambda profile, name: profile.name == "cifar10")
+    assert people.JudgedPage("labels", {"profile": "cifar10"}, (package,)).missing == missing
+    assert not people.JudgedPage("labels", {"profile": "smoke"}, (package,)).missing, "nothing came with it"

@@ -26,7 +26,7 @@ from lib.retrain import Recipe, Retraining, fit, predict
 from lib.study import Study
 
 CLEANLAB = find_spec("cleanlab") is not None
-INSTALL = "" if CLEANLAB else " Rows of confident learning need cleanlab: `pip install -e .[uses]`."
+INSTALL = "" if CLEANLAB else " To compute rows of confident learning here takes cleanlab: `pip install -e .[uses]`."
 K, TEMPERATURE = 20, 0.1  # of the neighbours' vote: those of `lib.features.knn_accuracy`
 FOLDS = 5  # of logistic regression; the network has two
 SEED = 0  # of the folds, the networks and the planted labels

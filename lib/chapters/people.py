@@ -5,7 +5,9 @@ Each is a file of the manifest that counts images in the order of the original b
 
 import codecs
 import json
+from collections.abc import Mapping
 from functools import cached_property
+from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
@@ -23,12 +25,18 @@ MAJORITY = 3  # of the five people who judged a test label
 
 
 class JudgedPage(Page):
-    """A page that shows what came with the repository also where what people said is not here."""
+    """A page that shows what came with the repository also where what people said, or a package, is not here."""
+
+    def __init__(self, name: str, parameters: Mapping, packages: tuple[str, ...] = ()):
+        super().__init__(name, parameters)
+        self.packages = packages
 
     @cached_property
     def missing(self) -> bool:
-        stored = self.tally is None and committed.exist(self.values, self.name)
-        return super().missing or (stored and of_cifar10(self.values) and not are_here())
+        if self.tally is not None or not committed.exist(self.values, self.name):
+            return False
+        lacking = not all(map(find_spec, self.packages)) or (of_cifar10(self.values) and not are_here())
+        return lacking or super().missing
 
 
 def of_cifar10(profile: Profile) -> bool:

