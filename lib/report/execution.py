@@ -265,7 +265,7 @@ def dry_run(name: str, values: dict, root: Path = ROOT) -> str:
     does not fit.
     """
     cells = [cell for cell in nbformat.read(source(name, root), as_version=4).cells if cell.cell_type == "code"]
-    if not any("locals())" in cell.source for cell in cells):
+    if not any("locals()" in cell.source for cell in cells):
         raise ValueError(f"{name}: a dry run reads no images; let the notebook open its study by lib.report.Page")
     namespace, tally, ended = {"__name__": "__main__"}, Tally(), ""
     plt.switch_backend("Agg")
