@@ -24,8 +24,8 @@ def study(tmp_path_factory) -> TimedStudy:
 
 @pytest.fixture
 def short(monkeypatch) -> None:
-    """Without the other features, which take a network."""
-    monkeypatch.setattr(campaign, "FEATURES", ())
+    """Without the other features, which take a network: a ranking again that takes no further training."""
+    monkeypatch.setattr(campaign, "FEATURES", (RANDOM,))
 
 
 def test_what_tells_most_comes_first(study):
@@ -49,10 +49,10 @@ def test_it_stops_when_the_minutes_are_over_and_goes_on_from_there(study, short,
     assert len(Ledger(study.folder / "ledger").records) == 1, "what was in flight is kept"
     assert study.base_logits.any()
     (last,) = campaign.run(replace(over))
-    assert last.startswith("0 of 2 steps are done; ") and last.endswith("; the same command goes on from there")
+    assert last.startswith("0 of 4 steps are done; ") and last.endswith("; the same command goes on from there")
     *lines, last = campaign.run(study)
-    assert len(lines) == 2 and lines[0].startswith("removal, ours and random, 5 targets: ")
-    assert last == f"2 of 2 steps are done; what was trained is kept under {study.folder}"
+    assert len(lines) == 4 and lines[0].startswith("removal, ours and random, 5 targets: ")
+    assert last == f"4 of 4 steps are done; what was trained is kept under {study.folder}"
     records = Ledger(study.folder / "ledger").records
     plain = Study(study.profile, "cpu", n_jobs=1, results=study.results)
     plain.supports([(kind, method) for kind in (REMOVAL, MISLABEL) for method in (OURS, RANDOM)], united=True)

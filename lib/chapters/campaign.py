@@ -60,7 +60,7 @@ def steps(study: Study) -> Iterator[Step]:
     jobs = workers.default_jobs(study.driver.device) if jobs == -1 else jobs
     rivals = largest(study.profile, *(name for name in study.profile.rivals if not on_subsets(name)))
     for blocks in ([(OURS, RANDOM), *((name,) for name in rivals)], [FEATURES]):
-        for kind, methods in product((REMOVAL, MISLABEL), filter(None, blocks)):
+        for kind, methods in product((REMOVAL, MISLABEL), blocks):
             at_once = jobs // math.gcd(jobs, len(methods))  # so that a round fills every process
             for start in range(0, len(groups), at_once):
                 yield Step(kind, methods, groups[start : start + at_once])

@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 from lib.chapters import crossed, ridge
 from lib.data import BOOK, RESULTS, ROOT, replacing
-from lib.profiles import FASHION, PROFILES
+from lib.profiles import FASHION, PROFILES, Profile, class_sizes
 from lib.report import Page, claims, committed, paper, stats
 
 BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->\n"
@@ -101,6 +101,7 @@ def answer() -> str:
     table = pd.read_csv(RESULTS / "claims.csv").astype({"n": "Int64"})
     tested, damped = table[table["confirmatory"]], table["note"].str.contains("TRAK is damped", na=False)
     disagree, (ridge_here, free) = table["verdict"] == "disagrees", _verdicts()
+    models, papers = (_per_image(PROFILES[name], i) for name, i in (("fashion", -1), ("paper", 0)))
     return "\n\n".join(
         (
             f"**What reproduces**, by removal, on {IMAGES[50_000]}: images like the target carry its prediction (ours "
@@ -108,8 +109,8 @@ def answer() -> str:
             f"features serve better than supervised ones ({claims.said(table, FEATURES, 'cifar10_full')}).",
             f"**Does its method beat TRAK?** With a ridge, as in this book, TRAK is {ridge_here} comparisons below. "
             f"Without one, as by its authors' defaults, at the paper's {ridge.PAPER_SHARE} dimensions per training "
-            f"image, it is {free}. **And Datamodels?** Ours less Datamodels, on Fashion-MNIST, with 0.4 models per "
-            f"training image (the paper's (10k): 0.2): {claims.said(table, DATAMODELS, 'fashion')}.",
+            f"image, it is {free}. **And Datamodels?** Ours less Datamodels, on Fashion-MNIST, with {models} models "
+            f"per training image (the paper's (10k): {papers}): {claims.said(table, DATAMODELS, 'fashion')}.",
             f"**Why is TRAK stronger here than in the paper?** {_why()}",
             f"{left()}",
             f"**The paper's claims, one by one.** Of its {len(tested)} main ones, chosen when results were known and "
@@ -118,6 +119,12 @@ def answer() -> str:
             f"with a ridge.",
         )
     )
+
+
+def _per_image(profile: Profile, i: int) -> str:
+    """The profile's numbers of models for Datamodels, the one at i, per training image."""
+    n_classes, per_class, _ = class_sizes(profile)
+    return f"{profile.subset_models[i] / (n_classes * per_class):g}"
 
 
 def left() -> str:
@@ -162,8 +169,7 @@ def _why() -> str:
         f"dimensions per image, {at[1]} at the paper's {ridge.PAPER_SHARE} and {at[2]} at 0.9. But not for these "
         f"alone: undamped too, TRAK (10) flips {stats.said_of(flipped, 'ours')} of {flipped['n']} targets of "
         f"{IMAGES[50_000]} by removing up to a quarter of the class, the paper's TRAK (20) {flipped['paper']} "
-        f"(p = {flipped['p']:.2g}). The paper names "
-        f"neither a ridge nor the classes whose images TRAK ranks. {by_lds()}"
+        f"(p = {flipped['p']:.2g}). The paper names neither a ridge nor the classes whose images TRAK ranks. {by_lds()}"
     )
 
 

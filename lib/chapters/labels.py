@@ -254,7 +254,7 @@ def to_see(tables: dict[str, pd.DataFrame]) -> str:
         f"**Why.** With labels planted by class, {share.min():.2f} to {share.max():.2f} of that is left, by score "
         f"(median {share.median():.2f}; one draw of labels, no interval): that much would be for *which images* people "
         f"get wrong, the rest for *which classes* they confuse.",
-        f"**This book's method**, as adapted here, is {'the weakest' if rank == n else f'number {rank}'} of {n}: AUROC "
+        f"**The paper's method**, as adapted here, is {'the weakest' if rank == n else f'number {rank}'} of {n}: AUROC "
         f"{stats.said_of(of_people.loc[own], 'auroc', 3)}. It was made to find what a prediction rests on.",
     ]
     return "\n".join(f"- {line}" for line in lines)
