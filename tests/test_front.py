@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from lib.chapters import front
+from lib.chapters import front, versus
 from lib.data import RESULTS, ROOT
 from lib.report import claims
 from lib.report.paper import FIGURES
@@ -25,7 +25,7 @@ def test_only_what_stands_between_the_markers_changes():
     text = f"above\n{ANSWER}between\n{front.BEGIN}stale\n{front.END}below\n"
     updated = front.update(text, front.README)
     assert updated.startswith("above\n") and updated.endswith("below\n") and "stale" not in updated
-    assert f"{front.answer()}\n\n{front.differences()}{front.ANSWERED}between\n" in updated
+    assert f"{front.brief(front.README)}{front.ANSWERED}between\n" in updated
 
 
 def test_refreshing_touches_only_a_file_that_is_out_of_date(tmp_path, monkeypatch):
@@ -36,7 +36,7 @@ def test_refreshing_touches_only_a_file_that_is_out_of_date(tmp_path, monkeypatc
         path.write_text(f"{ANSWER}{front.BEGIN}stale\n{front.END}", encoding="utf-8")
     front.refresh()
     for path, file in zip(paths, FILES, strict=True):
-        answered = f"{front.ANSWER}{front.answer()}\n\n{front.differences()}{front.ANSWERED}"
+        answered = f"{front.ANSWER}{front.brief(file)}{front.ANSWERED}"
         whole = answered + front.BEGIN + front.table(file) + front.END
         assert path.read_text(encoding="utf-8") == whole
     before = [path.stat().st_mtime_ns for path in paths]
@@ -73,27 +73,24 @@ def test_no_cell_is_long(file):
 
 
 def test_the_answer_has_the_numbers_of_the_tables():
-    [row] = (
-        pd.read_csv(RESULTS / "fashion" / "fig03" / "claims.csv")
-        .query("kind == 'removal' and worse == 'trak:20'")
-        .to_dict("records")
-    )
-    interval = f"{row['difference']:.2f} [{row['low']:.2f}, {row['high']:.2f}], n = {row['n']}"
-    assert f"| Fashion-MNIST, each target alone, TRAK (20) | {interval} | – |" in front.differences()
     tested = pd.read_csv(RESULTS / "claims.csv").query("confirmatory")
     said = f"Of its {len(tested)} main ones, chosen when results were known and tested together: "
     assert said + f"{claims.counted(tested['verdict'])}. " in front.answer()
-    damped, free = zip(*(of for _, *of in front.comparisons()), strict=True)
+    damped, free = zip(*(of for _, *of in versus.comparisons()), strict=True)
     behind = sum(one is not None and one["verdict"] == "disagrees" for one in free)
     assert f"TRAK is ahead of ours in {len(damped)} of {len(damped)} comparisons below" in front.answer()
     assert f"ahead of ours in {behind} of {sum(one is not None for one in free)}." in front.answer()
 
 
-def test_a_verdict_by_the_interval():
-    row = {"share": 0.41, "damping": 0.0, "against_removal": 0.2, "n": 7}
-    for low, high, verdict in ((0.1, 0.3, "agrees"), (-0.3, -0.1, "disagrees"), (-0.1, 0.1, "undecided")):
-        rows = pd.DataFrame([row | {"against_removal_low": low, "against_removal_high": high}])
-        assert front._swept(rows, 0.0) == {"difference": 0.2, "n": 7, "low": low, "high": high, "verdict": verdict}
+@pytest.mark.parametrize("file", FILES)
+def test_in_short_all_but_the_causes_is_said(file):
+    brief, folder = front.brief(file), (ROOT / file).parent
+    *items, _, picture = brief.splitlines()
+    assert all(item.startswith("- **") for item in items)
+    for part in (front.reproduces(), front.beats(), front.left(), front.counted()):
+        assert f"- {part}" in items
+    assert front.by_lds() in front.answer() and front.by_lds() not in brief
+    assert (folder / picture.partition("](")[2].removesuffix(")")).exists()
 
 
 def test_the_papers_lds_stands_beside_both():

@@ -6,7 +6,7 @@ TRAK finds smaller supports. Tests are united but where it says otherwise.
 
 import pandas as pd
 
-from lib.chapters import crossed, front, network, ridge, scale, seeds
+from lib.chapters import crossed, network, ridge, scale, seeds, versus
 from lib.chapters.united import against_ours
 from lib.methods import OURS
 from lib.profiles import PROFILES, Profile
@@ -43,7 +43,7 @@ def known() -> str:
         ("its test accuracy", f"{accuracy:.0%}", paper.SETUPS["paper"][1], "–"),
         ("MoCo", f"width {moco.width}, {moco.epochs} epochs", f"ResNet-18, {papers.epochs}", "[features](quality)"),
         ("TRAK's ridge", "as chosen", "none by default", _moved(*ridges["Fashion-MNIST"])),
-        ("its ridge and its dimensions", *dimensions, _moved(*ridges[front.IMAGES[50_000]])),
+        ("its ridge and its dimensions", *dimensions, _moved(*ridges[versus.IMAGES[50_000]])),
         ("images that TRAK ranks", own, f"presumably {every}", _moved(*_alone(ALONE[-1], *classes))),
         ("competing methods", "TRAK with a ridge and without", "TRAK undamped, Datamodels", "–"),
         ("networks behind TRAK", here.ensembles[-1], f"up to {there.ensembles[-1]}", _network_moved(8, 3, 20)),
@@ -53,7 +53,7 @@ def known() -> str:
         ("models that the LDS is over", here.lds_models, "not stated", "–"),
         ("images", "a JPEG, slightly lossy", "the original ones", "not measured"),
     ]
-    head = (f"On {front.IMAGES[50_000]}", "here", "in the paper", "ours less TRAK moved, where this was changed, by")
+    head = (f"On {versus.IMAGES[50_000]}", "here", "in the paper", "ours less TRAK moved, where this was changed, by")
     return "".join(f"| {' | '.join(map(str, cells))} |\n" for cells in (head, ("---",) * len(head), *rows))
 
 
@@ -75,7 +75,7 @@ def _apart() -> str:
     profile, rows = ALONE[-1], {}
     separate = committed.table(profile, "fig03", "separate")
     of_colour = crossed.by_tests(separate, crossed.united_supports(profile), profile)
-    rows[f"{front.DATA[profile.name]}, TRAK undamped"] = of_colour.loc[front.UNDAMPED]
+    rows[f"{versus.DATA[profile.name]}, TRAK undamped"] = of_colour.loc[versus.UNDAMPED]
     tests = {name: committed.table(GREY, "united", f"supports_{name}") for name in ("separate", "united")}
     of_grey = against_ours(tests, REMOVAL, GREY.k_max).set_index("method")
     rows["Fashion-MNIST"] = of_grey.loc[largest(GREY, "trak")[0]]
@@ -102,8 +102,8 @@ def _ridge() -> list[tuple[str, ...]]:
     one, both = ("TRAK's ridge", "as chosen", "none"), ("TRAK's ridge, and its dimensions per image", *SETTINGS)
     changed = {
         "Fashion-MNIST": (one, grey, GREY, with_ridge, without),
-        front.IMAGES[10_000]: (both, fifth, COLOUR, "trak:10", without),
-        front.IMAGES[50_000]: (both, full, FULL, "trak:10", front.UNDAMPED),
+        versus.IMAGES[10_000]: (both, fifth, COLOUR, "trak:10", without),
+        versus.IMAGES[50_000]: (both, full, FULL, "trak:10", versus.UNDAMPED),
     }
     rows = {data: (setting, *_between(*of)) for data, (setting, *of) in changed.items()}
     return [(*setting, f"{data}, n = {n}", *of, "ridge") for data, (setting, *of, n) in rows.items()]
@@ -131,12 +131,12 @@ def _alone(profile: Profile, before: crossed.Cell, after: crossed.Cell) -> tuple
     names, supports = crossed.names(profile), committed.table(profile, "fig03", "separate")
     *of, n = _between(supports, profile, names[before], names[after])
     stays = "".join(f", {one}" for one, other in zip(before, after, strict=True) if one == other)
-    return f"{front.ALONE[profile.name]}{stays}, n = {n}", *of, "ridge"
+    return f"{versus.ALONE[profile.name]}{stays}, n = {n}", *of, "ridge"
 
 
 def _images() -> tuple[str, ...]:
-    fewest, most = min(front.IMAGES), max(front.IMAGES)
-    few, many = (front.pair("trak:10", front.IMAGES[n]) for n in (fewest, most))
+    fewest, most = min(versus.IMAGES), max(versus.IMAGES)
+    few, many = (versus.pair("trak:10", versus.IMAGES[n]) for n in (fewest, most))
     where = f"CIFAR-10, n = {few['n']} and {many['n']}"
     moved = stats.said(*scale.moved(few, many))
     changed = "training images; for the most, epochs and MoCo too"

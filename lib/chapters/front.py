@@ -1,34 +1,31 @@
-"""The answer and the table of figures at the head of README and book, from results/: `python -m lib.chapters.front`.
+"""The first page of README and book, from results/: `python -m lib.chapters.front`.
 
-They replace what stands between their markers in both; a test fails while they are out of date. In the book each row
-of the table has a small picture of its figure, which the command makes too.
+What came out, in short, and the table of figures replace what stands between their markers in both; a test fails while
+they are out of date. The command makes the pictures of both too.
 """
 
 import pandas as pd
 from PIL import Image, ImageOps
 
-from lib.chapters import crossed, ridge
+from lib.chapters import ridge, versus
+from lib.chapters.versus import DATA, IMAGES, UNDAMPED
 from lib.data import BOOK, RESULTS, ROOT, replacing
 from lib.profiles import FASHION, PROFILES, Profile, class_sizes
-from lib.report import Page, claims, committed, paper, stats
+from lib.report import Page, claims, committed, paper, plots, stats
 
 BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->\n"
 ANSWER, ANSWERED = "<!-- answer -->\n", "<!-- /answer -->\n"
-IMAGES = {1000: "a thousand images of CIFAR-10", 10_000: "a fifth of CIFAR-10", 50_000: "all of CIFAR-10"}
-DATA = {"cifar10_full": IMAGES[50_000], "cifar10": IMAGES[10_000], "fashion": "Fashion-MNIST"}  # by profile
-ALONE = {name: f"{data}, each target alone" for name, data in DATA.items() if PROFILES[name].alone}  # by profile
 NETWORKS = "{} networks on Fashion-MNIST and {} on CIFAR-10".format(
     *(PROFILES[name].ensembles[-1] for name in ("fashion", "cifar10"))  # behind TRAK, at most
 )
-UNDAMPED = "trak_undamped:10"
-STANDS = {"agrees": "behind ours", "disagrees": "ahead of ours", "undecided": "not told from ours"}  # TRAK, by verdict
 LIKE = "removing images like the target flips more than removing random images of its class"
 FEATURES = "MoCo's features find smaller removal supports than supervised ones"
 DATAMODELS = "ours finds smaller removal supports than Datamodels (10k)"
 FLIPPED = "by TRAK (20), undamped, removing up to 25.6 % of the class flips"
 HEADER = ["Figure", "Its claims", "The first of them", "Paper", "Here", "Verdict"]
 README, INTRO = "README.md", "book/intro.md"
-THUMBNAIL = "_static/thumbnails/{}.webp"  # under book/
+VERSUS = "_static/versus.png"  # under book/
+THUMBNAIL = "_static/thumbnails/{}.webp"  # likewise
 SIZE = (176, 88)  # pixels, at most; shown at half of it
 
 
@@ -51,34 +48,6 @@ def table(file: str) -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
-def pairs() -> pd.DataFrame:
-    """Ours less each other ranking by removal, paired by target: the columns of `stats.paired`, and data."""
-    grey = pd.read_csv(RESULTS / "fashion" / "fig03" / "claims.csv").query("kind == 'removal'")
-    colour = pd.read_csv(RESULTS / "cifar10" / "scale" / "pairs.csv")
-    undamped = pd.read_csv(RESULTS / "cifar10_full" / "fig03" / "claims.csv")
-    undamped = undamped.query("tests == 'united' and kind == 'removal' and worse == @UNDAMPED")
-    named = {"Fashion-MNIST": grey, IMAGES[50_000]: undamped}
-    for name, data in ALONE.items():
-        named[data] = pd.read_csv(RESULTS / name / "fig03" / "claims.csv").query("tests == 'separate'")
-    return pd.concat([*(t.assign(data=d) for d, t in named.items()), colour.assign(data=colour["images"].map(IMAGES))])
-
-
-def against(worse: str, data: str) -> str:
-    """One of `pairs`, for a sentence: by its other ranking and its data."""
-    row = pair(worse, data)
-    return f"{stats.said_of(row, 'difference')} on {data}, n = {row['n']}"
-
-
-def against_alone(worse: str) -> str:
-    """`against`, on all data where each target was tested alone beside united tests, for a sentence."""
-    return "; ".join(against(worse, data) for data in ALONE.values())
-
-
-def pair(worse: str, data: str) -> pd.Series:
-    """One of `pairs`, by its other ranking and its data."""
-    return pairs().set_index(["worse", "data"]).loc[(worse, data)]
-
-
 def everywhere(page: Page, claim: str) -> str:
     """What was measured of one of the paper's claims about a figure, on each of DATA that has it, for a sentence.
 
@@ -91,34 +60,61 @@ def everywhere(page: Page, claim: str) -> str:
     return "; ".join(parts)
 
 
-def tested_alone(profile: str) -> pd.DataFrame:
-    """Ours less TRAK with a ridge and without, of the target's class and of all; see `crossed.against`."""
-    return crossed.against(committed.table(PROFILES[profile], "fig03", "separate"), PROFILES[profile])
-
-
 def answer() -> str:
     """What reproduces, whether ours beats TRAK, why not, how far all is from the paper, and its claims; in Markdown."""
-    table = pd.read_csv(RESULTS / "claims.csv").astype({"n": "Int64"})
-    tested, damped = table[table["confirmatory"]], table["note"].str.contains("TRAK is damped", na=False)
-    disagree, (ridge_here, free) = table["verdict"] == "disagrees", _verdicts()
-    models, papers = (_per_image(PROFILES[name], i) for name, i in (("fashion", -1), ("paper", 0)))
-    return "\n\n".join(
-        (
-            f"**What reproduces**, by removal, on {IMAGES[50_000]}: images like the target carry its prediction (ours "
-            f"less random images of its class: {claims.said(table, LIKE, 'cifar10_full')}), and self-supervised "
-            f"features serve better than supervised ones ({claims.said(table, FEATURES, 'cifar10_full')}).",
-            f"**Does its method beat TRAK?** With a ridge, as in this book, TRAK is {ridge_here} comparisons below. "
-            f"Without one, as by its authors' defaults, at the paper's {ridge.PAPER_SHARE} dimensions per training "
-            f"image, it is {free}. **And Datamodels?** Ours less Datamodels, on Fashion-MNIST, with {models} models "
-            f"per training image (the paper's (10k): {papers}): {claims.said(table, DATAMODELS, 'fashion')}.",
-            f"**Why is TRAK stronger here than in the paper?** {_why()}",
-            f"{left()}",
-            f"**The paper's claims, one by one.** Of its {len(tested)} main ones, chosen when results were known and "
-            f"tested together: {claims.counted(tested['verdict'])}. Of all, on every data set: "
-            f"{claims.counted(table['verdict'])}; {(disagree & damped).sum()} of those that disagree are about TRAK "
-            f"with a ridge.",
-        )
+    why = f"**Why is TRAK stronger here than in the paper?** {_why()}"
+    return "\n\n".join((reproduces(), beats(), why, left(), counted()))
+
+
+def brief(file: str) -> str:
+    """The same in short, as a list, and the picture behind it. file: README or INTRO."""
+    page = "notebooks/holds" if file == INTRO else "notebooks/holds.ipynb"
+    why = (
+        "**Why is TRAK stronger here than in the paper?** In part for its ridge, or for fewer dimensions, but not for "
+        f"these alone: [Does the paper hold?]({page}) has every cause that was tested, and what remains open."
     )
+    items = reproduces(), beats(), why, left(), counted()
+    picture = f"![{versus.TITLE}]({VERSUS if file == INTRO else f'book/{VERSUS}'})"
+    return "".join(f"- {item}\n" for item in items) + f"\n{picture}\n"
+
+
+def reproduces() -> str:
+    """What does, in Markdown."""
+    table = _claims()
+    return (
+        f"**What reproduces**, by removal, on {IMAGES[50_000]}: images like the target carry its prediction (ours "
+        f"less random images of its class: {claims.said(table, LIKE, 'cifar10_full')}), and self-supervised "
+        f"features serve better than supervised ones ({claims.said(table, FEATURES, 'cifar10_full')})."
+    )
+
+
+def beats() -> str:
+    """Whether ours beats TRAK and Datamodels, in Markdown."""
+    (ridge_here, free), table = versus.standings(), _claims()
+    models, papers = (_per_image(PROFILES[name], i) for name, i in (("fashion", -1), ("paper", 0)))
+    return (
+        f"**Does its method beat TRAK?** With a ridge, as in this book, TRAK is {ridge_here} comparisons below. "
+        f"Without one, as by its authors' defaults, at the paper's {ridge.PAPER_SHARE} dimensions per training "
+        f"image, it is {free}. **And Datamodels?** Ours less Datamodels, on Fashion-MNIST, with {models} models "
+        f"per training image (the paper's (10k): {papers}): {claims.said(table, DATAMODELS, 'fashion')}."
+    )
+
+
+def counted() -> str:
+    """How many of the paper's claims agree, in Markdown."""
+    table = _claims()
+    tested, damped = table[table["confirmatory"]], table["note"].str.contains("TRAK is damped", na=False)
+    disagree = table["verdict"] == "disagrees"
+    return (
+        f"**The paper's claims, one by one.** Of its {len(tested)} main ones, chosen when results were known and "
+        f"tested together: {claims.counted(tested['verdict'])}. Of all, on every data set: "
+        f"{claims.counted(table['verdict'])}; {(disagree & damped).sum()} of those that disagree are about TRAK "
+        f"with a ridge."
+    )
+
+
+def _claims() -> pd.DataFrame:
+    return pd.read_csv(RESULTS / "claims.csv").astype({"n": "Int64"})
 
 
 def _per_image(profile: Profile, i: int) -> str:
@@ -128,41 +124,26 @@ def _per_image(profile: Profile, i: int) -> str:
 
 
 def left() -> str:
-    """How far all of CIFAR-10 is from the paper still, a sentence in Markdown; more in `lib.chapters.causes`."""
+    """How far all of CIFAR-10 is from the paper still, in Markdown; more in `lib.chapters.causes`."""
     here, there = PROFILES["cifar10_full"], PROFILES["paper"]
     accuracy = committed.table(PROFILES["cifar10"], "scale", "rows").set_index("images")["accuracy"].loc[[50_000]]
-    ours, papers = (
-        f"{of.n_targets} targets, {of.n_votes} vote{'s' * (of.n_votes > 1)} per probe, a ResNet-9 of width "
-        f"{of.recipe.width} that trains for {of.recipe.epochs} epochs and is right on {right} of test images, MoCo "
-        f"with a {network} of width {of.selfsupervised.width} for {of.selfsupervised.epochs} epochs"
-        for of, right, network in (
-            (here, f"{accuracy.iloc[0]:.0%}", "ResNet-9"),
-            (there, paper.SETUPS["paper"][1], "ResNet-18"),
-        )
-    )
+    moco, papers = here.selfsupervised, there.selfsupervised
     return (
-        f"**How far from the paper?** On {IMAGES[50_000]} there are as many images and as large a *k* as in the paper, "
-        f"but {ours}. In the paper: {papers}. All that differs, and what each is known to change, is on the page of "
-        "Figure 3."
+        f"**How far from the paper?** On {IMAGES[50_000]}, images and *k* are the paper's. {here.n_targets} targets "
+        f"(paper: {there.n_targets}), votes per probe {here.n_votes} ({there.n_votes}); a ResNet-9 of width "
+        f"{here.recipe.width} ({there.recipe.width}) that trains for {here.recipe.epochs} epochs "
+        f"({there.recipe.epochs}) and is right on {accuracy.iloc[0]:.0%} of test images ({paper.SETUPS['paper'][1]}); "
+        f"MoCo with a ResNet-9 of width {moco.width} (a ResNet-18 of {papers.width}) for {moco.epochs} epochs "
+        f"({papers.epochs}). The page of Figure 3 has all that differs, and what each is known to change."
     )
-
-
-def _verdicts() -> list[str]:
-    """How TRAK with a ridge, and how undamped, stands in `comparisons`: in how many it is ahead, and so on."""
-    words = []
-    for rows in zip(*(of for _, *of in comparisons()), strict=True):
-        counts = pd.Series([STANDS[row["verdict"]] for row in rows if row is not None]).value_counts()
-        words.append(f"{' and '.join(f'{stands} in {n}' for stands, n in counts.items())} of {counts.sum()}")
-    return words
 
 
 def _why() -> str:
     """The ridge and the dimensions, and what they do not explain; sentences."""
-    grey = committed.table(PROFILES["fashion"], "ridge", "rows")
-    table = pd.read_csv(RESULTS / "claims.csv").astype({"n": "Int64"})
+    grey, table = committed.table(PROFILES["fashion"], "ridge", "rows"), _claims()
     flipped = table.query("claim == @FLIPPED and profile == 'cifar10_full'").iloc[0]
     assert flipped["verdict"] == "disagrees"  # else "not for these alone" is wrong
-    at = [stats.said_of(_swept(grey, 0.0, share), "difference") for share in (0.1, ridge.PAPER_SHARE, 0.9)]
+    at = [stats.said_of(versus.swept(grey, 0.0, share), "difference") for share in (0.1, ridge.PAPER_SHARE, 0.9)]
     return (
         "In part for its ridge, or for fewer dimensions: without a ridge, TRAK weakens as its dimensions come near the "
         f"number of training images. On Fashion-MNIST, n = {grey['n'].iloc[0]}, ours less TRAK (10) is {at[0]} at 0.1 "
@@ -186,64 +167,26 @@ def by_lds() -> str:
     )
 
 
-def _swept(rows: pd.DataFrame, damping: float, share: float = ridge.PAPER_SHARE) -> dict:
-    """Ours less TRAK (10) of the target's class, by united tests, as of `stats.paired`. rows: of `ridge.table`."""
-    row = ridge.setting(rows, share, damping)
-    pair = {"difference": row["against_removal"], "n": rows["n"].iloc[0]}
-    pair |= {bound: row[f"against_removal_{bound}"] for bound in ("low", "high")}
-    return pair | {"verdict": "agrees" if pair["low"] > 0 else "disagrees" if pair["high"] < 0 else "undecided"}
-
-
-def comparisons() -> list[tuple]:
-    """Ours less TRAK by removal, by data and tests: in words, then with a ridge and undamped; None: not measured."""
-    grey, colour = (committed.table(PROFILES[name], "ridge", "rows") for name in ("fashion", "cifar10"))
-    rows = [
-        ("Fashion-MNIST, each target alone, TRAK (20)", pair("trak:20", "Fashion-MNIST"), None),
-        ("Fashion-MNIST, united tests, TRAK (10)", _swept(grey, 1.0), _swept(grey, 0.0)),
-    ]
-    united = {"cifar10": _swept(colour, 0.0), "cifar10_full": pair(UNDAMPED, IMAGES[50_000])}
-    for profile, undamped in united.items():
-        if profile in ALONE:
-            of, (own, every) = tested_alone(profile), crossed.CLASSES
-            heads = {own: f"{ALONE[profile]}, TRAK (10)", every: "the same, TRAK ranking the images of all classes"}
-            rows += [(head, *(of.loc[(r, classes)] for r in crossed.RIDGE)) for classes, head in heads.items()]
-        rows.append((f"{DATA[profile]}, united tests, TRAK (10)", pair("trak:10", DATA[profile]), undamped))
-    return rows
-
-
-def differences() -> str:
-    """The numbers behind the answer, as a table in Markdown, and how to read it."""
-    head = ("Ours less TRAK, difference of AUC by removal", "TRAK with a ridge", "undamped, 0.41 dimensions per image")
-    rows = [(words, *("–" if of is None else ridge.in_words(of) for of in pair)) for words, *pair in comparisons()]
-    lines = "".join(f"| {' | '.join(cells)} |\n" for cells in (head, ("---",) * 3, *rows))
-    return (
-        f"{lines}\n*Ours*: the paper's method, an exemplar SVM on MoCo's features; below zero TRAK finds smaller "
-        "supports. *AUC*: area under the curve of flipped targets, 0 to 1; in brackets 95 % intervals over the *n* "
-        "targets; verdicts follow *p* and written rules, not the intervals. *Ridge*: a multiple of the identity, added "
-        "to the matrix that TRAK inverts. *TRAK (10)*: with ten networks. *United test*: one training that tests a "
-        "target of every class; *alone*: trainings for each target by itself, as in the paper.\n"
-    )
-
-
 def update(text: str, file: str) -> str:
     """The text of README or INTRO with what is up to date between their markers."""
-    answered = f"{answer()}\n\n{differences()}"
-    for begin, end, present in ((ANSWER, ANSWERED, answered), (BEGIN, END, table(file))):
+    for begin, end, present in ((ANSWER, ANSWERED, brief(file)), (BEGIN, END, table(file))):
         before, _, rest = text.partition(begin)
         text = before + begin + present + end + rest.partition(end)[2]
     return text
 
 
 def refresh() -> None:
-    """Put the present table into README and INTRO, which are untouched where it is there already."""
+    """Put what is up to date into README and INTRO, which are untouched where it is there already."""
     for file in (README, INTRO):
         text = (ROOT / file).read_text(encoding="utf-8")
         if text != (updated := update(text, file)):
             (ROOT / file).write_text(updated, encoding="utf-8")
 
 
-def thumbnails() -> None:
-    """Make the pictures of the table anew."""
+def pictures() -> None:
+    """Make those of the answer and of the table anew."""
+    with replacing(BOOK / VERSUS) as temporary:
+        temporary.write_bytes(plots.png(versus.figure()))
     for name in paper.FIGURES:
         for profile in claims.of_figure(name)["profile"].unique():
             path = BOOK / THUMBNAIL.format(f"{name}-{profile}")
@@ -253,5 +196,5 @@ def thumbnails() -> None:
 
 
 if __name__ == "__main__":
-    thumbnails()
+    pictures()
     refresh()

@@ -120,7 +120,7 @@ def tabs(profile: Profile, name: str, figure: Figure | None, description: str) -
     if figure is None:
         own = _result(profile, name, description)
     else:
-        own = _picture(plots.png(figure), f"{data(profile)}, this page's run. {description}")
+        own = picture(plots.png(figure), f"{data(profile)}, this page's run. {description}")
         plt.close(figure)  # else it is shown a second time, below
     others = [other for other in PROFILES.values() if other.name not in (profile.name, "smoke")]
     others = sorted(others, key=lambda other: -np.prod(class_sizes(other)[:2]))  # the most training images first
@@ -159,9 +159,10 @@ def _result(profile: Profile, name: str, description: str) -> str:
     claims = home / "claims.csv"
     table = plots.table(pd.read_csv(claims)).to_html() if claims.exists() else ""
     return (
-        f"{_picture((home / 'figure.png').read_bytes(), f'{data(profile)}. {description}')}<p>{escape(text)}</p>{table}"
+        f"{picture((home / 'figure.png').read_bytes(), f'{data(profile)}. {description}')}<p>{escape(text)}</p>{table}"
     )
 
 
-def _picture(png: bytes, description: str) -> str:
+def picture(png: bytes, description: str) -> str:
+    """A picture in HTML. description: what it shows, for those who cannot see it."""
     return f'<img alt="{escape(description)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'

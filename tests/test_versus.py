@@ -1,0 +1,32 @@
+"""Ours against TRAK on the first pages: the table and the picture have the numbers of the committed results."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from lib.chapters import versus
+from lib.data import RESULTS
+
+
+def test_the_table_has_the_numbers_of_figure_3():
+    claims = pd.read_csv(RESULTS / "fashion" / "fig03" / "claims.csv")
+    [row] = claims.query("kind == 'removal' and worse == 'trak:20'").to_dict("records")
+    interval = f"{row['difference']:.2f} [{row['low']:.2f}, {row['high']:.2f}], n = {row['n']}"
+    assert f"| Fashion-MNIST, each target alone, TRAK (20) | {interval} | – |" in versus.table()
+
+
+def test_a_verdict_by_the_interval():
+    row = {"share": 0.41, "damping": 0.0, "against_removal": 0.2, "n": 7}
+    for low, high, verdict in ((0.1, 0.3, "agrees"), (-0.3, -0.1, "disagrees"), (-0.1, 0.1, "undecided")):
+        rows = pd.DataFrame([row | {"against_removal_low": low, "against_removal_high": high}])
+        assert versus.swept(rows, 0.0) == {"difference": 0.2, "n": 7, "low": low, "high": high, "verdict": verdict}
+
+
+def test_the_picture_has_a_point_for_each_comparison():
+    figure, rows = versus.figure(), versus.comparisons()
+    (axis,) = figure.axes
+    for i, points in enumerate(axis.collections[1::2]):  # of each, bars come first
+        measured = [pair[i]["difference"] for _, *pair in rows if pair[i] is not None]
+        assert points.get_offsets()[:, 0].tolist() == measured and points.get_label() == versus.HEADS[i]
+    names = [tick.get_text() for tick in axis.get_yticklabels()]
+    assert names[0] == f"{rows[0][0]}, n = {rows[0][1]['n']}" and len(names) == len(rows)
+    plt.close(figure)
