@@ -1,7 +1,5 @@
 """Answer and table of figures in README and book come from the committed results and are up to date."""
 
-from types import SimpleNamespace
-
 import pandas as pd
 import pytest
 from PIL import Image
@@ -98,18 +96,3 @@ def test_the_papers_lds_stands_beside_both():
     assert front.by_lds().startswith("TRAK's LDS does not tell which the paper ran: there TRAK (10) has 0.12; ")
     for name in ("trak:10", front.UNDAMPED):
         assert f" {full[name]:.2f} [" in front.by_lds()
-
-
-def test_a_claim_is_said_of_all_data_that_it_was_measured_on(monkeypatch):
-    rows = [{"claim": "it flips", "profile": name, "tests": "united"} for name in ("cifar10_full", "fashion")]
-    page = SimpleNamespace(name="fig03", said=lambda claim, profile: f"{claim} ({profile})")
-    monkeypatch.setattr(front.claims, "of_figure", lambda name: pd.DataFrame([*rows, {"claim": "other"}]))
-    alike = "on all of CIFAR-10, it flips (cifar10_full); on Fashion-MNIST, it flips (fashion)"
-    assert front.everywhere(page, "it flips") == alike
-    rows[0]["tests"] = "separate"
-    first, second = front.everywhere(page, "it flips").split("; ")
-    assert first == "on all of CIFAR-10, separate tests, it flips (cifar10_full)"
-    assert second == "on Fashion-MNIST, united tests, it flips (fashion)"
-    for row in rows:
-        row["tests"] = None
-    assert front.everywhere(page, "it flips") == alike

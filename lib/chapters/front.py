@@ -11,7 +11,7 @@ from lib.chapters import ridge, versus
 from lib.chapters.versus import DATA, IMAGES, UNDAMPED
 from lib.data import BOOK, RESULTS, ROOT, replacing
 from lib.profiles import FASHION, PROFILES, Profile, class_sizes
-from lib.report import Page, claims, committed, paper, plots, stats
+from lib.report import claims, committed, paper, plots, stats
 
 BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->\n"
 ANSWER, ANSWERED = "<!-- answer -->\n", "<!-- /answer -->\n"
@@ -46,18 +46,6 @@ def table(file: str) -> str:
     whole = ["all pages", claims.counted(verdicts["verdict"]), f"the main ones, tested together: {tested}"]
     lines.append([""] * in_book + whole + [""] * 3)
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
-
-
-def everywhere(page: Page, claim: str) -> str:
-    """What was measured of one of the paper's claims about a figure, on each of DATA that has it, for a sentence.
-
-    It says by which tests where not all are by the same.
-    """
-    tests, parts = claims.of_figure(page.name).query("claim == @claim").set_index("profile")["tests"], []
-    for profile in (name for name in DATA if name in tests):
-        of = f", {tests[profile]} tests" if tests.nunique() > 1 else ""
-        parts.append(f"on {DATA[profile]}{of}, {page.said(claim, profile)}")
-    return "; ".join(parts)
 
 
 def answer() -> str:

@@ -130,8 +130,15 @@ def said(table: pd.DataFrame, claim: str, profile: str) -> str:
     rows = table[(table["claim"] == claim) & (table["profile"] == profile)]
     if rows.empty:
         raise ValueError(f"there is no claim {claim!r} on {profile}; see results/claims.csv")
-    row = rows.iloc[0]
-    return f"{stats.said_of(row, 'ours')}, n = {row['n']}: {row['verdict']}"
+    return in_words(rows.iloc[0])
+
+
+def in_words(row: pd.Series) -> str:
+    """What was measured of a claim, and the verdict. row: of `table`."""
+    if row["verdict"] not in COUNTED:
+        return row["verdict"]
+    n = "" if pd.isna(row["n"]) else f", n = {row['n']}"
+    return f"{stats.said_of(row, 'ours', 2 if row['ours'] < 100 else 0)}{n}: {row['verdict']}"
 
 
 def _evidence(claim: Claim, folder: Path, profile: str) -> dict:

@@ -4,7 +4,6 @@
     supports = page.supports(curves)
     page.head([supports])  # the verdicts, above the figure
     page.show(figure, "what it shows, in words")
-    page.beside()  # ours and the paper's
     page.status([supports])
     page.save(figure, {"supports": supports})
     page.foot()
@@ -140,13 +139,6 @@ class Page:
     def said(self, claim: str, profile: str = FASHION.name) -> str:
         """What was measured of one of the paper's claims about this figure, for a sentence; see `claims.said`."""
         return claims.said(claims.of_figure(self.name), claim, profile)
-
-    def beside(self) -> Styler:
-        """The paper's claims about this figure, and what was measured here."""
-        rows = claims.of_figure(self.name).rename(columns={"low": "ours_low", "high": "ours_high"})
-        rows = rows.assign(data=rows["profile"].map(lambda name: committed.data(PROFILES[name])))
-        columns = ["claim", "paper", "ours", "ours_low", "ours_high", "verdict", "data", "n", "measured", "note"]
-        return plots.table(rows[columns].fillna({"note": ""}))
 
     def status(self, tables: list[pd.DataFrame], study: Study | None = None) -> Markdown | None:
         """Profile, device, cost, what differs from the paper. tables: of a study's supports or margins."""
