@@ -16,6 +16,9 @@ unexport PYTHONDONTWRITEBYTECODE  # else every process compiles torch anew
 NOTEBOOKS := $(basename $(notdir $(wildcard notebooks/*.ipynb)))
 
 .PHONY: book html test figures bench clean $(NOTEBOOKS)
+.DEFAULT:
+	@echo "there is no target $@; there are: book, html, test, figures, audit, bench, clean, and a page each:" $(NOTEBOOKS) >&2
+	@exit 2
 
 book: figures html
 	@echo "The book: $(CURDIR)/_build/html/index.html"

@@ -123,7 +123,8 @@ class Page:
         if self.tally is not None:
             return None
         rows, text = claims.of_figure(self.name), "**The paper's claims about this figure** ([rules](verdicts)):\n"
-        for name, of_profile in rows.groupby("profile", sort=False):
+        for name in sorted(rows["profile"].unique(), key=[*PROFILES].index, reverse=True):
+            of_profile = rows[rows["profile"] == name]
             n = of_profile["verdict"].isin(claims.COUNTED).sum()
             counted = f"{claims.counted(of_profile['verdict'])}, " if n else ""
             line = f"- {committed.data(PROFILES[name])}: {counted}{len(of_profile) - n} not measured"
