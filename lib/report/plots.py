@@ -180,11 +180,9 @@ def _with_interval(value: float, low: float, high: float) -> str:
 
 
 def listed(rows: pd.DataFrame | list[dict], verdict: str, column: str = "method") -> str:
-    """The rows with a verdict, for a sentence: method, difference and interval. column: where the method stands."""
+    """The methods with a verdict, for a sentence. column: where the method stands."""
     rows = pd.DataFrame(rows)
-    these = rows[rows["verdict"] == verdict].to_dict("records")
-    words = [f"{label(row[column])} {stats.said_of(row, 'difference')}" for row in these]
-    return "; ".join(words) or "none"
+    return "; ".join(rows.loc[rows["verdict"] == verdict, column].map(label)) or "none"
 
 
 COMPARED = {"agrees": "smaller supports", "disagrees": "larger supports"}  # verdicts on `better` against `worse`
