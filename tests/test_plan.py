@@ -152,6 +152,17 @@ def test_what_is_published_is_not_trained():
     assert "moco_v2_rn50_800ep" in plan.text(imagenet.profile, imagenet.tally)
 
 
+def test_what_the_ledger_holds_already_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "RESULTS", tmp_path)
+    study = dry("smoke")
+    study.margins([[(REMOVAL, "random", 0)]], [1], n_seeds=1)
+    assert "The ledger holds" not in plan.text(study.profile, study.tally)
+    (tmp_path / "smoke" / "ledger").mkdir(parents=True)
+    for name, lines in (("0000", "{}\n{}\n"), ("0001", "{}\n")):
+        (tmp_path / "smoke" / "ledger" / f"{name}.jsonl").write_text(lines)
+    assert "The ledger holds 3 retrainings already; " in plan.text(study.profile, study.tally)
+
+
 def test_the_two_published_trainings_give_one_speed():
     """Seconds of published trainings on an NVIDIA A100, each repeated by a profile: the text's arithmetic is true."""
     speeds = []

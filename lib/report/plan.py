@@ -205,7 +205,10 @@ def text(profile: Profile, tally: Tally) -> str:
     )
     needed = "\n".join(whereabouts(find(name)) for name in tally.reads) or "  the tables of the figures under results/"
     counted = table(trained(profile, tally)) if tally.counts else "Nothing is trained."
-    return f"{checked}\n\nNeeded:\n{needed}\n\n{counted}"
+    ledger = RESULTS / profile.name / "ledger"
+    held = sum(len(path.read_bytes().splitlines()) for path in ledger.glob("*.jsonl"))
+    kept = f"The ledger holds {held} retrainings already; those that are asked for are read, but counted here too.\n\n"
+    return f"{checked}\n\nNeeded:\n{needed}\n\n{kept * bool(held and tally.counts)}{counted}"
 
 
 def whereabouts(entry: Entry) -> str:
