@@ -65,7 +65,9 @@ def test_all_that_differs_from_the_paper_is_named_with_both_values():
         assert of[name] == tuple(f"{getattr(profile.recipe, value)}" for profile in (here, there))
     assert (here.recipe.stem, here.recipe.cutout, there.recipe.stem) == ("conv5s2", 0, "conv3") and there.recipe.cutout
     for name, value in (("votes per probe", "n_votes"), ("targets", "n_targets")):
-        assert of[name] == tuple(f"{getattr(profile, value)}" for profile in (here, there))
+        assert [text.split(",")[0] for text in of[name]] == [f"{getattr(profile, value)}" for profile in (here, there)]
+    assert of["its batches; momentum"] == ("128; Nesterov", "512; plain")
+    assert [(one.batch_size, one.nesterov) for one in (here.recipe, there.recipe)] == [(128, True), (512, False)]
     assert of["models that the LDS is over"] == (f"{here.lds_models}", "not stated")
     assert here.trak.get("damping", trak.DAMPING) > there.trak["damping"] == 0
     assert [text.split(", ")[1] for text in of["its ridge and its dimensions"]] == ["5120", "20480"]

@@ -81,7 +81,7 @@ def test_ours_wins_nothing_against_a_rival_with_fewer_models(tmp_path, ahead, ve
     write_supports(tmp_path / "fashion/fig03", {"a": SIZES + 20, "trak:20": SIZES + 20 + ahead})
     row = row_of(tmp_path, replace(SMALLER, models=100, note="damped"))
     assert row["verdict"] == verdict
-    assert row["note"] == "damped; the rival has 20 models here, and would have 100 as in the paper"
+    assert row["note"] == "damped; the rival has 20 models here, where 100 would match the paper's"
     assert row_of(tmp_path, replace(SMALLER, models=20))["verdict"] != "not measured"
 
 
@@ -106,6 +106,9 @@ def test_shares_are_compared_by_both_n(tmp_path, flips, of, verdict, of_rival):
     assert (row["ours"], row["verdict"], row["paper"]) == (flips / of, verdict, "23 %")
     rival = replace(FLIPS, of={"method": "trak"}, states=[SHARE | {"method": "TRAK (20)"}])
     assert row_of(tmp_path, rival)["verdict"] == of_rival
+    falls_short = of_rival == "disagrees" and flips / of < 0.16
+    hollow = "not measured" if falls_short or of_rival == "agrees" else of_rival
+    assert row_of(tmp_path, replace(rival, models=100))["verdict"] == hollow, "a rival of 20 models for one of 100"
 
 
 @pytest.mark.parametrize(("outcome", "stated"), [("smaller", 16), ("equal", 44)])
@@ -207,7 +210,7 @@ def test_what_a_profile_lacks_is_not_measured_and_what_was_not_run_is_an_error(t
         "confirmatory": False,
         "uncorrected": "not measured",
         "verdict": "not measured",
-        "note": "there are no such results of this profile",
+        "note": "not computed on these data",
     }
     with pytest.raises(FileNotFoundError, match="there are no results of fig01 in profile fashion: make fig01"):
         row_of(tmp_path, CHEAP, "fashion")

@@ -164,7 +164,7 @@ def test_the_head_of_a_figure_counts_verdicts_and_its_notes_stand_below():
     assert f"- CIFAR-10, 1000 images per class: {counted}. {said}\n" in head
     assert head.index("CIFAR-10") < head.index("Fashion-MNIST") and "](verdicts)" in head and "explorer.html#" in head
     assert mine.said(rows.iloc[0]["claim"]).endswith(": undecided")
-    assert Page("fig07", {"profile": "fashion"}).head([]).data.rstrip().endswith("Fashion-MNIST: 1 not measured.")
+    assert Page("fig07", {"profile": "fashion"}).head([]).data.rstrip().endswith("Fashion-MNIST: 1 not tested.")
 
 
 def test_names_of_files_that_are_not_utf8_are_written(opened, tmp_path):
@@ -207,7 +207,7 @@ def test_pages_of_cifar10_are_shown_without_its_images(tmp_path, monkeypatch, na
                 namespace["profile"] = profile
     assert namespace["page"].missing
     if name == "fig03":
-        assert namespace["kind_of_tests"] == "united"
+        assert namespace["tests_of_all"] == "united"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)

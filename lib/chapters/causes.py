@@ -17,6 +17,7 @@ from lib.study import REMOVAL
 GREY, COLOUR, FULL = PROFILES["fashion"], PROFILES["cifar10"], PROFILES[scale.ALL]
 ALONE = [profile for profile in (COLOUR, FULL) if profile.alone]  # where targets were tested alone, beside united tests
 SETTINGS = f"as chosen, {trak.PROJECTION_DIM / 10_000:.2f}", f"none, {ridge.PAPER_SHARE}"  # on CIFAR-10
+MOMENTUM = {True: "Nesterov", False: "plain"}
 HEAD = ("Changed", "From", "To", "Data", "Ours less TRAK, from", "to", "moved by", "Page")
 
 
@@ -36,20 +37,22 @@ def known() -> str:
     ridges, (own, every) = {row[3].partition(",")[0]: row[3:] for row in _ridge()}, crossed.CLASSES
     classes = (crossed.RIDGE[1], own), (crossed.RIDGE[1], every)
     dimensions = (f"{ridge}, {of.trak['projection_dim']}" for ridge, of in (("as chosen", here), ("none", there)))
+    both = here.recipe, there.recipe
     rows = [
         ("width of the network", here.recipe.width, there.recipe.width, _network_moved(16, 3, 10)),
         ("its epochs", here.recipe.epochs, there.recipe.epochs, _network_moved(8, 24, 10)),
+        ("its batches; momentum", *(f"{of.batch_size}; {MOMENTUM[of.nesterov]}" for of in both), "not measured"),
         ("its first layer; cutout", "strided; none", "not strided; cutout", "–"),
         ("its test accuracy", f"{accuracy:.0%}", paper.SETUPS["paper"][1], "–"),
         ("MoCo", f"width {moco.width}, {moco.epochs} epochs", f"ResNet-18, {papers.epochs}", "[features](quality)"),
         ("TRAK's ridge", "as chosen", "none by default", _moved(*ridges["Fashion-MNIST"])),
         ("its ridge and its dimensions", *dimensions, _moved(*ridges[versus.IMAGES[50_000]])),
         ("images that TRAK ranks", own, f"presumably {every}", _moved(*_alone(ALONE[-1], *classes))),
-        ("competing methods", "TRAK with a ridge and without", "TRAK undamped, Datamodels", "–"),
+        ("competing methods", "TRAK with a ridge and without", "TRAK, by default undamped; Datamodels", "–"),
         ("networks behind TRAK", here.ensembles[-1], f"up to {there.ensembles[-1]}", _network_moved(8, 3, 20)),
         ("tests", "united", "separate", _apart()),
         ("votes per probe", here.n_votes, there.n_votes, "not measured"),
-        ("targets", here.n_targets, there.n_targets, "–"),
+        ("targets", f"{here.n_targets}, that models get right", f"{there.n_targets}, of all test images", "–"),
         ("models that the LDS is over", here.lds_models, "not stated", "–"),
         ("images", "a JPEG, slightly lossy", "the original ones", "not measured"),
     ]

@@ -51,17 +51,20 @@ def table(file: str) -> str:
 def answer() -> str:
     """What reproduces, whether ours beats TRAK, why not, how far all is from the paper, and its claims; in Markdown."""
     why = f"**Why is TRAK stronger here than in the paper?** {_why()}"
-    return "\n\n".join((reproduces(), beats(), why, left(), counted()))
+    far = f"{left()} [Figure 3](fig03) has what each is known to change."
+    return "\n\n".join((reproduces(), beats(), why, far, counted()))
 
 
 def brief(file: str) -> str:
     """The same in short, as a list, and the picture behind it. file: README or INTRO."""
-    page = "notebooks/holds" if file == INTRO else "notebooks/holds.ipynb"
+    end = "" if file == INTRO else ".ipynb"
     why = (
-        "**Why is TRAK stronger here than in the paper?** In part for its ridge, or for fewer dimensions, but not for "
-        f"these alone: [Does the paper hold?]({page}) has every cause that was tested, and what remains open."
+        "**Why is TRAK stronger here than in the paper?** In part because of its ridge, or of fewer dimensions, but "
+        f"not of these alone: [Does the paper hold?](notebooks/holds{end}) has all causes that were tested, and what "
+        "is open."
     )
-    items = reproduces(), beats(), why, left(), counted()
+    far = f"{left()} [Figure 3](notebooks/fig03{end}) has what each is known to change."
+    items = reproduces(), beats(), why, far, counted()
     picture = f"![{versus.TITLE}]({VERSUS if file == INTRO else f'book/{VERSUS}'})"
     return "".join(f"- {item}\n" for item in items) + f"\n{picture}\n"
 
@@ -81,8 +84,8 @@ def beats() -> str:
     (ridge_here, free), table = versus.standings(), _claims()
     models, papers = (_per_image(PROFILES[name], i) for name, i in (("fashion", -1), ("paper", 0)))
     return (
-        f"**Does its method beat TRAK?** With a ridge, as in this book, TRAK is {ridge_here} comparisons below. "
-        f"Without one, as by its authors' defaults, at the paper's {ridge.PAPER_SHARE} dimensions per training "
+        f"**Does the paper's method beat TRAK?** With a ridge, as in this book, TRAK is {ridge_here} comparisons "
+        f"below. Without one, as by its authors' defaults, at the paper's {ridge.PAPER_SHARE} dimensions per training "
         f"image, it is {free}. **And Datamodels?** Ours less Datamodels, on Fashion-MNIST, with {models} models "
         f"per training image (the paper's (10k): {papers}): {claims.said(table, DATAMODELS, 'fashion')}."
     )
@@ -112,17 +115,18 @@ def _per_image(profile: Profile, i: int) -> str:
 
 
 def left() -> str:
-    """How far all of CIFAR-10 is from the paper still, in Markdown; more in `lib.chapters.causes`."""
+    """How far all of CIFAR-10 is from the paper, in Markdown; more in `lib.chapters.causes`."""
     here, there = PROFILES["cifar10_full"], PROFILES["paper"]
     accuracy = committed.table(PROFILES["cifar10"], "scale", "rows").set_index("images")["accuracy"].loc[[50_000]]
     moco, papers = here.selfsupervised, there.selfsupervised
     return (
-        f"**How far from the paper?** On {IMAGES[50_000]}, images and *k* are the paper's. {here.n_targets} targets "
-        f"(paper: {there.n_targets}), votes per probe {here.n_votes} ({there.n_votes}); a ResNet-9 of width "
+        f"**How far from the paper?** On {IMAGES[50_000]}, the number of images and *k* are the paper's. The images "
+        f"are JPEGs, {here.n_targets} targets (paper: {there.n_targets}) are drawn among those that unmodified models "
+        f"get right, and ten share a retraining; votes per probe {here.n_votes} ({there.n_votes}); a ResNet-9 of width "
         f"{here.recipe.width} ({there.recipe.width}) that trains for {here.recipe.epochs} epochs "
         f"({there.recipe.epochs}) and is right on {accuracy.iloc[0]:.0%} of test images ({paper.SETUPS['paper'][1]}); "
         f"MoCo with a ResNet-9 of width {moco.width} (a ResNet-18 of {papers.width}) for {moco.epochs} epochs "
-        f"({papers.epochs}). The page of Figure 3 has all that differs, and what each is known to change."
+        f"({papers.epochs})."
     )
 
 
@@ -130,13 +134,13 @@ def _why() -> str:
     """The ridge and the dimensions, and what they do not explain; sentences."""
     grey, table = committed.table(PROFILES["fashion"], "ridge", "rows"), _claims()
     flipped = table.query("claim == @FLIPPED and profile == 'cifar10_full'").iloc[0]
-    assert flipped["verdict"] == "disagrees"  # else "not for these alone" is wrong
+    assert flipped["verdict"] == "disagrees"  # else "not of these alone" is wrong
     at = [stats.said_of(versus.swept(grey, 0.0, share), "difference") for share in (0.1, ridge.PAPER_SHARE, 0.9)]
     return (
-        "In part for its ridge, or for fewer dimensions: without a ridge, TRAK weakens as its dimensions come near the "
-        f"number of training images. On Fashion-MNIST, n = {grey['n'].iloc[0]}, ours less TRAK (10) is {at[0]} at 0.1 "
-        f"dimensions per image, {at[1]} at the paper's {ridge.PAPER_SHARE} and {at[2]} at 0.9. But not for these "
-        f"alone: undamped too, TRAK (10) flips {stats.said_of(flipped, 'ours')} of {flipped['n']} targets of "
+        "In part because of its ridge, or of fewer dimensions: without a ridge, TRAK weakens as its dimensions come "
+        f"near the number of training images. On Fashion-MNIST, n = {grey['n'].iloc[0]}, ours less TRAK (10) is "
+        f"{at[0]} at 0.1 dimensions per image, {at[1]} at the paper's {ridge.PAPER_SHARE} and {at[2]} at 0.9. But not "
+        f"of these alone: undamped too, TRAK (10) flips {stats.said_of(flipped, 'ours')} of {flipped['n']} targets of "
         f"{IMAGES[50_000]} by removing up to a quarter of the class, the paper's TRAK (20) {flipped['paper']} "
         f"(p = {flipped['p']:.2g}). The paper names neither a ridge nor the classes whose images TRAK ranks. {by_lds()}"
     )

@@ -63,6 +63,7 @@ def share(tables: Path, stated: Stated, method: str) -> dict:
     bound, k = _row(tables / "paper.csv", keys)["k"].split()
     sizes, (name,), row = _sizes(tables, value.kind, (method,))
     flips, above = sizes[name] <= int(k) - (bound == "<"), "exceeds" if name == OURS else "disagrees"
+    row["short"] = name != OURS and flips.mean() < value.value / figure.n
     return _counted(flips, stated, f"share flipped, k {bound} {k}", above) | row
 
 
@@ -92,15 +93,16 @@ def table(folder: Path, profile: str, claims: Sequence[Claim] = CLAIMS) -> pd.Da
     """Every claim, a row for each of its profiles; see COLUMNS. folder: of the figures' tables, under results/.
 
     The confirmatory ones are corrected together. Verdict "not measured": the profile lacks what a claim is about, is
-    another one that has not been run, or has too weak a rival for ours to win against; "not tested": no measure.
+    another one that has not been run, or has a weaker rival, which loses or falls short; "not tested": no measure.
     Raises FileNotFoundError where a figure of this profile is missing, ValueError for a wrong measure or argument.
     """
     rows = [_evidence(c, folder, profile if name == FASHION.name else name) for c in claims for name in c.profiles]
-    rows = pd.DataFrame(rows, columns=[*COLUMNS, "leaning", "otherwise", "weaker"]).astype({"p": float})
+    rows = pd.DataFrame(rows, columns=[*COLUMNS, "leaning", "otherwise", "weaker", "short"]).astype({"p": float})
     rows["p_holm"] = stats.holm(rows.loc[rows["confirmatory"], "p"].dropna())
     for column, p in (("uncorrected", rows["p"]), ("verdict", rows["p_holm"].fillna(rows["p"]))):
         verdicts = rows["leaning"].where(p <= stats.LEVEL, rows["otherwise"])
-        rows[column] = verdicts.mask(rows["weaker"] & verdicts.isin(["agrees", "exceeds"]), "not measured")
+        hollow = verdicts.isin(["agrees", "exceeds"]) | (rows["short"] & (verdicts == "disagrees"))
+        rows[column] = verdicts.mask(rows["weaker"] & hollow, "not measured")
     return rows[COLUMNS].astype({"n": "Int64"})
 
 
@@ -117,9 +119,9 @@ def counted(verdicts: pd.Series) -> str:
 
 
 def first(rows: pd.DataFrame) -> list[str]:
-    """Of the first claim that was measured, a confirmatory one if there is one: claim, the paper's, ours, verdict."""
-    rows = rows[rows["verdict"].isin(COUNTED)].sort_values("confirmatory", ascending=False, kind="stable")
-    for row in rows.head(1).to_dict("records"):
+    """Of the first claim that was measured, if it can be one of the main ones: claim, the paper's, ours, verdict."""
+    rows, main = rows[rows["verdict"].isin(COUNTED)], {claim.claim for claim in CLAIMS if claim.confirmatory}
+    for row in rows.sort_values("claim", key=lambda of: ~of.isin(main), kind="stable").head(1).to_dict("records"):
         here = f"{stats.said(row['ours'], row['low'], row['high'])}, {row['measured']}"
         return [row["claim"], row["paper"], here, row["verdict"]]
     return ["–"] * 4
@@ -145,15 +147,15 @@ def _evidence(claim: Claim, folder: Path, profile: str) -> dict:
     figure, values = FIGURES.get(claim.page), [FIGURES[claim.page].select(keys) for keys in claim.states]
     row, notes = {"otherwise": "not tested"}, [claim.not_tested]
     if claim.measure:
-        row, notes = {"otherwise": "not measured"}, ["there are no such results of this profile"]
+        row, notes = {"otherwise": "not measured"}, ["not computed on these data"]
         with suppress(IndexError, *([] if profile == folder.name else [FileNotFoundError])):
             row = _measured(claim, folder.parent / profile / claim.page, (values[0], figure) if values else None)
             notes = [claim.note]
     weaker = bool(claim.models) and (row.get("models") or claim.models) < claim.models
     if weaker:
-        notes.append(f"the rival has {row['models']} models here, and would have {claim.models} as in the paper")
+        notes.append(f"the rival has {row['models']} models here, where {claim.models} would match the paper's")
     return (
-        {"leaning": "undecided", "otherwise": "undecided"}
+        {"leaning": "undecided", "otherwise": "undecided", "short": False}
         | row
         | {
             "claim": claim.claim,

@@ -85,7 +85,7 @@ def status(profile: Profile, figure: str) -> str:
         f"**Profile** `{profile.name}`, as computed before: its dataset `{profile.dataset}`, or what else it needs, is "
         "not on this machine, so that this page shows the results that came with the repository, of "
         f"{record['retrainings']} distinct retrainings, {record['core_seconds'] / 3600:.2f} core-hours "
-        f"({', '.join(record['machines'])}). "
+        f"({'; '.join(record['machines'])}). "
         f"To compute them here: {how}"
     )
 

@@ -126,10 +126,12 @@ class Page:
         for name in sorted(rows["profile"].unique(), key=[*PROFILES].index, reverse=True):
             of_profile = rows[rows["profile"] == name]
             n = of_profile["verdict"].isin(claims.COUNTED).sum()
-            counted = f"{claims.counted(of_profile['verdict'])}, " if n else ""
-            line = f"- {committed.data(PROFILES[name])}: {counted}{len(of_profile) - n} not measured"
+            counted = [claims.counted(of_profile["verdict"])] * bool(n)
+            rest = {word: (of_profile["verdict"] == word).sum() for word in ("not measured", "not tested")}
+            counted += [f"{m} {word}" for word, m in rest.items() if m]
+            line = f"- {committed.data(PROFILES[name])}: {', '.join(counted)}"
             first = " The first: {}; paper: {}; here: {}: {}.".format(*claims.first(of_profile)) * bool(n)
-            text += f"\n{line.replace(', 0 not measured', '')}.{first}"
+            text += f"\n{line}.{first}"
         if self.values != FASHION:
             text += (
                 f"\n\n**This run is of profile `{self.values.name}`**, with its values or yours. Verdicts, *What to "
@@ -167,7 +169,8 @@ class Page:
         record, name = json.loads((folder / "record.json").read_text(encoding="utf-8")), self.name
         trained = f"{record['retrainings']} retrainings, {record['core_seconds']:.0f} seconds of one core from nothing"
         own = f"{record['networks']} networks of its own, whose results are kept" if record.get("networks") else ""
-        behind = " and ".join(filter(None, [trained if record["retrainings"] or not own else "", own]))
+        scored = "no retraining, but on what scores are made from, whose cost is on [Figure 1](fig01)"
+        behind = " and ".join(filter(None, [trained * bool(record["retrainings"]), own])) or scored
         texts = {"name": name, "links": links, "paper": self.values.paper, "example": self.example, "behind": behind}
         return Markdown(FOOT.format(**texts))
 
@@ -256,5 +259,5 @@ def _status(study: Study, tables: list[pd.DataFrame], wall_seconds: float) -> st
         f"{trained['test_accuracy'].mean():.1%} over all retrainings ({accuracy}, unmodified). "
         f"**Device** {study.driver.device}. **Wall time** of this page: {wall_seconds:.0f} s. **Behind it**: "
         f"{len(trained)} distinct retrainings, {trained['seconds'].sum() / 3600:.2f} core-hours "
-        f"({', '.join(sorted(trained['machine'].unique()))})."
+        f"({'; '.join(sorted(trained['machine'].unique()))})."
     )
