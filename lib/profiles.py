@@ -176,7 +176,7 @@ CIFAR10_FULL = replace(
     trak={"projection_dim": 5120, "sparse": True},
     rivals=("trak", "trak_undamped"),
     every_method=False,
-    alone=0,
+    alone=1,
     figures=("fig01", "fig02", "fig03", "fig04", "fig07", "table1"),
 )
 # The paper's ImageNet at a quarter of its pixels: 160, 192 and 256 a side become 40, 48 and 64.

@@ -2,9 +2,12 @@
 
 import matplotlib.pyplot as plt
 import pandas as pd
+import pytest
 
 from lib.chapters import versus
 from lib.data import RESULTS
+from lib.profiles import PROFILES
+from lib.report import stats
 
 
 def test_the_table_has_the_numbers_of_figure_3():
@@ -19,6 +22,18 @@ def test_a_verdict_by_the_interval():
     for low, high, verdict in ((0.1, 0.3, "agrees"), (-0.3, -0.1, "disagrees"), (-0.1, 0.1, "undecided")):
         rows = pd.DataFrame([row | {"against_removal_low": low, "against_removal_high": high}])
         assert versus.swept(rows, 0.0) == {"difference": 0.2, "n": 7, "low": low, "high": high, "verdict": verdict}
+
+
+def test_what_defaults_move_is_the_difference_of_both_traks():
+    profile = PROFILES["cifar10_full"]
+    alone = pd.read_csv(RESULTS / profile.name / "fig03" / "separate.csv")
+    sizes = stats.sizes(alone).clip(upper=profile.k_max) / profile.k_max
+    ours, here, there = sizes["moco_esvm"], sizes["trak:10"], sizes["trak_undamped:10:all"]
+    moved = stats.paired(alone, "removal", "trak:10", "trak_undamped:10:all", profile.k_max)
+    assert moved["difference"] == pytest.approx((there - ours).mean() - (here - ours).mean())
+    for value in ((here - ours).mean(), (there - ours).mean(), moved["difference"]):
+        assert f" {value:.2f} [" in versus.defaults()
+    assert f"p = {moved['p']:.2g}, n = {len(sizes)})" in versus.defaults()
 
 
 def test_the_picture_has_a_point_for_each_comparison():

@@ -36,6 +36,7 @@ def known() -> str:
     accuracy = sizes.loc[sizes["images"] == sizes["images"].max(), "accuracy"].iloc[0]
     ridges, (own, every) = {row[3].partition(",")[0]: row[3:] for row in _ridge()}, crossed.CLASSES
     classes = (crossed.RIDGE[1], own), (crossed.RIDGE[1], every)
+    both_ends = (crossed.RIDGE[0], own), (crossed.RIDGE[1], every)
     dimensions = (f"{ridge}, {of.trak['projection_dim']}" for ridge, of in (("as chosen", here), ("none", there)))
     both = here.recipe, there.recipe
     rows = [
@@ -48,6 +49,7 @@ def known() -> str:
         ("TRAK's ridge", "as chosen", "none by default", _moved(*ridges["Fashion-MNIST"])),
         ("its ridge and its dimensions", *dimensions, _moved(*ridges[versus.IMAGES[50_000]])),
         ("images that TRAK ranks", own, f"presumably {every}", _moved(*_alone(ALONE[-1], *classes))),
+        ("all three", "as here", f"undamped, {ridge.PAPER_SHARE}, {every}", _moved(*_alone(ALONE[-1], *both_ends))),
         ("competing methods", "TRAK with a ridge and without", "TRAK, by default undamped; Datamodels", "–"),
         ("networks behind TRAK", here.ensembles[-1], f"up to {there.ensembles[-1]}", _network_moved(8, 3, 20)),
         ("tests", "united", "separate", _apart()),

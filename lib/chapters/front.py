@@ -59,9 +59,8 @@ def brief(file: str) -> str:
     """The same in short, as a list, and the picture behind it. file: README or INTRO."""
     end = "" if file == INTRO else ".ipynb"
     why = (
-        "**Why is TRAK stronger here than in the paper?** In part because of its ridge, or of fewer dimensions, but "
-        f"not of these alone: [Does the paper hold?](notebooks/holds{end}) has all causes that were tested, and what "
-        "is open."
+        f"**Why is TRAK stronger here than in the paper?** In part because of its settings. {versus.defaults()} "
+        f"[Does the paper hold?](notebooks/holds{end}) has the other causes that were tested, and what is open."
     )
     far = f"{left()} [Figure 3](notebooks/fig03{end}) has what each is known to change."
     items = reproduces(), beats(), why, far, counted()
@@ -137,7 +136,7 @@ def _why() -> str:
     assert flipped["verdict"] == "disagrees"  # else "not of these alone" is wrong
     at = [stats.said_of(versus.swept(grey, 0.0, share), "difference") for share in (0.1, ridge.PAPER_SHARE, 0.9)]
     return (
-        "In part because of its ridge, or of fewer dimensions: without a ridge, TRAK weakens as its dimensions come "
+        f"In part because of its settings. {versus.defaults()} Without a ridge, TRAK weakens as its dimensions come "
         f"near the number of training images. On Fashion-MNIST, n = {grey['n'].iloc[0]}, ours less TRAK (10) is "
         f"{at[0]} at 0.1 dimensions per image, {at[1]} at the paper's {ridge.PAPER_SHARE} and {at[2]} at 0.9. But not "
         f"of these alone: undamped too, TRAK (10) flips {stats.said_of(flipped, 'ours')} of {flipped['n']} targets of "
