@@ -198,7 +198,7 @@ def test_pages_of_cifar10_are_shown_without_its_images(tmp_path, monkeypatch, na
     monkeypatch.setenv("COMPANION_CACHE", str(tmp_path))
     monkeypatch.delenv("DATA_MIRROR", raising=False)
     monkeypatch.setattr(manifest, "download", lambda entry: (_ for _ in ()).throw(FileNotFoundError(entry.file)))
-    monkeypatch.setattr(stats, "RESAMPLES", 10)
+    monkeypatch.setattr(stats, "RESAMPLES", 200)
     namespace = {}
     for cell in nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells:
         if cell.cell_type == "code":
