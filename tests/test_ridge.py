@@ -8,7 +8,6 @@ import pytest
 
 from lib import profiles
 from lib.chapters import ridge
-from lib.data import RESULTS
 from lib.features import FeatureRecipe
 from lib.methods import OURS
 from lib.rivals import ensembles
@@ -66,10 +65,3 @@ def test_figure():
     row |= {f"{key}_{end}": v for key in list(row)[2:] for end, v in (("low", 0.1), ("high", 0.4))}
     drawn = ridge.figure(pd.DataFrame([row, row | {"damping": 1.0}]), "title")
     assert drawn.axes[0].get_title() == "LDS of TRAK" and drawn.get_suptitle() == "title"
-
-
-def test_the_papers_setting_is_said_of_every_committed_data_set():
-    rows = pd.read_csv(RESULTS / "cifar10" / "ridge" / "rows.csv")
-    difference = ridge.said(rows, 0.41, 0.0, "against_removal")
-    assert ridge.as_the_paper().endswith(f"{difference} on CIFAR-10, 1000 images per class, n = 85")
-    assert " on Fashion-MNIST, n = 50; " in ridge.as_the_paper("lds")

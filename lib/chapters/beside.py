@@ -17,7 +17,8 @@ def table(page: Page) -> HTML:
     """The table of `cells`, which wraps, and its notes."""
     shown, notes = cells(page)
     words = plots.table(shown).set_table_attributes('class="words"').to_html()
-    return HTML(f"{words}<p>{'; '.join(map(escape, [*notes, '–: not looked at']))}.</p>")
+    listed = notes + ["–: not looked at"] * bool((shown == "–").any(axis=None))
+    return HTML(f"{words}<p>{'; '.join(map(escape, listed))}</p>")
 
 
 def cells(page: Page) -> tuple[pd.DataFrame, list[str]]:

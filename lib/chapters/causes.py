@@ -36,20 +36,19 @@ def known() -> str:
     accuracy = sizes.loc[sizes["images"] == sizes["images"].max(), "accuracy"].iloc[0]
     ridges, (own, every) = {row[3].partition(",")[0]: row[3:] for row in _ridge()}, crossed.CLASSES
     classes = (crossed.RIDGE[1], own), (crossed.RIDGE[1], every)
-    both_ends = (crossed.RIDGE[0], own), (crossed.RIDGE[1], every)
     dimensions = (f"{ridge}, {of.trak['projection_dim']}" for ridge, of in (("as chosen", here), ("none", there)))
-    both = here.recipe, there.recipe
+    recipes = here.recipe, there.recipe
     rows = [
         ("width of the network", here.recipe.width, there.recipe.width, _network_moved(16, 3, 10)),
         ("its epochs", here.recipe.epochs, there.recipe.epochs, _network_moved(8, 24, 10)),
-        ("its batches; momentum", *(f"{of.batch_size}; {MOMENTUM[of.nesterov]}" for of in both), "not measured"),
+        ("its batches; momentum", *(f"{of.batch_size}; {MOMENTUM[of.nesterov]}" for of in recipes), "not measured"),
         ("its first layer; cutout", "strided; none", "not strided; cutout", "–"),
         ("its test accuracy", f"{accuracy:.0%}", paper.SETUPS["paper"][1], "–"),
         ("MoCo", f"width {moco.width}, {moco.epochs} epochs", f"ResNet-18, {papers.epochs}", "[features](quality)"),
         ("TRAK's ridge", "as chosen", "none by default", _moved(*ridges["Fashion-MNIST"])),
         ("its ridge and its dimensions", *dimensions, _moved(*ridges[versus.IMAGES[50_000]])),
         ("images that TRAK ranks", own, f"presumably {every}", _moved(*_alone(ALONE[-1], *classes))),
-        ("all three", "as here", f"undamped, {ridge.PAPER_SHARE}, {every}", _moved(*_alone(ALONE[-1], *both_ends))),
+        ("all three", "as here", f"undamped, {ridge.PAPER_SHARE}, {every}", _moved(*_alone(ALONE[-1], *crossed.ENDS))),
         ("competing methods", "TRAK with a ridge and without", "TRAK, by default undamped; Datamodels", "–"),
         ("networks behind TRAK", here.ensembles[-1], f"up to {there.ensembles[-1]}", _network_moved(8, 3, 20)),
         ("tests", "united", "separate", _apart()),
@@ -104,11 +103,11 @@ def _ridge() -> list[tuple[str, ...]]:
     grey, fifth, full = (committed.table(*page, "supports") for page in pages)
     fifth = pd.concat([committed.table(COLOUR, "fig03", "supports").query("method == 'trak:10'"), fifth])
     with_ridge, without = (ridge.name(ridge.PAPER_SHARE, damping) for damping in (1.0, 0.0))
-    one, both = ("TRAK's ridge", "as chosen", "none"), ("TRAK's ridge, and its dimensions per image", *SETTINGS)
+    one, two = ("TRAK's ridge", "as chosen", "none"), ("TRAK's ridge, and its dimensions per image", *SETTINGS)
     changed = {
         "Fashion-MNIST": (one, grey, GREY, with_ridge, without),
-        versus.IMAGES[10_000]: (both, fifth, COLOUR, "trak:10", without),
-        versus.IMAGES[50_000]: (both, full, FULL, "trak:10", versus.UNDAMPED),
+        versus.IMAGES[10_000]: (two, fifth, COLOUR, "trak:10", without),
+        versus.IMAGES[50_000]: (two, full, FULL, "trak:10", versus.UNDAMPED),
     }
     rows = {data: (setting, *_between(*of)) for data, (setting, *of) in changed.items()}
     return [(*setting, f"{data}, n = {n}", *of, "ridge") for data, (setting, *of, n) in rows.items()]
@@ -123,10 +122,10 @@ def _choice() -> tuple[str, ...]:
 def _crossed() -> list[tuple[str, ...]]:
     """The ridge and the classes, each with the other as here and as in the paper, then together."""
     (damped, free), (own, every) = crossed.RIDGE, crossed.CLASSES
-    both = "TRAK's ridge, and its dimensions per image", *SETTINGS
-    ends = {both: [((damped, c), (free, c)) for c in (own, every)]}
+    two = "TRAK's ridge, and its dimensions per image", *SETTINGS
+    ends = {two: [((damped, c), (free, c)) for c in (own, every)]}
     ends |= {("images that TRAK ranks", own, every): [((r, own), (r, every)) for r in (damped, free)]}
-    ends |= {("all three", "as here", "none, 0.41, all classes"): [((damped, own), (free, every))]}
+    ends |= {("all three", "as here", "none, 0.41, all classes"): [crossed.ENDS]}
     pairs = [(changed, pair) for changed, of in ends.items() for pair in of]
     return [(*changed, *_alone(profile, *pair)) for profile in ALONE for changed, pair in pairs]
 

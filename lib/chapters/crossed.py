@@ -16,6 +16,7 @@ from lib.report import committed, plots, stats
 from lib.study import REMOVAL, Groups, Study
 
 RIDGE, CLASSES = ("with a ridge", "undamped"), ("own class", "all classes")  # first as in this book, then the paper's
+ENDS = tuple(zip(RIDGE, CLASSES, strict=True))  # the two cells: as in this book, and by default
 Cell = tuple[str, str]  # one of RIDGE and one of CLASSES
 
 

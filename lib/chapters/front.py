@@ -15,9 +15,6 @@ from lib.report import claims, committed, paper, plots, stats
 
 BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->\n"
 ANSWER, ANSWERED = "<!-- answer -->\n", "<!-- /answer -->\n"
-NETWORKS = "{} networks on Fashion-MNIST and {} on CIFAR-10".format(
-    *(PROFILES[name].ensembles[-1] for name in ("fashion", "cifar10"))  # behind TRAK, at most
-)
 LIKE = "removing images like the target flips more than removing random images of its class"
 FEATURES = "MoCo's features find smaller removal supports than supervised ones"
 DATAMODELS = "ours finds smaller removal supports than Datamodels (10k)"

@@ -19,8 +19,7 @@ from lib import distances
 from lib.data import one_thread
 from lib.lds import lds
 from lib.methods import OURS, RANDOM
-from lib.profiles import PROFILES
-from lib.report import committed, plots, stats
+from lib.report import plots, stats
 from lib.rivals import networks, trak
 from lib.study import MISLABEL, REMOVAL, Study
 
@@ -159,19 +158,6 @@ def setting(rows: pd.DataFrame, share: float, damping: float) -> pd.Series:
 def said(rows: pd.DataFrame, share: float, damping: float, value: str) -> str:
     """A value of a setting with its interval, for a sentence. rows: of `table`."""
     return stats.said_of(setting(rows, share, damping), value)
-
-
-def as_the_paper(value: str = "against_removal") -> str:
-    """A value of the paper's setting, undamped, on every data set whose results are committed; for a sentence.
-
-    Differences are of ours less TRAK.
-    """
-    lines, n = [], "n" if value.startswith("against") else "n_free"
-    for profile in (PROFILES["fashion"], PROFILES["cifar10"]):
-        rows = committed.table(profile, "ridge", "rows")
-        shown = said(rows, PAPER_SHARE, 0.0, value)
-        lines.append(f"{shown} on {committed.data(profile)}, n = {rows[n].iloc[0]}")
-    return "; ".join(lines)
 
 
 def together(rows: pd.DataFrame) -> str:

@@ -46,11 +46,6 @@ def against(worse: str, data: str) -> str:
     return f"{stats.said_of(row, 'difference')} on {data}, n = {row['n']}"
 
 
-def against_alone(worse: str) -> str:
-    """`against`, on all data where each target was tested alone beside united tests, for a sentence."""
-    return "; ".join(against(worse, data) for data in ALONE.values())
-
-
 def tested_alone(profile: str) -> pd.DataFrame:
     """Ours less TRAK with a ridge and without, of the target's class and of all; see `crossed.against`."""
     return crossed.against(committed.table(PROFILES[profile], "fig03", "separate"), PROFILES[profile])
@@ -58,12 +53,12 @@ def tested_alone(profile: str) -> pd.DataFrame:
 
 def defaults() -> str:
     """What TRAK's defaults do to ours less TRAK, on all data where each target was tested alone; a sentence."""
-    ends, parts = list(zip(crossed.RIDGE, crossed.CLASSES, strict=True)), []  # as in this book; by default
+    parts = []
     for name in ALONE:
         of, profile = tested_alone(name), PROFILES[name]
         alone, methods = committed.table(profile, "fig03", "separate"), crossed.names(profile)
-        here, there = (stats.said_of(of.loc[cell], "difference") for cell in ends)
-        moved = stats.paired(alone, REMOVAL, *map(methods.get, ends), profile.k_max)
+        here, there = (stats.said_of(of.loc[cell], "difference") for cell in crossed.ENDS)
+        moved = stats.paired(alone, REMOVAL, *map(methods.get, crossed.ENDS), profile.k_max)
         by = f"by {stats.said_of(moved, 'difference')}, p = {moved['p']:.2g}, n = {moved['n']}"
         parts.append(f"from {here} to {there} on {DATA[name]} ({by})")
     return (
