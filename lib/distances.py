@@ -81,11 +81,8 @@ def ranking(scores: np.ndarray, k_max: int) -> np.ndarray:
     eligible = int(np.isfinite(scores).sum(axis=1).min())
     if k_max > eligible:
         raise ValueError(f"k_max={k_max} exceeds the {eligible} eligible training images of a target; lower k_max")
-    ranked = np.empty((len(scores), k_max), dtype=np.int64)
-    for row, of_target in zip(ranked, scores, strict=True):
-        ids = np.flatnonzero(np.isfinite(of_target))
-        row[:] = ids[np.argsort(-of_target[ids], kind="stable")[:k_max]]
-    return ranked
+    # Those that are not eligible have -inf and come last.
+    return np.argsort(-scores, axis=1, kind="stable")[:, :k_max].copy()
 
 
 def _compare(distance: Distance, targets: np.ndarray, train: np.ndarray) -> np.ndarray:

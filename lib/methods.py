@@ -67,15 +67,7 @@ DRAWN = {  # those that are drawn otherwise than their parts say
     f"{RANDOM}:all": ("random, all classes", "0.7", DOTTED),
 }
 
-
-class Labels(dict):
-    """Labels by name; what has none is shown by its name."""
-
-    def __missing__(self, name: str) -> str:
-        return name
-
-
-NETWORKS = Labels(resnet9="ResNet-9", resnet18="ResNet-18", vit="ViT")
+NETWORKS = {"resnet9": "ResNet-9", "resnet18": "ResNet-18", "vit": "ViT"}  # label, by `arch`
 NETWORKS |= {"mobilenetv2": "MobileNetV2", "mobilenetv2_shallow": "MobileNetV2, shallow"}
 FORM = re.compile(r"([^:@\s]+)(?::([1-9]\d*)(?:@(\w+))?)?(:all)?")
 
@@ -135,16 +127,15 @@ def look(name: str) -> tuple:
         return DISTANCES[name][0], DARK, DISTANCES[name][1]
     if name in RIVALS:
         return RIVALS[name]
-    try:
-        method = parse(name)
-    except ValueError:  # a ranking of one's own
+    if not is_name(name):  # a ranking of one's own
         return name, BROWN, SOLID
+    method = parse(name)
     if method.features:
         features, colour = FEATURES[method.features]
         distance, line = DISTANCES.get(method.distance, (method.distance, SOLID))
         return f"{features}, {distance}", colour if method.distance in DISTANCES else DARK, line
     shown, colour, line = RIVALS.get(method.stem, (method.stem, DARK, SOLID))
-    network = f" of {NETWORKS[method.network]}" if method.network else ""
+    network = f" of {NETWORKS.get(method.network, method.network)}" if method.network else ""
     return f"{shown} ({method.models}){network}", colour, line
 
 

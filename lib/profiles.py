@@ -12,7 +12,7 @@ import numpy as np
 from lib.base import check
 from lib.data import Entry, find
 from lib.features import FeatureRecipe
-from lib.retrain import Recipe, short_hash
+from lib.retrain import Recipe, check_recipe, short_hash
 
 PEAK_LRS = {"byol": 0.1, "simsiam": 0.1, "barlow_twins": 0.3, "swav": 0.3}  # others: MoCo's (benchmarks/zoo_choice.py)
 
@@ -176,7 +176,7 @@ CIFAR10_FULL = replace(
     trak={"projection_dim": 5120, "sparse": True},
     rivals=("trak", "trak_undamped"),
     every_method=False,
-    alone=1,
+    alone=2,
     figures=("fig01", "fig02", "fig03", "fig04", "fig07", "table1"),
 )
 # The paper's ImageNet at a quarter of its pixels: 160, 192 and 256 a side become 40, 48 and 64.
@@ -274,9 +274,7 @@ def load(name: str, **overrides) -> Profile:
         check(key, value)
         if value is not None:
             profile = _override(profile, key, value)
-    epochs, warmup = profile.recipe.epochs, profile.recipe.warmup_epochs
-    if warmup >= epochs:
-        raise ValueError(f"epochs={epochs} must exceed warmup_epochs={warmup}, which must exceed 0; set both")
+    check_recipe(profile.recipe)
     return profile
 
 

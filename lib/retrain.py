@@ -17,10 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import SGD, Optimizer
 
-from lib import nets
+from lib import base, nets
 from lib.data import EVAL_BATCH, Dataset, Images, augment, clock, one_thread, resident
-
-PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,6 @@ def retrain(dataset: Dataset, retraining: Retraining, device: str = "cpu", image
     images: where they are read from, in memory by default; `lib.data.beton` reads them from a file.
     Raises ValueError where the change does not fit the dataset, or the training diverged.
     """
-    check(dataset, retraining)
     now = clock(device)
     start = now()
     with one_thread(device):
@@ -118,8 +115,17 @@ def retrain(dataset: Dataset, retraining: Retraining, device: str = "cpu", image
     return Outcome(logits, float((logits.argmax(1) == dataset.test_labels).mean()), now() - start)
 
 
+def check_recipe(recipe: Recipe) -> None:
+    """Refuse values that cannot be meant, whatever is trained on."""
+    for name, value in vars(recipe).items():
+        base.check(name, value)
+    if recipe.warmup_epochs >= recipe.epochs:
+        raise ValueError(f"epochs={recipe.epochs} must exceed warmup_epochs={recipe.warmup_epochs}; set both")
+
+
 def check(dataset: Dataset, retraining: Retraining) -> None:
-    """Refuse a change of the training set, or a precision, that cannot be meant."""
+    """Refuse a recipe, or a change of the training set, that cannot be meant."""
+    check_recipe(retraining.recipe)
     recipe, n, n_classes = retraining.recipe, len(dataset.train_labels), len(dataset.class_names)
     changed = [*retraining.removed, *(i for i, _ in retraining.relabelled)]
     if outside := [i for i in changed if not 0 <= i < n]:
@@ -131,10 +137,6 @@ def check(dataset: Dataset, retraining: Retraining) -> None:
             raise ValueError(f"label {label} does not exist: {dataset.name} has labels 0 to {n_classes - 1}")
         if label == dataset.train_labels[i]:
             raise ValueError(f"train id {i} has label {label} already; relabelling it changes nothing, choose another")
-    if not 0 < (crop := recipe.smallest_crop) <= 1:
-        raise ValueError(f"smallest_crop={crop} is no share of the area; give more than 0 and at most 1")
-    if recipe.precision not in PRECISIONS:
-        raise ValueError(f"unknown precision {recipe.precision!r}; choose one of {', '.join(PRECISIONS)}")
     if (left := n - len(retraining.removed)) < (batch := recipe.batch_size):
         raise ValueError(
             f"{left} training images are left, fewer than one batch of {batch}; remove fewer or lower batch_size"
@@ -152,8 +154,9 @@ def fit(
 
     watch: called before every step with its learning rate and the network. images: as in `retrain`. Random streams:
     initialisation, order, augmentation, each spawned from the seed. The order is drawn over all ids and then filtered:
-    two retrainings of one seed see what they share in the same order (common random numbers).
+    two retrainings of one seed see what they share in the same order (common random numbers). Errors: of `check`.
     """
+    check(dataset, retraining)
     recipe, n = retraining.recipe, len(dataset.train_labels)
     init_seed, order_seed, augment_seed = np.random.SeedSequence(retraining.seed).generate_state(3).tolist()
     keep, labels = torch.ones(n, dtype=torch.bool), torch.tensor(dataset.train_labels)

@@ -113,10 +113,8 @@ class Study:
         per_class = max(1, n // n_classes)
         most = len(of_class) * min([per_class, *map(len, of_class)])
         if n > most:
-            raise ValueError(
-                f"n_targets={n} is too many: of one class the base models get only {fewest} "
-                f"test images right; lower n_targets to {most} or train better models"
-            )
+            few = f"of one class the base models get only {fewest} test images right"
+            raise ValueError(f"n_targets={n} is too many: {few}; lower n_targets or train better models")
         return np.sort(np.concatenate([rng.permutation(ids)[:per_class] for ids in of_class]))
 
     @cached_property

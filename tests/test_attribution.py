@@ -21,7 +21,7 @@ def opened(tmp_path_factory):
     smoke = profiles.load("smoke", k_max=8, lds_models=4)
     cheap = replace(smoke, selfsupervised=FeatureRecipe("pixels"), subset_models=(10, 12))
     folder = tmp_path_factory.mktemp("results")
-    return Study(cheap, "cpu", n_jobs=2, results=folder).attribution
+    return Study(cheap, "cpu", n_jobs=1, results=folder).attribution
 
 
 @pytest.fixture

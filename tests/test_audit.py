@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import seal
 
 from lib import bisection, profiles
 from lib.chapters import audit, checks
 from lib.data import RESULTS
-from lib.engine import processor, seal
+from lib.engine import processor
 from lib.features import FeatureRecipe
 from lib.study import MISLABEL, REMOVAL, Study
 

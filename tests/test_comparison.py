@@ -20,7 +20,7 @@ NAMES = ["moco_esvm", "moco_l2", "pixels_l2", "random", "random:all"]
 def opened(tmp_path_factory):
     smoke = profiles.load("smoke", k_max=8, budget=1, lds_models=4)
     cheap = replace(smoke, selfsupervised=FeatureRecipe("pixels"))
-    return Study(cheap, "cpu", n_jobs=2, results=tmp_path_factory.mktemp("results"))
+    return Study(cheap, "cpu", n_jobs=1, results=tmp_path_factory.mktemp("results"))
 
 
 @pytest.fixture(scope="module")

@@ -394,12 +394,13 @@ def test_influence_functions_foretell_what_leaving_one_out_does(linear, monkeypa
     assert 0.8 < slope < 1  # an image that is left out loses its leverage too
 
 
-def test_representer_terms_add_up_to_the_logit(linear):
+def test_representer_terms_add_up_to_the_logit(linear, monkeypatch):
     """Of the refitted head, and an image with the target's label and features of the same sign adds to it."""
     (train, labels), (targets, target_labels) = (
         (x.flatten(1).numpy().astype(float), y.numpy()) for x, y in (linear.inputs.train, linear.inputs.targets)
     )
-    found = representer.representer(train, targets, labels, target_labels, linear.l2 / 2)
+    monkeypatch.setattr(representer, "L2", linear.l2 / 2)
+    found = representer.representer(train, targets, labels, target_labels)
     logits = targets @ linear.net[1].weight.detach().numpy().T
     np.testing.assert_allclose(found.sum(axis=1), logits[np.arange(10), target_labels], atol=1e-3)
     same = target_labels[:, None] == labels

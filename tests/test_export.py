@@ -61,8 +61,8 @@ def test_the_five_lines_of_the_readme_open_a_network_that_says_what_the_ledger_s
     assert len(lines.splitlines()) == 5
     opened = {}
     exec(lines, opened)
-    images, told = resident(study.dataset), opened["told"]
-    mean, std = (torch.tensor(told[key]).view(1, -1, 1, 1) for key in ("mean", "std"))
+    images, stated = resident(study.dataset), opened["stated"]
+    mean, std = (torch.tensor(stated[key]).view(1, -1, 1, 1) for key in ("mean", "std"))
     with torch.no_grad():
         logits = opened["net"]((images.test[:50].float() - mean) / std).numpy()
     [known] = study.driver.logits([(Retraining(study.profile.recipe, BASE_SEED), list(range(50)))])

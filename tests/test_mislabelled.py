@@ -1,5 +1,6 @@
 """The chapter on wrong labels: what changes and what stays, and tables of known supports."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -17,12 +18,14 @@ RECIPE = profiles.load("fashion").recipe
 SIX_EPOCHS = {"paper": replace(profiles.PROFILES["paper"], recipe=replace(profiles.PROFILES["paper"].recipe, epochs=6))}
 
 
-@pytest.fixture
-def study(tmp_path, monkeypatch) -> Study:
+@pytest.fixture(scope="module")
+def study(tmp_path_factory) -> Iterator[Study]:
     """Its networks train for three epochs, the paper's for six."""
-    monkeypatch.setattr(network, "PROFILES", SIX_EPOCHS)
-    monkeypatch.setattr(mislabelled, "TIMES", (1,))
-    return Study(profiles.load("smoke", k_max=8, budget=1, moco_epochs=1), "cpu", n_jobs=1, results=tmp_path)
+    smoke = profiles.load("smoke", k_max=8, budget=1, moco_epochs=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(network, "PROFILES", SIX_EPOCHS)
+        patch.setattr(mislabelled, "TIMES", (1,))
+        yield Study(smoke, "cpu", n_jobs=1, results=tmp_path_factory.mktemp("results"))
 
 
 @pytest.mark.parametrize(("own", "epochs"), [(3, [3, 6, 12, 24]), (7, [7, 14, 24]), (15, [15, 24]), (30, [30])])

@@ -153,7 +153,7 @@ def test_what_is_published_is_not_trained():
 
 
 def test_what_the_ledger_holds_already_is_said(tmp_path, monkeypatch):
-    monkeypatch.setattr(plan, "RESULTS", tmp_path)
+    monkeypatch.setattr(plan, "WRITTEN", tmp_path)
     study = dry("smoke")
     study.margins([[(REMOVAL, "random", 0)]], [1], n_seeds=1)
     assert "The ledger holds" not in plan.text(study.profile, study.tally)

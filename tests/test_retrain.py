@@ -97,8 +97,23 @@ def test_key_names_the_arguments(tiny, quick):
     assert len({key, *others}) == 7
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 121}, "120 training images are left, fewer than one batch of 121"),
+        ({"batch_size": 0}, "batch_size=0 must be a whole number of at least 1"),
+        ({"warmup_epochs": 2.0}, r"epochs=2 must exceed warmup_epochs=2.0; set both"),
+        ({"momentum": 2.0}, r"momentum=2.0 must be a number from 0 to 1"),
+    ],
+)
+def test_what_cannot_train_as_meant_trains_nothing(tiny, quick, changes, message):
+    """Whoever asks for it: `fit` is used without `retrain`."""
+    with pytest.raises(ValueError, match=message):
+        fit(tiny, Retraining(replace(quick, **changes), 0))
+
+
 def test_unknown_parts_and_devices(tiny, quick):
-    with pytest.raises(ValueError, match="unknown precision 'bf16'; choose one of float32, bfloat16"):
+    with pytest.raises(ValueError, match="precision='bf16' must be float32, bfloat16"):
         retrain(tiny, Retraining(replace(quick, precision="bf16"), 0))
     with pytest.raises(ValueError, match="unknown network part 'vgg'; choose one of mobilenetv2"):
         fit(tiny, Retraining(replace(quick, arch="vgg"), 0))
@@ -210,7 +225,7 @@ def test_resized_training_is_a_pure_function_that_learns_and_tests_whole_images(
 def test_a_resizing_recipe_has_a_key_of_its_own_that_survives_json(tiny, quick, resizing):
     keys = {Retraining(r, 0).key(tiny) for r in (quick, resizing, replace(resizing, sizes=(22, 26)))}
     assert len(keys) == 3 and resizing.hash != quick.hash
-    with pytest.raises(ValueError, match="smallest_crop=0 is no share of the area; give more than 0 and at most 1"):
+    with pytest.raises(ValueError, match="smallest_crop=0 must be a number above 0 and at most 1"):
         retrain(tiny, Retraining(replace(resizing, smallest_crop=0), 0))
 
 

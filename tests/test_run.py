@@ -178,8 +178,12 @@ def test_defaults_inject_nothing_and_the_page_is_current_until_something_changes
     assert execution.page("fig", root).read_bytes() == before
 
 
-@pytest.mark.parametrize("changed", ["notebooks/fig.ipynb", "lib/one.py", "lib/two.py", "data_manifest.yaml"])
+@pytest.mark.parametrize(
+    "changed", ["notebooks/fig.ipynb", "lib/one.py", "lib/two.yaml", "lib/a/page.html", "data_manifest.yaml"]
+)
 def test_a_change_of_any_source_changes_the_stamp(root, changed):
+    (root / changed).parent.mkdir(exist_ok=True)
+    (root / changed).touch()
     before = execution.stamp("fig", {"seed": 0}, root)
     assert execution.stamp("fig", {"seed": 0}, root) == before
     assert execution.stamp("fig", {"seed": 1}, root) != before

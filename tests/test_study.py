@@ -22,7 +22,7 @@ def small() -> profiles.Profile:
 
 @pytest.fixture(scope="module")
 def opened(small, tmp_path_factory):
-    return Study(small, "cpu", n_jobs=2, results=tmp_path_factory.mktemp("results"))
+    return Study(small, "cpu", n_jobs=1, results=tmp_path_factory.mktemp("results"))
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_another_recipe_is_tested_on_the_same_questions(opened, supports):
         ({"n_targets": 500}, "n_targets=500 must be a multiple of the 5 classes, at most 100"),
         ({"k_max": 41}, "k_max=41 exceeds the 40 training images of a class"),
         ({"train_per_class": 501}, "501 training images a class are not in fashion_mnist; give 1 to 500"),
-        ({"selfsupervised": FeatureRecipe("moco", crop=2.0)}, "crop=2.0 is no share of the area"),
+        ({"selfsupervised": FeatureRecipe("moco", crop=2.0)}, "crop=2.0 must be a number above 0 and at most 1"),
         ({"recipe": Recipe(width=0)}, "width=0 must be at least 1"),
     ],
 )

@@ -50,7 +50,7 @@ def test_ours_against_each_in_the_order_of_the_table():
     rows = table1.against(scores.set_axis(["method", "target", "lds"], axis=1).iloc[::-1], "moco")
     assert list(rows)[:4] == ["better", "worse", "n", "difference"] and rows["worse"].tolist() == ["b", "random"]
     assert rows["difference"].tolist() == pytest.approx([-0.2, 0.1])
-    assert rows["verdict"].tolist() == ["disagrees", "agrees"] and set(rows["better"]) == {"moco"}
+    assert rows["verdict"].tolist() == ["lower", "higher"] and set(rows["better"]) == {"moco"}
 
 
 def test_the_noise_ceiling():

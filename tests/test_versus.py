@@ -17,11 +17,12 @@ def test_the_table_has_the_numbers_of_figure_3():
     assert f"| Fashion-MNIST, each target alone, TRAK (20) | {interval} | – |" in versus.table()
 
 
-def test_a_verdict_by_the_interval():
-    row = {"share": 0.41, "damping": 0.0, "against_removal": 0.2, "n": 7}
-    for low, high, verdict in ((0.1, 0.3, "agrees"), (-0.3, -0.1, "disagrees"), (-0.1, 0.1, "undecided")):
-        rows = pd.DataFrame([row | {"against_removal_low": low, "against_removal_high": high}])
-        assert versus.swept(rows, 0.0) == {"difference": 0.2, "n": 7, "low": low, "high": high, "verdict": verdict}
+def test_a_setting_of_the_ridge_is_that_of_its_page_and_judged_by_p():
+    rows = pd.read_csv(RESULTS / "fashion" / "ridge" / "rows.csv").set_index(["share", "damping"])
+    for share, damping in ((0.41, 1.0), (0.41, 0.0), (0.9, 0.0)):
+        pair, row = versus.swept("fashion", damping, share), rows.loc[(share, damping)]
+        assert (pair["difference"], pair["n"]) == (pytest.approx(row["against_removal"], abs=1e-5), row["n"])
+        assert (pair["verdict"] == "undecided") == (pair["p"] > stats.LEVEL)
 
 
 def test_what_defaults_move_is_the_difference_of_both_traks():

@@ -140,6 +140,16 @@ def cluster(tmp_path_factory):
 
 
 @pytest.mark.filterwarnings("default::ResourceWarning", "default::DeprecationWarning")
+@pytest.mark.parametrize("threads", [{}, {"tcp://10.0.0.2:4": 1, "tcp://10.0.0.3:4": 2}])
+def test_workers_of_several_threads_are_refused(tiny, cluster, monkeypatch, threads):
+    """They would share torch's random numbers; and where there is no worker, the same says how to start one."""
+    monkeypatch.setattr("distributed.Client.nthreads", lambda client: threads)
+    message = "has no workers, or of several threads; start `dask worker .* --nthreads 1`"
+    with pytest.raises(ConnectionError, match=message), workers.pool(tiny, scheduler=cluster[0]):
+        pass
+
+
+@pytest.mark.filterwarnings("default::ResourceWarning", "default::DeprecationWarning")
 def test_a_cluster_equals_this_machine_even_if_a_worker_is_killed(serial, cluster, tmp_path):  # noqa: F811
     address, (victim, _) = cluster
     path = tmp_path / "ledger"

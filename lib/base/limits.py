@@ -2,7 +2,7 @@
 
 from math import inf
 
-DEVICES, LOADERS = ("auto", "cpu", "cuda"), ("memory", "ffcv")
+DEVICES, LOADERS, PRECISIONS = ("auto", "cpu", "cuda"), ("memory", "ffcv"), ("float32", "bfloat16")
 # Kinds of values: a type, a test of one that is of that type, and both in words.
 COUNT = int, lambda value: value >= 1, "a whole number of at least 1"
 FROM_0 = int, lambda value: value >= 0, "a whole number of at least 0"
@@ -23,12 +23,13 @@ LIMITS = {  # by name; the self-supervised model's have "moco_" before theirs
     **dict.fromkeys(("momentum", "label_smoothing", "grey"), SHARE),
     **dict.fromkeys(("crop", "smallest_crop"), AREA),
     **dict.fromkeys(("nesterov", "flip", "balanced", "mislabel", "pretrained"), TRUTH),
-    **dict.fromkeys(("profile", "dataset", "arch", "stem", "method", "precision", "images"), TEXT),
+    **dict.fromkeys(("profile", "dataset", "arch", "stem", "method", "images"), TEXT),
     **dict.fromkeys(("n_classes", "lds_models"), (int, lambda value: value >= 2, "a whole number of at least 2")),
     "width": (int, lambda value: 1 <= value <= 4096, "a whole number from 1 to 4096"),
     "n_jobs": (int, lambda value: value == -1 or value >= 1, "1 or more processes, or -1 for one per core"),
     "device": (str, DEVICES.__contains__, ", ".join(DEVICES)),
     "loader": (str, LOADERS.__contains__, ", ".join(LOADERS)),
+    "precision": (str, PRECISIONS.__contains__, ", ".join(PRECISIONS)),
     "scheduler": (str, lambda value: ":" in value, "an address like tcp://10.0.0.1:8786"),
 }
 

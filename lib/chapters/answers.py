@@ -57,11 +57,11 @@ def copies(study: OwnStudy, names: Files) -> list[str]:
 def finding(study: OwnStudy, supports: pd.DataFrame) -> str:
     """The page's first line, in Markdown."""
     does = "repairs" if isinstance(study, MistakeStudy) else "flips"
-    found, n, k_max = supports[supports["reason"] == FOUND], supports["target"].nunique(), study.profile.k_max
-    counts = [f"{(found['method'] == name).sum()} by {label(name)}" for name in supports["method"].unique()]
+    flipped, n, k_max = supports[supports["reason"] == FOUND], supports["target"].nunique(), study.profile.k_max
+    counts = [f"{(flipped['method'] == name).sum()} by {label(name)}" for name in supports["method"].unique()]
     text = f"**Removing at most {k_max} training images {does}, of {n} target{'s' * (n != 1)}: {'; '.join(counts)}.**"
-    if len(found):
-        row = found.loc[found["size"].astype(int).idxmin()]
+    if len(flipped):
+        row = flipped.loc[flipped["size"].astype(int).idxmin()]
         of_class = row["wrong_label" if isinstance(study, MistakeStudy) else "label"]
         size, of_all = int(row["size"]), np.bincount(study.dataset.train_labels)[of_class]
         text += (

@@ -32,7 +32,7 @@ FEATURES = ("supervised_l2", "moco_l2", "pixels_l2")  # those of Figures 2 and 3
 
 @dataclass(frozen=True, kw_only=True)
 class TimedStudy(Study):
-    """A study that raises OutOfTime once it is `until`, of time.monotonic(), after the training in flight."""
+    """A study that raises OutOfTime once it is `until`, of time.monotonic(); the first training after that is kept."""
 
     until: float = math.inf
 

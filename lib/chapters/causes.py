@@ -10,7 +10,7 @@ from lib.chapters import crossed, network, ridge, scale, seeds, versus
 from lib.chapters.united import against_ours
 from lib.methods import OURS
 from lib.profiles import PROFILES, Profile
-from lib.report import committed, paper, stats
+from lib.report import committed, paper, plots, stats
 from lib.rivals import largest, trak
 from lib.study import REMOVAL
 
@@ -25,7 +25,7 @@ def table() -> str:
     """The causes that were looked for, a row each, as a table in Markdown."""
     causes = [*_ridge(), _choice(), *_crossed(), _images(), *map(_network, network.AXES), _features()]
     rows = [(*cells, f"[{page}]({page})") for *cells, page in causes]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in (HEAD, ("---",) * len(HEAD), *rows))
+    return plots.markdown(HEAD, rows)
 
 
 def known() -> str:
@@ -58,7 +58,7 @@ def known() -> str:
         ("images", "a JPEG, slightly lossy", "the original ones", "not measured"),
     ]
     head = (f"On {versus.IMAGES[50_000]}", "here", "in the paper", "ours less TRAK moved, where this was changed, by")
-    return "".join(f"| {' | '.join(map(str, cells))} |\n" for cells in (head, ("---",) * len(head), *rows))
+    return plots.markdown(head, rows)
 
 
 def _moved(where: str, before: str, after: str, moved: str, page: str) -> str:

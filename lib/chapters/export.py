@@ -41,8 +41,8 @@ AREA = ("auc", "auc_low", "auc_high")
 OPENING = """\
 import json, pathlib, torch
 from lib import nets, retrain
-told = json.loads(pathlib.Path("recipe.json").read_text())
-net = nets.build(retrain.Recipe(**told["recipe"]), told["channels"], told["n_classes"], seed=0).eval()
+stated = json.loads(pathlib.Path("recipe.json").read_text())
+net = nets.build(retrain.Recipe(**stated["recipe"]), stated["channels"], stated["n_classes"], seed=0).eval()
 net.load_state_dict(torch.load("network_0.pt", weights_only=True))
 """
 README = """\
@@ -123,9 +123,9 @@ def write(study: Study, folder: Path) -> pd.DataFrame:
     for name, array in arrays(study).items():
         np.save(folder / name, array, allow_pickle=False)
         shapes[name] = " x ".join(map(str, array.shape))
-    told = recipe(study)
-    (folder / "recipe.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    for i, seed in enumerate(tqdm(told["seeds"], desc="networks", delay=5, mininterval=5, leave=False)):
+    stated = recipe(study)
+    (folder / "recipe.json").write_text(json.dumps(stated, indent=1) + "\n", encoding="utf-8")
+    for i, seed in enumerate(tqdm(stated["seeds"], desc="networks", delay=5, mininterval=5, leave=False)):
         with data.one_thread(study.driver.device):
             net = fit(study.dataset, Retraining(study.profile.recipe, seed), study.driver.device)
         state = {key: value.cpu().contiguous() for key, value in net.state_dict().items()}
@@ -133,8 +133,8 @@ def write(study: Study, folder: Path) -> pd.DataFrame:
     rows = [_row(path, shapes) for path in sorted(folder.iterdir())]
     files = "\n".join(f"| {row['file']} | {row['content']} |" for row in rows)
     sizes = {"n_targets": len(study.targets), "n_train": len(study.dataset.train_labels)}
-    sizes |= {"arch": told["recipe"]["arch"]}
-    text = README.format(dataset=study.dataset.name, profile=told["profile"], files=files, opening=OPENING, **sizes)
+    sizes |= {"arch": stated["recipe"]["arch"]}
+    text = README.format(dataset=study.dataset.name, profile=stated["profile"], files=files, opening=OPENING, **sizes)
     (folder / "README.md").write_text(text, encoding="utf-8")
     sums = "".join(f"{pooch.file_hash(folder / row['file'])}  {row['file']}\n" for row in rows)
     (folder / "SHA256SUMS").write_text(sums, encoding="utf-8")

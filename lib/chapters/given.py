@@ -3,19 +3,17 @@
 Everything that does not fit is refused here, before anything is trained.
 """
 
-import zipfile
-import zlib
-
 import numpy as np
 import pandas as pd
 
 from lib import data, distances, lds
+from lib.engine import cache
 from lib.features import Features, knn_accuracy
 from lib.methods import label
 from lib.study import Study
 
 DISTANCES = ("l2", "esvm")  # that features are ranked by
-UNREADABLE = (ValueError, EOFError, OSError, MemoryError, zipfile.BadZipFile, zlib.error)
+UNREADABLE = (*cache.DAMAGED, MemoryError)
 
 
 def read(path: str) -> np.ndarray:
@@ -110,7 +108,7 @@ def read_features(path: str, study: Study) -> Features:
             train, test = (file[name] for name in ("train", "test"))
     except FileNotFoundError as error:
         raise FileNotFoundError(f"there is no file {path}; {form}") from error
-    except (*UNREADABLE, KeyError, TypeError, AttributeError) as error:
+    except (*UNREADABLE, TypeError, AttributeError) as error:
         raise ValueError(f"{path} does not hold features ({error}); {form}") from error
     for name, array, labels in (
         ("train", train, study.dataset.train_labels),

@@ -45,10 +45,10 @@ def datamodel(weights, masks, seen_masks, seen_margins):
     return masks.astype(float) @ weights.T + constant
 
 
-def trak_scores(train, targets, unsure, damping=1.0):
+def trak_scores(train, targets, unsure):
     """TRAK's Newton step in gradients, projected or not. unsure: 1 - p of each training image."""
     gram = train.T @ train
-    ridge = damping * np.trace(gram) / len(gram) * np.eye(len(gram))
+    ridge = np.trace(gram) / len(gram) * np.eye(len(gram))
     return targets @ np.linalg.solve(gram + ridge, train.T) * unsure
 
 

@@ -44,13 +44,13 @@ def to_see(rows: pd.DataFrame) -> str:
     if not len(rows):
         return ""
     alone, every = (rows[rows["among"] == among] for among in ("the judged", "all test labels"))
-    n, told = alone["n"].iloc[0], int(((alone["auroc_low"] > 0.5) | (alone["auroc_high"] < 0.5)).sum())
+    n, clear = alone["n"].iloc[0], int(((alone["auroc_low"] > 0.5) | (alone["auroc_high"] < 0.5)).sum())
     return (
         f"Of CIFAR-10's {every['n'].iloc[0]} test labels a study by cleanlab's authors had {n} judged by five people "
         f"each, and found {alone['n_wrong'].iloc[0]} wrong (fewer than {people.MAJORITY} agreed with the label; "
         f"Northcutt, Athalye, Mueller 2021, Apache-2.0). The {n} were picked by confident learning, so that errors "
         f"which such scores overlook were never judged: that raises the numbers for *all test labels*. It lowers those "
-        f"*among the judged*, since all {n} are suspicious: there {told or 'none'} of the {len(alone)} scores "
+        f"*among the judged*, since all {n} are suspicious: there {clear or 'none'} of the {len(alone)} scores "
         f"is told from chance (AUROC {alone['auroc'].min():.2f} to {alone['auroc'].max():.2f}). One network of the "
         f"profile's training images looks at them; nothing was fitted to a test label."
     )

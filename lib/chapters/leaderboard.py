@@ -50,14 +50,14 @@ def entries(profile: str, folder: Path = FOLDER) -> list[Entry]:
 
 
 def _entry(path: Path) -> Entry:
-    told, kinds = yaml.safe_load(path.read_text(encoding="utf-8")), {f.name: f.type for f in fields(Entry)[1:]}
-    if not isinstance(told, dict) or set(told) != set(kinds):
+    stated, kinds = yaml.safe_load(path.read_text(encoding="utf-8")), {f.name: f.type for f in fields(Entry)[1:]}
+    if not isinstance(stated, dict) or set(stated) != set(kinds):
         raise ValueError(f"{path} must say {', '.join(kinds)}, and nothing else")
-    for key, value in told.items():
+    for key, value in stated.items():
         number = isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
         if not (number if kinds[key] in (float, int) else isinstance(value, str) and value):
             raise ValueError(f"{path}: {key}={value!r} must be {'text' if kinds[key] is str else 'a number from 0 on'}")
-    return Entry(path.parent, **told)
+    return Entry(path.parent, **stated)
 
 
 def judged(study: Study, entry: Entry) -> tuple[JudgedStudy, Judged]:
@@ -107,7 +107,7 @@ def of_the_book(study: Study) -> pd.DataFrame:
     return table.merge(ours_less(supports, study.profile.k_max), on="method", how="left")
 
 
-def board(page: Page, folder: Path = FOLDER) -> pd.DataFrame:
+def board(page: Page) -> pd.DataFrame:
     """A row a method, the largest AUC of removal first; none in a dry run, which has no scores.
 
     Columns: method, by, n_targets; removal_auc, mislabel_auc, lds, each with _low and _high (95 % over targets);
@@ -120,7 +120,7 @@ def board(page: Page, folder: Path = FOLDER) -> pd.DataFrame:
     columns += ["seconds", "bytes"]
     if page.tally is not None:
         return pd.DataFrame(columns=columns, index=page.study.targets[:0])
-    added = [row(page.study, entry) for entry in entries(page.values.name, folder)]
+    added = [row(page.study, entry) for entry in entries(page.values.name)]
     rows = pd.concat([of_the_book(page.study).assign(by="this book"), pd.DataFrame(added)], ignore_index=True)
     rows = rows.assign(p_holm=stats.holm(rows["p"]))
     rows = rows.sort_values("removal_auc", ascending=False, kind="stable", ignore_index=True)[columns]

@@ -156,7 +156,8 @@ def right(study: Study, dataset: Dataset) -> dict[str, np.ndarray]:
         answers = {}
         for name, left_out in (("with", twins[:0]), ("without", twins), ("control", at_random)):
             removed = tuple(np.searchsorted(ids, left_out).tolist())
-            outcomes = [retrain(few, Retraining(study.profile.recipe, seed, removed)) for seed in range(SEEDS)]
+            trainings = [Retraining(study.profile.recipe, seed, removed) for seed in range(SEEDS)]
+            outcomes = [retrain(few, training, study.driver.device) for training in trainings]
             answers[name] = np.stack([outcome.logits.argmax(axis=1) == few.test_labels for outcome in outcomes])
         return answers
 
@@ -207,20 +208,20 @@ def measured(page: Page) -> tuple[dict[str, pd.DataFrame], np.ndarray | None]:
     return tables, np.stack([dataset.test_images[order], dataset.train_images[of["train"][order]]], axis=1)
 
 
-def figure(found: pd.DataFrame, images: np.ndarray, title: str) -> Figure:
+def figure(curves: pd.DataFrame, images: np.ndarray, title: str) -> Figure:
     """The pairs, test image above training image; below, where there are judged ones, the share of them found against
-    the number of pairs inspected. found: of `curves`. images: (SHOWN, 2, c, h, w).
+    the number of pairs inspected. curves: of `curves`. images: (SHOWN, 2, c, h, w).
     """
     plots.style()
-    drawn = plt.figure(figsize=(11, 5.6 if len(found) else 2.6), layout="constrained")
-    parts = drawn.subfigures(2 if len(found) else 1, 1, height_ratios=[2, 3] if len(found) else None, squeeze=False)
+    drawn = plt.figure(figsize=(11, 5.6 if len(curves) else 2.6), layout="constrained")
+    parts = drawn.subfigures(2 if len(curves) else 1, 1, height_ratios=[2, 3] if len(curves) else None, squeeze=False)
     panels = parts[0, 0].subplots(2, len(images)).T.flat
     for axis, image in zip(panels, images.reshape(-1, *images.shape[2:]), strict=True):
         axis.imshow(image.transpose(1, 2, 0).squeeze(), cmap="gray")
         axis.set_axis_off()
-    if len(found):
+    if len(curves):
         axis = parts[1, 0].subplots()
-        for i, (space, line) in enumerate(found.groupby("space", sort=False)):
+        for i, (space, line) in enumerate(curves.groupby("space", sort=False)):
             band = line["found_low"], line["found_high"]
             plots.line(axis, line["inspected"], line["found"], band, space, f"C{i}", "-")
         axis.set(xscale="log", xlabel="pairs inspected, the nearest first", ylabel="share of judged twins found")

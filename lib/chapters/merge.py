@@ -7,15 +7,13 @@ are lacking. What is here stays as it is, so that merging twice is merging once.
 
 import shutil
 import sys
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from lib.chapters import mislabelled, network
 from lib.data import RESULTS, replacing
-from lib.engine import Ledger, subsets
+from lib.engine import Ledger, cache, subsets
 from lib.profiles import PROFILES, Profile, class_sizes
 
 ARRAYS = ("features", "rankings", "scores")
@@ -53,7 +51,7 @@ def arrays(folder: Path) -> list[Path]:
                 content = np.load(raw, allow_pickle=False)
                 for name in getattr(content, "files", ()):
                     content[name]  # reads it, and checks its sum
-        except (ValueError, OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        except cache.DAMAGED as error:
             raise ValueError(f"{path} is damaged ({error}); compute it again there, or delete it") from error
     return files
 

@@ -19,7 +19,7 @@ LABELLED = ("supervised", "EfficientNet")  # how the names of sets begin that we
 ALL, UNLABELLED = "all", "learnt without labels"  # sets that a correlation is over
 CANDIDATES = {  # column: what is known of a set without any support
     "knn": "kNN accuracy",
-    "copies": "copies named, share",
+    "copies": "shifted, paler copies recognised, share",
     "trak": "agreement with TRAK",
     "pixels": "agreement with pixels",
     "dimensions": "effective dimensions",

@@ -191,8 +191,7 @@ def figure(rows: pd.DataFrame, title: str) -> Figure:
     drawn, axes = plt.subplots(1, len(kinds), figsize=(4.5 * len(kinds), 2.8), layout="constrained", sharey=True)
     for axis, kind in zip(np.atleast_1d(axes), kinds, strict=True):
         these = rows[rows["kind"] == kind].iloc[::-1]
-        spans = [these["auc"] - these["auc_low"], these["auc_high"] - these["auc"]]
-        axis.errorbar(these["auc"], these["features"], xerr=spans, fmt="o", lw=1.5)
+        axis.errorbar(these["auc"], these["features"], xerr=plots.span(these, "auc"), fmt="o", lw=1.5)
         axis.set(xlabel=f"AUC, {kind}", title=f"n = {these['n'].iloc[0]} targets")
     drawn.suptitle(title)
     return drawn

@@ -80,14 +80,14 @@ def open_page(parameters: dict) -> Page:
 
 def choice(study: SoundStudy) -> pd.DataFrame:
     """Accuracy on training recordings held out, by epochs: epochs, accuracy, n; kept."""
-    dataset, recipe = study.dataset, study.profile.recipe
+    dataset, recipe, device = study.dataset, study.profile.recipe, study.driver.device
     held = np.arange(len(dataset.train_labels)) % HELD_OUT == 0
     images, labels = dataset.train_images, dataset.train_labels
     rest = Dataset(spoken.ENTRY, images[~held], labels[~held], images[held], labels[held], dataset.class_names)
 
     def make() -> dict[str, np.ndarray]:
         shares = [replace(recipe, epochs=n, warmup_epochs=n * recipe.warmup_epochs / recipe.epochs) for n in CANDIDATES]
-        return {"accuracy": np.array([retrain(rest, Retraining(one, 0)).test_accuracy for one in shares])}
+        return {"accuracy": np.array([retrain(rest, Retraining(one, 0), device).test_accuracy for one in shares])}
 
     of = study.attribution.kept("sound_epochs", {"epochs": CANDIDATES}, len(CANDIDATES), make, dict)
     return pd.DataFrame({"epochs": CANDIDATES, "accuracy": of["accuracy"], "n": held.sum()})
@@ -235,8 +235,7 @@ def figure(tables: dict[str, pd.DataFrame], title: str) -> Figure:
     panels[0].set_xticks([0.2 * frames - 0.5, 0.6 * frames - 0.5], ["0.2 s", "0.6 s"], fontsize=8)
     panels[0].set_yticks([spoken.row(1000 * k) for k in (0.5, 1, 2)], ["0.5 kHz", "1 kHz", "2 kHz"], fontsize=8)
     left, right = below.subplots(1, 2)
-    spans = [shares["first"] - shares["first_low"], shares["first_high"] - shares["first"]]
-    left.errorbar(shares["first"], range(len(shares)), xerr=spans, fmt="o", color=BLUE)
+    left.errorbar(shares["first"], range(len(shares)), xerr=plots.span(shares, "first"), fmt="o", color=BLUE)
     left.axvline(shares["chance"].iloc[0], color="0.5", ls=":")
     left.set_yticks(range(len(shares)), shares["method"].map(label))
     left.set(xlabel=f"share of the first {FIRST} by the target's own speaker", xlim=(0, 1))

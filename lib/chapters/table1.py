@@ -41,6 +41,7 @@ def against(scores: pd.DataFrame, better: str) -> pd.DataFrame:
     negative = -scores.pivot(index="target", columns="method", values="lds")  # the reference is what is subtracted
     rows = stats.differences(negative, better).drop(columns="mean").set_index("method")
     rows = rows.loc[[name for name in scores["method"].unique() if name != better]]
+    rows["verdict"] = rows["verdict"].replace({"agrees": "higher", "disagrees": "lower"})
     return rows.rename_axis("worse").reset_index().assign(better=better)[["better", "worse", *rows]]
 
 

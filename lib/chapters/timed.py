@@ -1,4 +1,4 @@
-"""A ledger that stops what fills it when the minutes are over: what was in flight is kept first."""
+"""A ledger that stops what fills it when the minutes are over; the first training that ends later is still kept."""
 
 import time
 from pathlib import Path

@@ -183,10 +183,10 @@ def verified(path: Path, entry: Entry, source: str | None = None) -> Path:
     return path
 
 
-def manifest_table(manifest: Path | str = MANIFEST) -> pd.DataFrame:
+def manifest_table() -> pd.DataFrame:
     """One row an entry, for the book: what it is, how large, how it is verified, its licence and what uses it."""
     rows = []
-    for entry in entries(manifest).values():
+    for entry in entries().values():
         size = f"{entry.bytes / 1e6:.1f} MB" if entry.bytes else "not published"
         checksum = f"md5 {entry.md5}" if entry.md5 else "none published"
         checksum = f"sha256 {entry.sha256[:12]}" if entry.sha256 else checksum

@@ -2,7 +2,7 @@
 
 from lib.engine.counting import AT_MOST, EXPECTED, PAPER, CountingDriver, Tally
 from lib.engine.driver import Driver, Group, Question, check_loader, machine_name, processor, retrainings
-from lib.engine.ledger import FIELDS, Ledger, damaged, seal
+from lib.engine.ledger import FIELDS, Ledger, damaged
 from lib.engine.subsets import Subsets
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "machine_name",
     "processor",
     "retrainings",
-    "seal",
     "subsets",
     "svm",
     "workers",

@@ -12,6 +12,9 @@ from filelock import FileLock
 from lib.data import replacing
 from lib.retrain import short_hash
 
+# What reading a damaged .npz raises.
+DAMAGED = (ValueError, KeyError, OSError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)
+
 
 def arrays(folder: Path, name: str, identity: dict, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Arrays that `make` computes, kept in folder/name-HASH.npz under a hash of their identity.
@@ -32,6 +35,6 @@ def arrays(folder: Path, name: str, identity: dict, make: Callable[[], dict[str,
             stored = dict(file)
         if json.loads(str(stored.pop("identity"))) != json.loads(json.dumps(identity)):
             raise ValueError("it describes something else")
-    except (ValueError, KeyError, OSError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         raise ValueError(f"{path} is damaged ({error}); delete it to compute it again") from error
     return stored

@@ -103,13 +103,11 @@ class Schedule:
         Some may have gone on before, where another run on the same ledger was faster.
         """
         for i in self.jobs.pop(key).waiting & self._needs.keys():
-            if not self._waits(i):
-                self._advance(i)
+            self._advance(i)
 
     def _advance(self, i: int) -> None:
         try:
-            self._needs[i] = next(self._inquiries[i])
-            while not self._waits(i):
+            while i not in self._needs or not self._waits(i):
                 self._needs[i] = next(self._inquiries[i])
         except StopIteration as stop:
             self._needs.pop(i, None)

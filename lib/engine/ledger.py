@@ -2,7 +2,7 @@
 
 Every consumer asks the ledger first, so nothing is trained twice. A file that has grown to FULL never changes again:
 the next record opens a new one. `pandas.read_json(path, lines=True)` reads each. A record ends with a checksum of what
-stands before it; those of records without one stand beside their file, a line each (`seal`).
+stands before it; those of records without one stand beside their file, a line each.
 """
 
 import json
@@ -84,7 +84,7 @@ def vouched(line: bytes, beside: list[str]) -> bytes:
     """What a line says. beside: its checksum, where one stands beside the file. ValueError where it says another."""
     content, stated = parted(line)
     if checksum(content) not in ([stated] if stated else beside):
-        raise ValueError("its checksum is another" if stated or beside else "it has no checksum: `seal` vouches for it")
+        raise ValueError("its checksum is another" if stated or beside else "it has no checksum")
     return content
 
 
@@ -105,11 +105,3 @@ def damaged(path: Path) -> list[str]:
 def checksum(content: bytes) -> str:
     """CRC-32 in eight hexadecimal digits: it tells every change of a few bits."""
     return f"{zlib.crc32(content):08x}"
-
-
-def seal(folder: Path) -> None:
-    """Vouch for records without a checksum as they are now: write those of each file that has such beside it."""
-    for path in sorted(folder.glob(Ledger.pattern)):
-        lines = path.read_bytes().splitlines()
-        if not all(CHECKED.search(line) for line in lines):
-            path.with_suffix(".crc32").write_text("".join(f"{checksum(parted(line)[0])}\n" for line in lines))

@@ -101,8 +101,9 @@ def _cluster(dataset: Dataset, scheduler: str) -> Iterator[Pool]:
             f"address out to use this machine's processes"
         ) from error
     with client:
-        if not client.nthreads():
-            raise ConnectionError(f"the scheduler at {scheduler} has no workers; start `dask worker {scheduler}`")
+        if set(client.nthreads().values()) != {1}:  # torch's random numbers and threads are a whole process's
+            start = f"`dask worker {scheduler} --nthreads 1`"
+            raise ConnectionError(f"the scheduler at {scheduler} has no workers, or of several threads; start {start}")
         # The result of a task, not scattered: what is lost with a killed worker is then made again on another.
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"}):
             shared = client.submit(itself, dataset, pure=False)

@@ -17,7 +17,7 @@ from lib.profiles import FASHION, PROFILES
 from lib.report import stats
 from lib.report.paper import CLAIMS, FIGURES, Claim, Figure, Value
 
-COLUMNS = ["claim", "section", "paper", "profile", "confirmatory", "measured", "ours", "low", "high", "n", "tests"]
+COLUMNS = ["claim", "section", "paper", "profile", "main", "measured", "ours", "low", "high", "n", "tests"]
 COLUMNS += ["test", "p", "p_holm", "uncorrected", "verdict", "note"]
 Stated = tuple[Value, Figure] | None
 ENOUGH = 20  # targets: with fewer a test decides next to nothing
@@ -39,12 +39,12 @@ def loss(tables: Path, stated: Stated, method: str, network: str, claimed: str) 
     return _paired(lost[name] - lost[RANDOM], "AUC", claimed, "AUC lost beyond random") | {"tests": row["tests"]}
 
 
-def fall(tables: Path, stated: Stated, distance: str, claimed: str = "better") -> dict:
+def fall(tables: Path, stated: Stated, distance: str) -> dict:
     """By how much further margins fall by one distance than by L2, over all sets of features."""
     margins = _read(tables / "margins.csv")
     distances = margins["method"].map(lambda method: parse(method).distance)
     first, second = (stats.mean_falls(margins[distances == name]).mean(axis=1) for name in (distance, "l2"))
-    return _paired(first - second, "margins' fall", claimed) | {"tests": "united"}
+    return _paired(first - second, "margins' fall") | {"tests": "united"}
 
 
 def lds(tables: Path, stated: Stated, better: str, worse: str = "", claimed: str = "alike") -> dict:
@@ -53,7 +53,7 @@ def lds(tables: Path, stated: Stated, better: str, worse: str = "", claimed: str
     if lacking := {better, worse or better} - set(scores):
         raise IndexError(f"{tables} has no LDS of {min(lacking)}")
     other = scores[worse] if worse else stated[0].value
-    return _paired(scores[better] - other, "LDS", claimed, "" if worse else "LDS less the paper's")
+    return _paired(scores[better] - other, "LDS", claimed, "" if worse else "LDS here less the paper's")
 
 
 def share(tables: Path, stated: Stated, method: str) -> dict:
@@ -92,13 +92,13 @@ MEASURES = {measure.__name__: measure for measure in MEASURES}
 def table(folder: Path, profile: str, claims: Sequence[Claim] = CLAIMS) -> pd.DataFrame:
     """Every claim, a row for each of its profiles; see COLUMNS. folder: of the figures' tables, under results/.
 
-    The confirmatory ones are corrected together. Verdict "not measured": the profile lacks what a claim is about, is
+    The main ones are corrected together. Verdict "not measured": the profile lacks what a claim is about, is
     another one that has not been run, or has a weaker rival, which loses or falls short; "not tested": no measure.
     Raises FileNotFoundError where a figure of this profile is missing, ValueError for a wrong measure or argument.
     """
     rows = [_evidence(c, folder, profile if name == FASHION.name else name) for c in claims for name in c.profiles]
     rows = pd.DataFrame(rows, columns=[*COLUMNS, "leaning", "otherwise", "weaker", "short"]).astype({"p": float})
-    rows["p_holm"] = stats.holm(rows.loc[rows["confirmatory"], "p"].dropna())
+    rows["p_holm"] = stats.holm(rows.loc[rows["main"], "p"].dropna())
     for column, p in (("uncorrected", rows["p"]), ("verdict", rows["p_holm"].fillna(rows["p"]))):
         verdicts = rows["leaning"].where(p <= stats.LEVEL, rows["otherwise"])
         hollow = verdicts.isin(["agrees", "exceeds"]) | (rows["short"] & (verdicts == "disagrees"))
@@ -120,10 +120,10 @@ def counted(verdicts: pd.Series) -> str:
 
 def first(rows: pd.DataFrame) -> list[str]:
     """Of the first claim that was measured, if it can be one of the main ones: claim, the paper's, ours, verdict."""
-    rows, main = rows[rows["verdict"].isin(COUNTED)], {claim.claim for claim in CLAIMS if claim.confirmatory}
+    rows, main = rows[rows["verdict"].isin(COUNTED)], {claim.claim for claim in CLAIMS if claim.main}
     for row in rows.sort_values("claim", key=lambda of: ~of.isin(main), kind="stable").head(1).to_dict("records"):
-        here = f"{stats.said(row['ours'], row['low'], row['high'])}, {row['measured']}"
-        return [row["claim"], row["paper"], here, row["verdict"]]
+        unit = f"{' ' if row['measured'].startswith('times') else ', '}{row['measured']}"
+        return [row["claim"], row["paper"], stats.said(row["ours"], row["low"], row["high"]) + unit, row["verdict"]]
     return ["–"] * 4
 
 
@@ -162,7 +162,7 @@ def _evidence(claim: Claim, folder: Path, profile: str) -> dict:
             "section": f"{claim.section}, {figure.label}" if figure else claim.section,
             "paper": claim.paper or f"{' and '.join(str(value.value) for value in values)} {figure.unit}".strip(),
             "profile": profile,
-            "confirmatory": claim.confirmatory == profile,
+            "main": claim.main == profile,
             "weaker": weaker,
             "note": "; ".join(filter(None, notes)),
         }
@@ -214,7 +214,7 @@ def _row(path: Path, values: dict[str, str]) -> dict:
     return rows.iloc[0].to_dict()
 
 
-def _paired(differences: pd.Series, of: str, claimed: str, measured: str = "") -> dict:
+def _paired(differences: pd.Series, of: str, claimed: str = "better", measured: str = "") -> dict:
     values = differences.dropna().to_numpy()
     leaning, p = stats.located(values, claimed, stats.MARGINS.get(of, 0.0))
     low, high = map(float, stats.mean_interval(values, "BCa"))

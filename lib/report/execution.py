@@ -195,7 +195,7 @@ def asked(name: str, given: dict[str, str], root: Path = ROOT, profile: str | No
 def stamp(name: str, values: dict, root: Path = ROOT) -> str:
     """Digest (sha256 hex) of what a page is made from: notebook, library, data manifest, every parameter's value."""
     digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
-    sources = sorted([*(root / "lib").rglob("*.py"), *(root / "lib").rglob("*.yaml")])
+    sources = sorted(path for path in (root / "lib").rglob("*.*") if path.suffix in (".py", ".yaml", ".html"))
     for path in [source(name, root), *sources, root / "data_manifest.yaml"]:
         digest.update(f"{path.relative_to(root).as_posix()} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return digest.hexdigest()

@@ -63,7 +63,7 @@ class Claim:
     paper: str = ""
     states: list[dict] = field(default_factory=list)
     profiles: list[str] = field(default_factory=lambda: ["fashion"])
-    confirmatory: str = ""
+    main: str = ""
     models: int | None = None
     note: str = ""
     not_tested: str = ""

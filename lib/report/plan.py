@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import resnet50
 
 from lib import features, nets, profiles, retrain, ssl
-from lib.data import MANIFEST, RESULTS, Dataset, Entry, find, places
+from lib.data import MANIFEST, RESULTS, WRITTEN, Dataset, Entry, find, places
 from lib.engine import AT_MOST, EXPECTED, PAPER, CountingDriver, Tally
 from lib.features import FeatureRecipe
 from lib.methods import FEATURES, RANDOM, Method
@@ -205,7 +205,7 @@ def text(profile: Profile, tally: Tally) -> str:
     )
     needed = "\n".join(whereabouts(find(name)) for name in tally.reads) or "  the tables of the figures under results/"
     counted = table(trained(profile, tally)) if tally.counts else "Nothing is trained."
-    ledger = RESULTS / profile.name / "ledger"
+    ledger = WRITTEN / profile.name / "ledger"
     held = sum(len(path.read_bytes().splitlines()) for path in ledger.glob("*.jsonl"))
     kept = f"The ledger holds {held} retrainings already; those that are asked for are read, but counted here too.\n\n"
     return f"{checked}\n\nNeeded:\n{needed}\n\n{kept * bool(held and tally.counts)}{counted}"

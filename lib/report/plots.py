@@ -1,6 +1,7 @@
 """Figures: one style, one colour a method everywhere."""
 
 import io
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from html import escape
 
@@ -168,9 +169,14 @@ def points(axis: Axes, rows: pd.DataFrame, value: str, names: pd.Series, colour=
         axis.invert_yaxis()
 
 
-def span(row: dict, value: str) -> list[list[float]]:
-    """An interval as matplotlib's error bars want it: how far below the value, how far above."""
-    return [[row[value] - row[f"{value}_low"]], [row[f"{value}_high"] - row[value]]]
+def span(rows: dict | pd.DataFrame, value: str) -> np.ndarray:
+    """Intervals as matplotlib's error bars want them, (2, n): how far below the values, how far above."""
+    return np.reshape([rows[value] - rows[f"{value}_low"], rows[f"{value}_high"] - rows[value]], (2, -1))
+
+
+def markdown(head: Sequence, rows: Iterable[Sequence]) -> str:
+    """A table for a page's text."""
+    return "".join(f"| {' | '.join(map(str, cells))} |\n" for cells in (head, ["---"] * len(head), *rows))
 
 
 def _with_interval(value: float, low: float, high: float) -> str:

@@ -14,7 +14,7 @@ import torch
 from torch import Generator, Tensor, nn
 from tqdm import tqdm
 
-from lib import nets
+from lib import base, nets
 from lib.data import Dataset, augment, replacing, resident
 from lib.ssl.methods import METHODS
 from lib.ssl.recipe import FeatureRecipe
@@ -117,7 +117,9 @@ def view(images: Tensor, recipe: FeatureRecipe, rng: Generator) -> Tensor:
 
 
 def check(dataset: Dataset, recipe: FeatureRecipe) -> None:
-    """Refuse sizes with which the recipe's method cannot run as meant."""
+    """Refuse values with which the recipe's method cannot run as meant."""
+    for name, value in vars(recipe).items():
+        base.check(name, value)
     n, sides = len(dataset.train_images), dataset.train_images.shape[2:]
     if n < recipe.batch_size:
         raise ValueError(f"{n} training images are fewer than one batch of {recipe.batch_size}; lower batch_size")
@@ -128,13 +130,6 @@ def check(dataset: Dataset, recipe: FeatureRecipe) -> None:
             f"a memory bank of {recipe.memory_bank} cannot hold the {2 * recipe.batch_size} keys of one batch; "
             f"raise memory_bank or lower batch_size"
         )
-    for field in ("temperature", "output_dim"):
-        if getattr(recipe, field) <= 0:
-            raise ValueError(f"{field}={getattr(recipe, field)} must exceed 0")
-    if not 0 <= recipe.momentum <= 1:
-        raise ValueError(f"momentum={recipe.momentum} is no weight of an average; give 0 to 1")
-    if not 0 < recipe.crop <= 1:
-        raise ValueError(f"crop={recipe.crop} is no share of the area; give more than 0 and at most 1")
     if recipe.cutout > min(sides):
         raise ValueError(
             f"cutout={recipe.cutout} exceeds the images' {sides[0]} x {sides[1]} pixels; lower it, 0 for none"
