@@ -166,7 +166,8 @@ def transfer_losses(supports: pd.DataFrame, network: str, k_max: int) -> pd.Data
         for method in losses:
             beyond = losses[method] - losses[RANDOM]
             row = {"network": other, "method": method, "n": len(losses)}
-            rows.append(row | stats.mean("loss", losses[method]) | stats.mean("beyond_random", beyond))
+            row |= stats.mean("loss", losses[method], stats.paired_interval)
+            rows.append(row | stats.mean("beyond_random", beyond, stats.paired_interval))
     return pd.DataFrame(rows)
 
 

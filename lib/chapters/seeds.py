@@ -5,7 +5,6 @@ the recipe, the training images, the targets, the exemplar SVM.
 """
 
 from dataclasses import replace
-from functools import partial
 from itertools import combinations, product
 
 import matplotlib.pyplot as plt
@@ -103,7 +102,7 @@ def variance(supports: pd.DataFrame, kind: str, k_max: int) -> dict:
     areas = _areas(supports, kind, k_max)
     averaged, areas = areas[AVERAGED], areas.drop(columns=AVERAGED)
     gain = averaged - areas.mean(axis=1)
-    row = {"kind": kind} | _spread(areas) | stats.mean("gain", gain, partial(stats.mean_interval, method="BCa"))
+    row = {"kind": kind} | _spread(areas) | stats.mean("gain", gain, stats.paired_interval)
     return row | {"p": stats.sign_flips(gain)}
 
 

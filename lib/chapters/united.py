@@ -28,7 +28,7 @@ def agreement(first: pd.Series, second: pd.Series) -> dict:
     second - first) with low, high.
     """
     first, second = first.align(second, join="inner")
-    low, high = map(float, stats.mean_interval((second - first).groupby("target").mean()))
+    low, high = map(float, stats.paired_interval((second - first).groupby("target").mean()))
     row = {"n": len(first), "correlation": first.corr(second), "same_sign": ((first > 0) == (second > 0)).mean()}
     return row | {"difference": (second - first).mean(), "low": low, "high": high}
 

@@ -217,7 +217,7 @@ def _row(path: Path, values: dict[str, str]) -> dict:
 def _paired(differences: pd.Series, of: str, claimed: str = "better", measured: str = "") -> dict:
     values = differences.dropna().to_numpy()
     leaning, p = stats.located(values, claimed, stats.MARGINS.get(of, 0.0))
-    low, high = map(float, stats.mean_interval(values, "BCa"))
+    low, high = map(float, stats.paired_interval(values))
     row = {"measured": measured or f"difference of {of}", "ours": values.mean(), "low": low, "high": high}
     return row | {"n": len(values), "test": "sign flips", "p": p, "leaning": leaning}
 

@@ -105,6 +105,11 @@ def mean_interval(values: np.ndarray, method: str = "percentile") -> tuple[np.nd
     return tuple(bootstrap((values,), np.mean, n_resamples=RESAMPLES, method=method, rng=0).confidence_interval)
 
 
+def paired_interval(differences: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same of paired differences, by "BCa"."""
+    return mean_interval(differences, "BCa")
+
+
 def share_interval(yes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """95 % interval of the share of `yes` over the first axis. yes: (n, ...) bool. Returns low and high, (...).
 
@@ -124,7 +129,7 @@ def over_seeds(values: np.ndarray) -> tuple[float, float]:
 
 
 def mean(name: str, values: np.ndarray | pd.Series, interval: Callable = mean_interval) -> dict:
-    """The mean of a value over targets, and its interval, by this or by `share_interval`: NAME, NAME_low, NAME_high."""
+    """The mean of a value over targets, and its interval, by this function or another: NAME, NAME_low, NAME_high."""
     low, high = map(float, interval(values))
     return {name: float(values.mean()), f"{name}_low": low, f"{name}_high": high}
 
@@ -251,7 +256,7 @@ def differences(values: pd.DataFrame, reference: str) -> pd.DataFrame:
 
 def _judged(paired: pd.Series) -> dict:
     """n, mean, BCa interval, p of `sign_flips` and the mean's sign, of the paired differences that are known: a row."""
-    (low, high), mean, p = map(float, mean_interval(known := paired.dropna(), "BCa")), known.mean(), sign_flips(known)
+    (low, high), mean, p = map(float, paired_interval(known := paired.dropna())), known.mean(), sign_flips(known)
     verdict = "undecided" if p > LEVEL else "agrees" if mean > 0 else "disagrees"
     return {"n": len(known), "difference": mean, "low": low, "high": high, "p": p, "verdict": verdict}
 
