@@ -37,10 +37,15 @@ def campaign(path, n_jobs=1, order=slice(None), scheduler=None, loader="memory")
     return [found for found, _ in driver.supports(groups, budget=3, n_votes=3)]
 
 
+@cache
+def serially(path):
+    return campaign(path), path
+
+
 @pytest.fixture(scope="module")
 def serial(tmp_path_factory):
-    path = tmp_path_factory.mktemp("serial") / "ledger"
-    return campaign(path), path
+    """Supports and their ledger; once per process, for all files that share them."""
+    return serially(tmp_path_factory.getbasetemp() / "serial" / "ledger")
 
 
 @cache
