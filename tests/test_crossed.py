@@ -1,10 +1,14 @@
 """TRAK with and without a ridge, of one class and of all: the same targets in all four, paired."""
 
+import inspect
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.optimize import brentq
+from scipy.stats import multivariate_normal, norm
+from trak import TRAKer
 
 from lib import profiles
 from lib.chapters import crossed
@@ -28,6 +32,23 @@ def test_the_four_are_methods_and_each_target_is_tested_alone(tmp_path):
     keys = alone.groupby("method")["keys"].agg(list)
     assert keys["trak:2"] != keys["trak_undamped:2"]
     assert crossed.against(alone, quick)["worse"].tolist() == list(methods.values())
+
+
+def test_two_looks_are_what_is_said_of_them():
+    """The level at which either of two looks, at half of the targets and at all, is wrong in one study of twenty."""
+    assert profiles.PROFILES["cifar10_full"].alone == 2  # first ten, then ten more
+    looks = multivariate_normal(cov=[[1, 0.5**0.5], [0.5**0.5, 1]])
+
+    def in_all(level: float) -> float:
+        bound = norm.isf(level / 2)
+        return 1 - looks.cdf([bound, bound], lower_limit=[-bound, -bound])
+
+    assert f"{brentq(lambda level: in_all(level) - 0.05, 0.01, 0.05):.3f}".lstrip("0") in crossed.LOOKS
+
+
+def test_what_is_said_of_the_authors_defaults_is_their_codes():
+    defaults = {name: of.default for name, of in inspect.signature(TRAKer).parameters.items()}
+    assert (defaults["proj_dim"], defaults["lambda_reg"]) == (2048, 0.0) and f"{2048 / 50_000:.2f}" == "0.04"
 
 
 def table(sizes: dict[str, list]) -> pd.DataFrame:

@@ -61,8 +61,7 @@ def figure(pairs: dict[str, tuple[np.ndarray, np.ndarray]], trak: pd.DataFrame, 
         axis.set_title(f"{name}\n{n} targets × {m} changes", fontsize=11)
     names = {"projection": "dimensions", "ensemble": "networks", "threshold": "share of scores kept"}
     for axis, (step, rows) in zip(map(axes.get, "fgh"), trak.groupby("step", sort=False), strict=True):
-        spans = [rows["value"] - rows["value_low"], rows["value_high"] - rows["value"]]
-        axis.errorbar(rows["setting"], rows["value"], spans, color=ORANGE, marker="o")
+        axis.errorbar(rows["setting"], rows["value"], plots.span(rows, "value"), color=ORANGE, marker="o")
         label = "rank correlation with exact" if step == "projection" else "LDS"
         axis.set(xlabel=names[step], ylabel=label, xscale="log")
         axis.set_title(f"TRAK: {step}\n{rows['n'].iloc[0]} targets, 95 % intervals", fontsize=11)

@@ -155,8 +155,7 @@ def figure(rows: pd.DataFrame, recipe: Recipe, title: str) -> Figure:
             if of[axis].isna().any():  # it has no networks
                 panel.axhline(of["auc"].iloc[0], color=colour, linestyle=dash)
                 continue
-            spans = [of["auc"] - of["auc_low"], of["auc_high"] - of["auc"]]
-            panel.errorbar(of[axis].astype(float) * 1.02**i, of["auc"], spans, **drawing)
+            panel.errorbar(of[axis].astype(float) * 1.02**i, of["auc"], plots.span(of, "auc"), **drawing)
         panel.set(xscale="log", xlabel=shown)
         panel.set_xticks(ticks, ticks)
         panel.minorticks_off()

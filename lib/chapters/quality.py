@@ -19,7 +19,7 @@ LABELLED = ("supervised", "EfficientNet")  # how the names of sets begin that we
 ALL, UNLABELLED = "all", "learnt without labels"  # sets that a correlation is over
 CANDIDATES = {  # column: what is known of a set without any support
     "knn": "kNN accuracy",
-    "copies": "shifted, paler copies recognised, share",
+    "copies": "pale copies recognised, share",
     "trak": "agreement with TRAK",
     "pixels": "agreement with pixels",
     "dimensions": "effective dimensions",
@@ -132,10 +132,9 @@ def figure(rows: pd.DataFrame, correlations: pd.DataFrame, kind: str, title: str
         groups[f"{how}, few dimensions"] = of & few, {"fmt": "o", "color": colour, "mfc": "white"}
     for axis, (key, shown) in zip(axes.flat, CANDIDATES.items(), strict=False):
         for name, (of, shape) in groups.items():
-            group, area = rows[of], rows.loc[of, f"auc_{kind}"]
-            span = [area - group[f"auc_{kind}_low"], group[f"auc_{kind}_high"] - area]
+            group, area = rows[of], f"auc_{kind}"
             if len(group):
-                axis.errorbar(group[key], area, span, lw=1, label=name, **shape)
+                axis.errorbar(group[key], group[area], plots.span(group, area), lw=1, label=name, **shape)
         ours, low, high, n = ordered.set_index("candidate").loc[shown, ["ours", "low", "high", "n"]]
         axis.set_title(f"{shown}\n{stats.said(ours, low, high)}, {n:.0f} sets", fontsize=11)
         if key == "dimensions":

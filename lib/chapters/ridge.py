@@ -150,14 +150,10 @@ def table(settings: Sequence[tuple], lds_free: np.ndarray, supports: pd.DataFram
     return pd.DataFrame(rows)
 
 
-def setting(rows: pd.DataFrame, share: float, damping: float) -> pd.Series:
-    """The row of a setting. rows: of `table`."""
-    return rows[(rows["share"] == share) & (rows["damping"] == damping)].iloc[0]
-
-
 def said(rows: pd.DataFrame, share: float, damping: float, value: str) -> str:
     """A value of a setting with its interval, for a sentence. rows: of `table`."""
-    return stats.said_of(setting(rows, share, damping), value)
+    [row] = rows[(rows["share"] == share) & (rows["damping"] == damping)].to_dict("records")
+    return stats.said_of(row, value)
 
 
 def together(rows: pd.DataFrame) -> str:
@@ -195,10 +191,11 @@ def figure(rows: pd.DataFrame, title: str) -> Figure:
     drawn, axes = plt.subplots(1, len(panels), figsize=(10, 3.4), layout="constrained")
     for axis, (value, label) in zip(axes, panels.items(), strict=True):
         for i, (damping, group) in enumerate(rows.groupby("damping")):
-            low, high = group[value] - group[f"{value}_low"], group[f"{value}_high"] - group[value]
             x = group["share"] * 1.06**i  # beside each other
             shown = f"damping {damping:g}" if damping else "undamped"
-            axis.errorbar(x, group[value], [low, high], marker="o", ls="-" if not damping else "", label=shown)
+            axis.errorbar(
+                x, group[value], plots.span(group, value), marker="o", ls="-" if not damping else "", label=shown
+            )
         axis.axhline(0, color="0.5", lw=1)
         axis.axvline(PAPER_SHARE, color="0.8", lw=1, ls=":")
         axis.set(xscale="log")

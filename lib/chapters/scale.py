@@ -220,9 +220,8 @@ def figure(rows: pd.DataFrame, title: str) -> Figure:
     for i, (method, of) in enumerate(rows.groupby("method", sort=False)):
         _, colour, dash = look(method)
         for axis, value in zip(axes, ("auc", "many"), strict=True):
-            spans = [of[value] - of[f"{value}_low"], of[f"{value}_high"] - of[value]]
             drawing = {"color": colour, "linestyle": dash, "marker": marker(method), "label": label(method)}
-            axis.errorbar(of["images"] * 1.02**i, of[value], spans, **drawing)
+            axis.errorbar(of["images"] * 1.02**i, of[value], plots.span(of, value), **drawing)
     star = {"label": "ours, in the paper", "linestyle": "", "marker": "*", "ms": 14, "mec": "black"}
     axes[1].plot([10 * FIGURE_3.class_size], [MANY.value / FIGURE_3.n], color=look(OURS)[1], **star)
     words = "AUC", f"share flipped, k up to {MANY.k / FIGURE_3.class_size:.1%} of a class"
