@@ -25,6 +25,7 @@ from lib.engine import ledger
 from lib.retrain import Recipe
 
 BOOK, BUILDING = pytest.StashKey[str](), pytest.StashKey[subprocess.Popen]()
+OF_ONE_CAMPAIGN = ("test_beton.py", "test_driver.py", "test_soak.py", "test_workers.py")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
 FLAGS += ["--disable-background-networking", "--disable-component-update"]
 
@@ -93,11 +94,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Scheduling(LoadScopeScheduling):
-    """What shares what it trains stays in one process: a file, and of the book's tests those that look at one page."""
+    """What shares what it trains stays in one process: a file, and of the book's tests those that look at one page.
+
+    So do the files of one campaign, which the first runs serially, and whose processes the others find started.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         path, _, test = nodeid.partition("::")
-        return (test.partition("[")[2] or test) if path.endswith("test_book.py") else path
+        if path.endswith("test_book.py"):
+            return test.partition("[")[2] or test
+        return "campaign" if path.endswith(OF_ONE_CAMPAIGN) else path
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log) -> Scheduling:

@@ -23,7 +23,8 @@ CURVES = [(REMOVAL, "pixels_l2"), (MISLABEL, "random")]
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory):
     """A study of raw pixels with its table of supports, by separate tests and by united ones."""
-    smoke, results = profiles.load("smoke", k_max=8, budget=1), tmp_path_factory.mktemp("results")
+    smoke = profiles.load("smoke", k_max=8, budget=1, n_classes=3, n_targets=3)
+    results = tmp_path_factory.mktemp("results")
     pixels = Study(replace(smoke, selfsupervised=FeatureRecipe("pixels")), "cpu", n_jobs=1, results=results)
     for name, united in (("supports", False), ("supports_united", True)):
         pixels.supports(CURVES, united).to_csv(results / f"{name}.csv", index=False)
@@ -131,8 +132,8 @@ def test_supports_follow_from_ledger_and_rankings(opened, tmp_path, name):
     table = pd.read_csv(opened.results / f"{name}.csv")
     for column, value in (("votes", "0:0-9"), ("trainings", 99), ("reason", "found, perhaps"), ("high", 7.5)):
         path = tmp_path / f"{column}.csv"
-        table.assign(**{column: table[column].where(table.index != 3, value)}).to_csv(path, index=False)
-        expected = f"removal, pixels_l2, target {table['target'][3]} does not follow from the ledger"
+        table.assign(**{column: table[column].where(table.index != 2, value)}).to_csv(path, index=False)
+        expected = f"removal, pixels_l2, target {table['target'][2]} does not follow from the ledger"
         assert once_more.wrong(path) == [f"{path.name}: {expected}"]
 
 

@@ -1,6 +1,8 @@
 """The table of what was changed: its numbers are those of the pages that it names, its movements paired by target."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,15 @@ from lib.profiles import PROFILES
 from lib.report import committed, stats
 from lib.rivals import trak
 from lib.study import REMOVAL
+
+
+@pytest.fixture(scope="module", autouse=True)
+def made_once() -> Iterator[None]:
+    """Both tables and their rows: the results that they come from stay as they are."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("table", "known", "_ridge", "_crossed", "_apart"):
+            patch.setattr(causes, name, cache(getattr(causes, name)))
+        yield
 
 
 def test_each_row_says_what_its_page_says():

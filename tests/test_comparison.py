@@ -18,7 +18,7 @@ NAMES = ["moco_esvm", "moco_l2", "pixels_l2", "random", "random:all"]
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory):
-    smoke = profiles.load("smoke", k_max=8, budget=1, lds_models=4)
+    smoke = profiles.load("smoke", k_max=8, budget=1, lds_models=4, n_classes=3, n_targets=3)
     cheap = replace(smoke, selfsupervised=FeatureRecipe("pixels"))
     return Study(cheap, "cpu", n_jobs=1, results=tmp_path_factory.mktemp("results"))
 
@@ -35,9 +35,9 @@ def test_methods_are_known_and_named_once(opened):
 
 
 def test_supports_are_united_but_for_rankings_of_all_classes(opened, found):
-    assert found.groupby(["kind", "method"]).size().tolist() == [5] * 10
+    assert found.groupby(["kind", "method"]).size().tolist() == [3] * 10
     of = found.set_index(["kind", "method"])["keys"]
-    assert len(set(of["removal", "pixels_l2"])) == 1  # five targets, one inquiry: the same trainings
+    assert len(set(of["removal", "pixels_l2"])) == 1  # three targets, one inquiry: the same trainings
     assert len(set(of["mislabel", "random:all"])) > 1
 
 
@@ -77,7 +77,7 @@ def test_across_networks(opened):
     margins = comparison.across_networks(opened, ["pixels_l2", "random"])
     networks = [opened.profile.recipe.arch, *(recipe.arch for recipe in opened.profile.transfer)]
     assert margins["network"].drop_duplicates().tolist() == networks
-    assert margins.groupby("network").size().tolist() == [2 * 5 * 2 * 3] * 3 and set(margins["k"]) == {0, 2}
+    assert margins.groupby("network").size().tolist() == [2 * 3 * 2 * 3] * 3 and set(margins["k"]) == {0, 2}
     own = stats.fixed_k(comparison.margins(opened, ["pixels_l2", "random"])).query("k == 2")
     there = stats.fixed_k(margins[margins["network"] == networks[0]])
     assert there["drop"].tolist() == own["drop"].tolist()

@@ -21,14 +21,15 @@ NAMES = crossed.names(PROFILE)
 
 
 def test_the_four_are_methods_and_each_target_is_tested_alone(tmp_path):
-    smoke = profiles.load("smoke", k_max=8, budget=1)
+    smoke = profiles.load("smoke", k_max=8, budget=1, n_classes=3, n_targets=3)
     quick = replace(smoke, selfsupervised=FeatureRecipe("pixels"), ensembles=(2,), alone=1)
     study = Study(quick, "cpu", n_jobs=1, results=tmp_path)
     groups, methods = crossed.groups(study), crossed.names(quick)
-    assert sorted(groups) == [[i] for i in range(5)] and not crossed.groups(replace(study, profile=smoke))
+    none = replace(study, profile=replace(quick, alone=0))
+    assert sorted(groups) == [[i] for i in range(3)] and not crossed.groups(none)
     assert methods["with a ridge", "own class"] == "trak:2"
     alone = study.supports([(REMOVAL, name) for name in (OURS, *methods.values())], among=groups)
-    assert (alone.groupby("method")["target"].nunique() == 5).all()
+    assert (alone.groupby("method")["target"].nunique() == 3).all()
     keys = alone.groupby("method")["keys"].agg(list)
     assert keys["trak:2"] != keys["trak_undamped:2"]
     assert crossed.against(alone, quick)["worse"].tolist() == list(methods.values())

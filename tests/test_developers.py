@@ -38,7 +38,7 @@ def test_the_page_has_its_examples():
 @pytest.fixture
 def copy(tmp_path):
     """The library with the page's files added, and a dataset of three classes of bright, grey and dark images."""
-    shutil.copytree(ROOT / "lib", tmp_path / "lib", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "lib", tmp_path / "lib")  # compiled as it is
     for path, code in EXAMPLES:
         (tmp_path / path).write_text(code, encoding="utf-8")
     entry = re.search(r"```yaml\n(birds:.*?)```", PAGE, re.S)[1]

@@ -44,7 +44,7 @@ def serially(path):
 
 @pytest.fixture(scope="module")
 def serial(tmp_path_factory):
-    """Supports and their ledger; once per process, for all files that share them."""
+    """Once a process, whichever files share it."""
     return serially(tmp_path_factory.getbasetemp() / "serial" / "ledger")
 
 

@@ -4,6 +4,7 @@ import ast
 import importlib
 import json
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ SOURCES = sorted((ROOT / "lib").rglob("*.py"))
 CORE_LINES, LINES, CHAPTER_LINES, FUNCTION_LINES = 1500, 7900, 260, 50
 
 
+@cache
 def imports(source: str) -> list[tuple[str, str]]:
     """(module, name) of every `from module import name` of lib; (module, "") of `import module`."""
     pairs = []
@@ -51,6 +53,7 @@ def test_arrows_go_up(path):
     assert not below, f"{own} uses {below}, which stand below it"
 
 
+@cache
 def users() -> list[tuple[str, str, str]]:
     """(where, package that it belongs to or "", source) of everything that imports from lib, tests apart."""
     files = [*SOURCES, *(ROOT / "benchmarks").glob("*.py")]

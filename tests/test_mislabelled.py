@@ -21,7 +21,7 @@ SIX_EPOCHS = {"paper": replace(profiles.PROFILES["paper"], recipe=replace(profil
 @pytest.fixture(scope="module")
 def study(tmp_path_factory) -> Iterator[Study]:
     """Its networks train for three epochs, the paper's for six."""
-    smoke = profiles.load("smoke", k_max=8, budget=1, moco_epochs=1)
+    smoke = profiles.load("smoke", k_max=8, budget=1, moco_epochs=1, train_per_class=26)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(network, "PROFILES", SIX_EPOCHS)
         patch.setattr(mislabelled, "TIMES", (1,))

@@ -14,8 +14,8 @@ from lib.study import REMOVAL, Study
 
 
 def test_the_same_seeds_here_give_the_same_supports_and_others_others(tmp_path):
-    smoke = profiles.load("smoke", k_max=8, budget=2, n_votes=1)
-    smoke = replace(smoke, selfsupervised=replace(FeatureRecipe("moco"), epochs=1))
+    smoke = profiles.load("smoke", k_max=8, budget=2, n_votes=1, n_classes=3, n_targets=3)
+    smoke = replace(smoke, selfsupervised=replace(FeatureRecipe("moco"), epochs=1, batch_size=60))
     study = Study(smoke, "cpu", n_jobs=1, results=tmp_path / "results")
     by_study = study.supports([(REMOVAL, OURS)], united=True)
     rows = moved.table(study, tmp_path / "again")

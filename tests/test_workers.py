@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -13,6 +14,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from joblib.externals.loky import reusable_executor
 from test_driver import campaign, serial  # noqa: F401  (a fixture)
 
 from lib.engine import Ledger, workers
@@ -51,9 +53,11 @@ def test_the_pool_asks_for_the_number_of_its_device(tiny, monkeypatch):
 
 def test_processes_are_started_afresh_and_inherit_nothing(tiny, monkeypatch):
     """A forked process would have the parent's state, and with it a CUDA context that it cannot use."""
+    monkeypatch.setattr(reusable_executor, "_executor", None)  # other tests have processes that started before
     monkeypatch.setitem(os.environ.__dict__, "of_the_parent", True)
     with workers.pool(tiny, n_jobs=2) as pool:
         assert not pool.executor.submit(_has_the_parents_state).result()
+    pool.executor.shutdown(kill_workers=True)
     assert _has_the_parents_state()
 
 
@@ -153,20 +157,12 @@ def test_workers_of_several_threads_are_refused(tiny, cluster, monkeypatch, thre
 def test_a_cluster_equals_this_machine_even_if_a_worker_is_killed(serial, cluster, tmp_path):  # noqa: F811
     address, (victim, _) = cluster
     path = tmp_path / "ledger"
-    script = f"""
-import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-from pathlib import Path
-from test_driver import campaign
-for support in campaign(Path({str(path)!r}), scheduler={address!r}):
-    print(support)
-"""
-    run = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     file = path / "0000.jsonl"
-    while run.poll() is None and (not file.exists() or file.read_bytes().count(b"\n") < 5):
-        time.sleep(0.01)
-    victim.send_signal(signal.SIGKILL)
-    printed, _ = run.communicate(timeout=120)
-    assert run.returncode == 0 and printed.splitlines() == [str(support) for support in serial[0]]
+    with ThreadPoolExecutor(1) as beside:
+        run = beside.submit(campaign, path, scheduler=address)
+        while not run.done() and (not file.exists() or file.read_bytes().count(b"\n") < 5):
+            time.sleep(0.01)
+        victim.send_signal(signal.SIGKILL)
+        assert run.result(timeout=120) == serial[0]
     one, two = ({r["key"]: r["logits"] for r in Ledger(p).records} for p in (serial[1], path))
     assert one == two and len(Ledger(path).records) == len(two)

@@ -63,13 +63,15 @@ class Entry:
     n_classes: int | None = None
 
 
-parsed = lru_cache(maxsize=1)(yaml.safe_load)  # a tenth of a second
-
-
 def entries(manifest: Path | str = MANIFEST) -> dict[str, Entry]:
     """All entries by name, in the manifest's order. Raises ValueError on an entry that cannot be meant."""
+    return dict(_checked(Path(manifest).read_text(encoding="utf-8"), str(manifest)))
+
+
+@lru_cache(maxsize=1)  # a tenth of a second, asked for again and again
+def _checked(text: str, manifest: str) -> dict[str, Entry]:
     try:
-        declared = parsed(Path(manifest).read_text(encoding="utf-8"))
+        declared = yaml.safe_load(text)
     except yaml.YAMLError as problem:
         raise ValueError(f"{manifest} is not YAML: {problem}") from problem
     if not isinstance(declared, dict) or not all(isinstance(keys, dict) for keys in declared.values()):
