@@ -12,6 +12,8 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+os.environ.setdefault("NUMBA_OPT", "0")  # before numba: to compile FFCV takes longer than all that is read through it
+
 import numpy as np
 import pytest
 import torch
