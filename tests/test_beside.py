@@ -37,7 +37,7 @@ def test_every_claim_has_its_row_and_every_measurement_its_cell(page):
 
 def test_tests_are_named_where_they_differ_and_notes_once(page, monkeypatch):
     names, tests = ["fashion", "cifar10", "fashion"], ["separate", "united", "separate"]
-    verdicts, notes = ["agrees", "agrees", "not measured"], ["old; narrow", "narrow", None]
+    verdicts, notes = ["agrees", "agrees", "not judged"], ["old; narrow", "narrow", None]
     claim = ["it flips", "it flips", "it stays"]
     stand_in(monkeypatch, claim=claim, profile=names, tests=tests, verdict=verdicts, note=notes, ours=[0.2] * 3)
     shown, listed = beside.cells(page)
@@ -46,7 +46,10 @@ def test_tests_are_named_where_they_differ_and_notes_once(page, monkeypatch):
     assert flips["Fashion-MNIST"] == "0.20 [0.10, 0.30], n = 9 (separate): agrees ¹ ²"
     assert flips["A fifth of CIFAR-10"] == "0.20 [0.10, 0.30], n = 9 (united): agrees ²"
     assert flips["measured"] == "share flipped"
-    assert (stays["Fashion-MNIST"], stays["A fifth of CIFAR-10"]) == ("not measured", "–")
+    assert (stays["Fashion-MNIST"], stays["A fifth of CIFAR-10"]) == (
+        "0.20 [0.10, 0.30], n = 9: not judged",
+        "–",
+    )
 
 
 def test_a_claim_is_said_of_all_data_that_it_was_measured_on(page, monkeypatch):

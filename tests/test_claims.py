@@ -76,13 +76,13 @@ def test_separate_tests_decide_where_both_have_them(tmp_path):
     assert (row["tests"], row["n"], row["verdict"]) == ("separate", 20, "undecided")
 
 
-@pytest.mark.parametrize(("ahead", "verdict"), [(20, "not measured"), (-20, "disagrees"), (0, "undecided")])
+@pytest.mark.parametrize(("ahead", "verdict"), [(20, "not judged"), (-20, "disagrees"), (0, "undecided")])
 def test_ours_wins_nothing_against_a_rival_with_fewer_models(tmp_path, ahead, verdict):
     write_supports(tmp_path / "fashion/fig03", {"a": SIZES + 20, "trak:20": SIZES + 20 + ahead})
     row = row_of(tmp_path, replace(SMALLER, models=100, note="damped"))
     assert row["verdict"] == verdict
     assert row["note"] == "damped; the rival has 20 models here, where 100 would match the paper's"
-    assert row_of(tmp_path, replace(SMALLER, models=20))["verdict"] != "not measured"
+    assert row_of(tmp_path, replace(SMALLER, models=20))["verdict"] != "not judged"
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_shares_are_compared_by_both_n(tmp_path, flips, of, verdict, of_rival):
     rival = replace(FLIPS, of={"method": "trak"}, states=[SHARE | {"method": "TRAK (20)"}])
     assert row_of(tmp_path, rival)["verdict"] == of_rival
     falls_short = of_rival == "disagrees" and flips / of < 0.16
-    hollow = "not measured" if falls_short or of_rival == "agrees" else of_rival
+    hollow = "not judged" if falls_short or of_rival == "agrees" else of_rival
     assert row_of(tmp_path, replace(rival, models=100))["verdict"] == hollow, "a rival of 20 models for one of 100"
 
 
@@ -239,8 +239,8 @@ def test_the_committed_table_is_that_of_the_committed_results(tmp_path):
     assert (tmp_path / "claims.csv").read_text() == (RESULTS / "claims.csv").read_text()
     assert len(table) == sum(len(claim.profiles) for claim in CLAIMS) > 80
     assert not table.duplicated(["claim", "profile"]).any() and table["main"].sum() == 13
-    # nothing is left out without a reason: what is not tested or not measured says why, or has no results there
-    silent = table[table["verdict"].isin(["not tested", "not measured"]) & (table["note"] == "")]
+    # nothing is left out without a reason: what has no verdict says why, or has no results there
+    silent = table[table["verdict"].isin(claims.LEFT_OUT) & (table["note"] == "")]
     assert silent.empty
 
 

@@ -22,7 +22,10 @@ def made_once() -> Iterator[None]:
     """Each sentence and each table: the results that they come from stay as they are."""
     with pytest.MonkeyPatch.context() as patch:
         for module, names in (
-            (front, ("table", "brief", "reproduces", "beats", "counted", "left", "_why", "by_lds")),
+            (
+                front,
+                ("table", "brief", "reproduces", "fails", "beats", "datamodels", "counted", "left", "by_lds", "_why"),
+            ),
             (versus, ("defaults", "standings", "comparisons")),
         ):
             for name in names:
@@ -89,15 +92,17 @@ def test_no_cell_is_long(file):
 
 def test_the_answer_has_the_numbers_of_the_tables():
     tested = pd.read_csv(RESULTS / "claims.csv").query("main")
-    here = f"{(tested['profile'] == 'imagenet').sum()} on Tiny ImageNet), chosen when results were known"
-    assert f"Of its {len(tested)} main ones (" in front.answer()
-    assert f"{here} and tested together: {claims.counted(tested['verdict'])}. " in front.answer()
+    here = f"{(tested['profile'] == 'imagenet').sum()} on Tiny ImageNet), tested together: "
+    assert f"Of {len(tested)} that we took for its main ones when results were known (none on all of" in front.answer()
+    assert f"{here}{claims.counted(tested['verdict'])}. " in front.answer()
     of_both = zip(*(of for _, *of in versus.comparisons()), strict=True)
     measured = [[one for one in of if one is not None] for of in of_both]
     words = front.beats()
     for comparisons in measured:
-        stands = Counter(versus.STANDS[one["verdict"]] for one in comparisons)
-        assert all(f"{where} in {n}" in words for where, n in stands.items()) and f" of {len(comparisons)}" in words
+        stands = [
+            versus.STANDS[verdict].format(n) for verdict, n in Counter(of["verdict"] for of in comparisons).items()
+        ]
+        assert all(one in words for one in stands) and f"of {len(comparisons)} comparisons, " in words
     assert words in front.answer()
 
 
@@ -106,15 +111,16 @@ def test_in_short_all_but_the_causes_is_said(file):
     brief, folder = front.brief(file), (ROOT / file).parent
     *items, _, picture = brief.splitlines()
     assert all(item.startswith("- **") for item in items)
-    for part in (front.reproduces(), front.beats(), front.counted()):
+    for part in (front.reproduces(), front.fails(), front.beats(), front.datamodels(), front.counted()):
         assert f"- {part}" in items
     assert any(item.startswith(f"- {front.left()} ") for item in items)
-    assert front.by_lds() in front.answer() and front.by_lds() not in brief
+    assert front.by_lds() in front.answer() and front.by_lds() in brief
     assert (folder / picture.partition("](")[2].removesuffix(")")).exists()
 
 
 def test_the_papers_lds_stands_beside_both():
     full = pd.read_csv(RESULTS / "cifar10_full" / "table1" / "summary.csv").set_index("method")["lds"]
-    assert front.by_lds().startswith("TRAK's LDS does not tell which the paper ran: there TRAK (10) has 0.12; ")
-    for name in ("trak:10", front.UNDAMPED):
-        assert f" {full[name]:.2f} [" in front.by_lds()
+    damped, free = full["trak:10"], full[front.UNDAMPED]
+    with_a_ridge_it_is_nearer = "Against this speaks the LDS of TRAK (10), 0.12 in the paper: "
+    assert front.by_lds().startswith(with_a_ridge_it_is_nearer) == (abs(damped - 0.12) < abs(free - 0.12))
+    assert front.by_lds().endswith(f" it is {damped:.2f} with a ridge and {free:.2f} without.")

@@ -158,7 +158,8 @@ def test_the_head_of_a_figure_counts_verdicts_and_its_notes_stand_below():
     rows = claims.of_figure("fig03")
     of_cifar10 = rows[rows["profile"] == "cifar10"]["verdict"]
     head = mine.head([pd.DataFrame({"kind": ["removal"], "method": ["moco_esvm"]})]).data
-    counted = f"{claims.counted(of_cifar10)}, {(of_cifar10 == 'not measured').sum()} not measured"
+    left_out = [f"{n} {word}" for word in claims.LEFT_OUT if (n := (of_cifar10 == word).sum())]
+    counted = ", ".join([claims.counted(of_cifar10), *left_out])
     claim, stated, here, verdict = claims.first(rows[rows["profile"] == "cifar10"])
     said = f"The first: {claim}; paper: {stated}; here: {here}: {verdict}."
     assert f"- CIFAR-10, 1000 images per class: {counted}. {said}\n" in head

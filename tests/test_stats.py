@@ -187,7 +187,8 @@ def test_sign_flips_keep_their_level(fewer, n):
 
 
 @pytest.mark.parametrize(
-    ("n", "ratio", "difference", "power"), [(49, 1.22, 0.05, 0.3), (49, 1.5, 0.1, 0.75), (85, 1.5, 0.1, 0.95)]
+    ("n", "ratio", "difference", "power"),
+    [(49, 1.22, 0.05, 0.3), (49, 1.5, 0.1, 0.75), (85, 1.5, 0.1, 0.95), (27, 1.5, 0.1, 0.5), (19, 1.5, 0.1, 0.35)],
 )
 def test_power_of_sign_flips(fewer, n, ratio, difference, power):
     """A difference of AUC of the margin's size is found in 3 of 10 studies of 49 targets, twice that in most."""

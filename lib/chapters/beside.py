@@ -58,8 +58,8 @@ def _titled(profile: str) -> str:
 
 def everywhere(page: Page, claim: str) -> str:
     """What was measured of a claim on each of DATA that has it, and its verdict, for a sentence."""
-    rows = claims.of_figure(page.name).query("claim == @claim").set_index("profile")
-    rows = rows.loc[[name for name in DATA if name in rows.index and rows["verdict"][name] in claims.COUNTED]]
+    rows = claims.of_figure(page.name).query("claim == @claim").set_index("profile").dropna(subset="ours")
+    rows = rows.loc[[name for name in DATA if name in rows.index]]
     values = [f"{row['ours']:z.2f} on {DATA[name]}" for name, row in rows.iterrows()]
     if rows["verdict"].nunique() == 1:
         return f"{', '.join(values)}: {rows['verdict'].iloc[0]}"

@@ -21,7 +21,7 @@ TINY = "ten classes of Tiny ImageNet"
 UNDAMPED = "trak_undamped:10"
 HEADS = "TRAK with a ridge", f"undamped, {ridge.PAPER_SHARE} dimensions per image"
 TITLE = "Ours less TRAK, difference of AUC by removal; bars: 95 % intervals over targets"
-STANDS = {"agrees": "behind ours", "disagrees": "ahead of ours", "undecided": "not told from ours"}  # TRAK, by verdict
+STANDS = {"disagrees": "TRAK is ahead in {}", "agrees": "ours in {}", "undecided": "neither in {}"}  # by verdict
 
 
 def pairs() -> pd.DataFrame:
@@ -66,7 +66,7 @@ def defaults() -> str:
     return (
         "Without a ridge and over all classes, both as by default in its authors' code, and with the paper's "
         f"{ridge.PAPER_SHARE} dimensions per training image instead of 0.1, ours less TRAK (10) moves "
-        f"{' and '.join(parts)}, each target alone; {crossed.ADDED}."
+        f"{' and '.join(parts)}, each target alone."
     )
 
 
@@ -94,9 +94,9 @@ def standings() -> list[str]:
     """How TRAK with a ridge, and how undamped, stands in `comparisons`: in how many it is ahead, and so on."""
     words = []
     for rows in zip(*(of for _, *of in comparisons()), strict=True):
-        counts = pd.Series([STANDS[row["verdict"]] for row in rows if row is not None]).value_counts()
-        *first, last = (f"{stands} in {n}" for stands, n in counts.items())
-        words.append(f"{', '.join(first)}{' and ' * bool(first)}{last} of {counts.sum()}")
+        verdicts = [row["verdict"] for row in rows if row is not None]
+        counts = [stands.format(n) for verdict, stands in STANDS.items() if (n := verdicts.count(verdict))]
+        words.append(f"of {len(verdicts)} comparisons, {', '.join(counts)}")
     return words
 
 

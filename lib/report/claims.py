@@ -21,6 +21,8 @@ COLUMNS = ["claim", "section", "paper", "profile", "main", "measured", "ours", "
 COLUMNS += ["test", "p", "p_holm", "uncorrected", "verdict", "note"]
 Stated = tuple[Value, Figure] | None
 ENOUGH = 20  # targets: with fewer a test decides next to nothing
+NOT_JUDGED = "not judged"
+LEFT_OUT = (NOT_JUDGED, "not measured", "not tested")
 COUNTED = {"agrees": "agree", "exceeds": "exceed", "undecided": "undecided", "disagrees": "disagree"}
 
 
@@ -81,7 +83,7 @@ def value(tables: Path, stated: Stated, table: str, column: str, least: float, *
     low, high = (cells.get(bound, cells[column]) for bound in ("low", "high"))
     verdict = "agrees" if low > least else "disagrees" if high < least else "undecided"
     interval = {key: cells[key] for key in ("low", "high", "n") if key in cells}
-    measured, test = f"{column.replace('_', ' ')} (over {least:g})", "interval" if interval else "as it is"
+    measured, test = f"{column.replace('_', ' ')}; over {least:g} agrees", "interval" if interval else "as it is"
     return {"measured": measured, "ours": cells[column], "test": test, "otherwise": verdict} | interval
 
 
@@ -92,8 +94,8 @@ MEASURES = {measure.__name__: measure for measure in MEASURES}
 def table(folder: Path, profile: str, claims: Sequence[Claim] = CLAIMS) -> pd.DataFrame:
     """Every claim, a row for each of its profiles; see COLUMNS. folder: of the figures' tables, under results/.
 
-    The main ones are corrected together. Verdict "not measured": the profile lacks what a claim is about, is
-    another one that has not been run, or has a weaker rival, which loses or falls short; "not tested": no measure.
+    The main ones are corrected together. Verdict "not measured": the profile lacks what a claim is about, or is another
+    one that has not been run; "not judged": its rival is weaker, and loses or falls short; "not tested": no measure.
     Raises FileNotFoundError where a figure of this profile is missing, ValueError for a wrong measure or argument.
     """
     rows = [_evidence(c, folder, profile if name == FASHION.name else name) for c in claims for name in c.profiles]
@@ -102,7 +104,7 @@ def table(folder: Path, profile: str, claims: Sequence[Claim] = CLAIMS) -> pd.Da
     for column, p in (("uncorrected", rows["p"]), ("verdict", rows["p_holm"].fillna(rows["p"]))):
         verdicts = rows["leaning"].where(p <= stats.LEVEL, rows["otherwise"])
         hollow = verdicts.isin(["agrees", "exceeds"]) | (rows["short"] & (verdicts == "disagrees"))
-        rows[column] = verdicts.mask(rows["weaker"] & hollow, "not measured")
+        rows[column] = verdicts.mask(rows["weaker"] & hollow, NOT_JUDGED)
     return rows[COLUMNS].astype({"n": "Int64"})
 
 
@@ -137,7 +139,7 @@ def said(table: pd.DataFrame, claim: str, profile: str) -> str:
 
 def in_words(row: pd.Series) -> str:
     """What was measured of a claim, and the verdict. row: of `table`."""
-    if row["verdict"] not in COUNTED:
+    if pd.isna(row["ours"]):
         return row["verdict"]
     n = "" if pd.isna(row["n"]) else f", n = {row['n']}"
     return f"{stats.said_of(row, 'ours', 2 if row['ours'] < 100 else 0)}{n}: {row['verdict']}"

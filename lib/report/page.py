@@ -127,7 +127,7 @@ class Page:
             of_profile = rows[rows["profile"] == name]
             n = of_profile["verdict"].isin(claims.COUNTED).sum()
             counted = [claims.counted(of_profile["verdict"])] * bool(n)
-            rest = {word: (of_profile["verdict"] == word).sum() for word in ("not measured", "not tested")}
+            rest = {word: (of_profile["verdict"] == word).sum() for word in claims.LEFT_OUT}
             counted += [f"{m} {word}" for word, m in rest.items() if m]
             line = f"- {committed.data(PROFILES[name])}: {', '.join(counted)}"
             first = " The first: {}; paper: {}; here: {}: {}.".format(*claims.first(of_profile)) * bool(n)
