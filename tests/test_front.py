@@ -1,6 +1,5 @@
 """Answer and table of figures in README and book come from the committed results and are up to date."""
 
-from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 
@@ -24,9 +23,9 @@ def made_once() -> Iterator[None]:
         for module, names in (
             (
                 front,
-                ("table", "brief", "reproduces", "fails", "beats", "datamodels", "counted", "left", "by_lds", "_why"),
+                ("table", "brief", "glance", "counted", "left", "by_lds", "_why"),
             ),
-            (versus, ("defaults", "standings", "comparisons")),
+            (versus, ("defaults", "comparisons", "pairs")),
         ):
             for name in names:
                 patch.setattr(module, name, cache(getattr(module, name)))
@@ -95,26 +94,34 @@ def test_the_answer_has_the_numbers_of_the_tables():
     here = f"{(tested['profile'] == 'imagenet').sum()} on Tiny ImageNet), tested together: "
     assert f"Of {len(tested)} that we took for its main ones when results were known (none on all of" in front.answer()
     assert f"{here}{claims.counted(tested['verdict'])}. " in front.answer()
-    of_both = zip(*(of for _, *of in versus.comparisons()), strict=True)
-    measured = [[one for one in of if one is not None] for of in of_both]
-    words = front.beats()
-    for comparisons in measured:
-        stands = [
-            versus.STANDS[verdict].format(n) for verdict, n in Counter(of["verdict"] for of in comparisons).items()
-        ]
-        assert all(one in words for one in stands) and f"of {len(comparisons)} comparisons, " in words
-    assert words in front.answer()
+
+
+def test_at_a_glance_each_claim_has_the_verdict_and_the_number_of_each_data_set():
+    table = pd.read_csv(RESULTS / "claims.csv").set_index(["claim", "profile"])
+    head, _, *lines = [line.strip("| ").split(" | ") for line in front.glance().splitlines() if line.startswith("|")]
+    assert [name.lower() for name in head[2:]] == [data.lower() for data in versus.DATA.values()]
+    for (claim, words), (shown, stated, *cells) in zip(front.GLANCE.items(), lines, strict=False):
+        assert (shown, len(cells)) == (words, len(versus.DATA))
+        for profile, cell in zip(versus.DATA, cells, strict=True):
+            row = table.loc[(claim, profile)] if (claim, profile) in table.index else None
+            if row is None or pd.isna(row["ours"]):
+                assert cell == "–"
+            else:
+                assert cell.startswith(f"{row['verdict']}: {row['ours']:z.2f} [") and stated == row["paper"]
+                assert cell.endswith(f"], n = {row['n']:.0f}")
+    control = [versus.pair("pixels_l2", data) for data in versus.DATA.values()]
+    assert [cell.partition(" [")[0] for cell in lines[-1][2:]] == [
+        f"{row['verdict']}: {row['difference']:z.2f}" for row in control
+    ]
 
 
 @pytest.mark.parametrize("file", FILES)
 def test_in_short_all_but_the_causes_is_said(file):
     brief, folder = front.brief(file), (ROOT / file).parent
-    *items, _, picture = brief.splitlines()
-    assert all(item.startswith("- **") for item in items)
-    for part in (front.reproduces(), front.fails(), front.beats(), front.datamodels(), front.counted()):
-        assert f"- {part}" in items
-    assert any(item.startswith(f"- {front.left()} ") for item in items)
-    assert front.by_lds() in front.answer() and front.by_lds() in brief
+    assert front.glance() in brief and front.by_lds() in front.answer() and front.by_lds() in brief
+    picture, *items = brief.partition(front.glance())[2].strip().splitlines()
+    assert [item for item in items if item] == items[1:] and all(item.startswith("- **") for item in items[1:])
+    assert f"- {front.counted()}" in items and any(item.startswith(f"- {front.left()} ") for item in items)
     assert (folder / picture.partition("](")[2].removesuffix(")")).exists()
 
 

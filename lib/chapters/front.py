@@ -7,22 +7,35 @@ they are out of date. The command makes the pictures of both too.
 import pandas as pd
 from PIL import Image, ImageOps
 
-from lib.chapters import crossed, ridge, versus
+from lib.chapters import ridge, versus
 from lib.chapters.versus import DATA, IMAGES, UNDAMPED
 from lib.data import BOOK, RESULTS, ROOT, replacing
-from lib.methods import OURS
-from lib.profiles import FASHION, PROFILES, Profile, class_sizes
+from lib.profiles import FASHION, PROFILES
 from lib.report import claims, committed, paper, plots, stats
-from lib.study import REMOVAL
 
 BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->\n"
 ANSWER, ANSWERED = "<!-- answer -->\n", "<!-- /answer -->\n"
-FEW_LABELS = "mislabelling less than 0.6 % of the class flips"
-SVM = "the exemplar SVM finds smaller removal supports than L2"
-LIKE = "removing images like the target flips more than removing random images of its class"
-FEATURES = "by L2, MoCo's features find smaller removal supports than supervised ones"
-DATAMODELS = "ours finds smaller removal supports than Datamodels (10k)"
-ALL_CLASSES = "ours finds smaller removal supports than TRAK (20), undamped, of all classes"
+GLANCE = {  # claims, and their words on the first page
+    "removing images like the target flips more than removing random images of its class": (
+        "removing the images that ours ranks first flips more than removing random ones of the class"
+    ),
+    "by L2, MoCo's features find smaller removal supports than supervised ones": (
+        "MoCo's features find smaller supports than supervised ones, both by L2"
+    ),
+    "the exemplar SVM finds smaller removal supports than L2": "the exemplar SVM finds smaller supports than L2",
+    "removing up to 25.6 % of the class flips": "removing up to a quarter of the class flips",
+    "mislabelling less than 0.6 % of the class flips": "mislabelling less than 0.6 % of the class flips",
+    "ours finds smaller removal supports than TRAK (20)": "ours finds smaller supports than TRAK, here with a ridge",
+    "ours finds smaller removal supports than TRAK (20), undamped": "… than TRAK without a ridge",
+    "ours finds smaller removal supports than TRAK (20), undamped, of all classes": (
+        "… than TRAK without a ridge, ranking all classes: nearest to the paper's"
+    ),
+    "ours finds smaller removal supports than Datamodels (10k)": "… than Datamodels (10k)",
+}
+CONTROL = "… than raw pixels by L2, a control that the paper lacks"
+CAPTION = """By removal, but for the row on wrong labels: differences of AUC, above zero as claimed, or shares of targets
+that flip. *Not judged*: the rival has fewer models than the paper's, so that to win says nothing.
+"""
 FLIPPED = "by TRAK (20), undamped, removing up to 25.6 % of the class flips"
 HEADER = ["Figure", "Its claims", "The first of them", "Paper", "Here", "Verdict"]
 README, INTRO = "README.md", "book/intro.md"
@@ -50,78 +63,40 @@ def table(file: str) -> str:
 
 
 def answer() -> str:
-    """What reproduces, whether ours beats TRAK, why not, how far all is from the paper, and its claims; in Markdown."""
+    """The claims that tell most, why TRAK is stronger here, how far all is from the paper, its claims; in Markdown."""
     why = f"**Why is TRAK stronger here than in the paper?** {_why()}"
     far = f"{left()} [Figure 3](fig03) has how much each difference is known to matter."
-    return "\n\n".join((reproduces(), fails(), beats(), datamodels(), why, far, counted()))
+    return "\n\n".join((glance(), why, far, counted()))
 
 
 def brief(file: str) -> str:
-    """The same in short, as a list, and the picture behind it. file: README or INTRO."""
-    end = "" if file == INTRO else ".ipynb"
+    """The same in short, and the picture behind it. file: README or INTRO."""
+    end, folder = ("", "") if file == INTRO else (".ipynb", "book/")
     why = (
         f"**Why is TRAK stronger here than in the paper?** Its settings may explain a part. {versus.defaults()} "
-        f"{by_lds()} [Does the paper hold?](notebooks/holds{end}) has the other causes "
-        f"that were tested, and what is open."
+        f"{by_lds()} [Does the paper hold?](notebooks/holds{end}) has the other causes that were tested, and what is "
+        f"open."
     )
     far = f"{left()} [Figure 3](notebooks/fig03{end}) has how much each difference is known to matter."
-    items = reproduces(), fails(), beats(), datamodels(), why, far, counted()
-    picture = f"![{versus.TITLE}]({VERSUS if file == INTRO else f'book/{VERSUS}'})"
-    return "".join(f"- {item}\n" for item in items) + f"\n{picture}\n"
+    items = "".join(f"- {item}\n" for item in (why, far, counted()))
+    return f"{glance()}\n![{versus.TITLE}]({folder}{VERSUS})\n\n{items}"
 
 
-def reproduces() -> str:
-    """What does, in Markdown."""
-    table = _claims()
-    return (
-        f"**What reproduces**, by removal, on {IMAGES[50_000]}: removing the images that ours ranks first flips more "
-        f"targets than removing random ones of their class ({claims.said(table, LIKE, 'cifar10_full')}), and, both by "
-        f"L2, MoCo's features serve better than supervised ones, one training of each "
-        f"({claims.said(table, FEATURES, 'cifar10_full')})."
-    )
+def glance() -> str:
+    """The claims that tell most, a row each, with what was measured on each data set; in Markdown."""
+    measured, names = _claims().dropna(subset="ours").set_index(["claim", "profile"]), list(DATA)
+    lines = [["Claim", "Paper", *(name[0].upper() + name[1:] for name in DATA.values())]]
+    for claim, words in GLANCE.items():
+        rows = [measured.loc[(claim, name)] if (claim, name) in measured.index else None for name in names]
+        cells = ["–" if row is None else f"{row['verdict']}: {_valued(row, 'ours')}" for row in rows]
+        lines.append([words, next(row["paper"] for row in rows if row is not None), *cells])
+    pixels = [versus.pair("pixels_l2", data) for data in DATA.values()]
+    lines.append([CONTROL, "–", *(f"{row['verdict']}: {_valued(row, 'difference')}" for row in pixels)])
+    return f"{plots.markdown(lines[0], lines[1:])}\n{CAPTION}"
 
 
-def fails() -> str:
-    """What does not reproduce beside the comparison with TRAK, in Markdown."""
-    table, pixels = _claims(), versus.pair("pixels_l2", IMAGES[50_000])
-    papers = table.set_index("claim").loc[[FEW_LABELS], "paper"].iloc[0]
-    return (
-        f"**What does not**, there: giving a wrong label to less than 0.6 % of the class flips {papers} of targets in "
-        f"the paper, here {claims.said(table, FEW_LABELS, 'cifar10_full')}. By removal, on MoCo's features, the "
-        f"exemplar SVM is not told from L2 ({claims.said(table, SVM, 'cifar10_full')}), nor ours from L2 of raw "
-        f"pixels, a control that the paper lacks ({stats.said_of(pixels, 'difference')}, n = {pixels['n']}: "
-        f"{pixels['verdict']})."
-    )
-
-
-def beats() -> str:
-    """Whether ours beats TRAK, in Markdown."""
-    (damped, free), table = versus.standings(), _claims()
-    alone = versus.tested_alone("cifar10_full").loc[crossed.ENDS[-1]]
-    all_classes = table.query("claim == @ALL_CLASSES and profile == 'cifar10_full'").iloc[0]
-    tiny = table[(table["profile"] == "imagenet") & table["claim"].str.contains("removal supports than TRAK")]
-    return (
-        f"**Against TRAK** it hangs on TRAK's settings, of which the paper names a part. With a ridge, as in this "
-        f"book, {damped} (below; they share targets); on Tiny ImageNet, {claims.counted(tiny['verdict'])}. Without "
-        f"one, at the paper's {ridge.PAPER_SHARE} dimensions per training image, {free}, which does not show that the "
-        f"two are equal. Where TRAK ranks all classes too, nearest to the paper's, ours less TRAK on {IMAGES[50_000]} "
-        f"is {stats.said_of(alone, 'difference')}, n = {alone['n']}, p = {alone['p']:.2g} (two looks ask for "
-        f"{crossed.TWO_LOOKS}): {all_classes['verdict']}, since {all_classes['note'].rpartition('; ')[2]}."
-    )
-
-
-def datamodels() -> str:
-    """Whether ours beats Datamodels, in Markdown."""
-    grey, table = PROFILES["fashion"], _claims()
-    models, papers = (_per_image(profile, i) for profile, i in ((grey, -1), (PROFILES["paper"], 0)))
-    every, own = f"datamodels:{grey.subset_models[-1]}:all", table.query("claim == @DATAMODELS and main").iloc[0]
-    of_all = stats.paired(committed.table(grey, "fig10", "rivals"), REMOVAL, OURS, every, grey.k_max)
-    return (
-        f"**Against Datamodels**, on Fashion-MNIST, {models} models per training image (the paper's (10k): {papers}): "
-        f"{stats.said_of(own, 'ours')}, n = {own['n']}, p = {own['p']:.2g}, {own['p_holm']:.2g} when corrected for all "
-        f"main claims: {own['verdict']}; where Datamodels rank all classes, as presumably in the paper, "
-        f"{stats.said_of(of_all, 'difference')}, n = {of_all['n']}, p = {of_all['p']:.2g}."
-    )
+def _valued(row: pd.Series, value: str) -> str:
+    return f"{stats.said_of(row, value)}, n = {row['n']}"
 
 
 def counted() -> str:
@@ -141,12 +116,6 @@ def counted() -> str:
 
 def _claims() -> pd.DataFrame:
     return pd.read_csv(RESULTS / "claims.csv").astype({"n": "Int64"})
-
-
-def _per_image(profile: Profile, i: int) -> str:
-    """The profile's numbers of models for Datamodels, the one at i, per training image."""
-    n_classes, per_class, _ = class_sizes(profile)
-    return f"{profile.subset_models[i] / (n_classes * per_class):g}"
 
 
 def left() -> str:

@@ -21,7 +21,6 @@ TINY = "ten classes of Tiny ImageNet"
 UNDAMPED = "trak_undamped:10"
 HEADS = "TRAK with a ridge", f"undamped, {ridge.PAPER_SHARE} dimensions per image"
 TITLE = "Ours less TRAK, difference of AUC by removal; bars: 95 % intervals over targets"
-STANDS = {"disagrees": "TRAK is ahead in {}", "agrees": "ours in {}", "undecided": "neither in {}"}  # by verdict
 
 
 def pairs() -> pd.DataFrame:
@@ -88,16 +87,6 @@ def comparisons() -> list[tuple]:
         rows.append((f"{DATA[profile]}, united tests, TRAK (10)", pair("trak:10", DATA[profile]), undamped))
     rows.append(("Fashion-MNIST, each target alone, TRAK (20)", pair("trak:20", "Fashion-MNIST"), None))
     return [*rows, ("Fashion-MNIST, united tests, TRAK (10)", swept("fashion", 1.0), swept("fashion", 0.0))]
-
-
-def standings() -> list[str]:
-    """How TRAK with a ridge, and how undamped, stands in `comparisons`: in how many it is ahead, and so on."""
-    words = []
-    for rows in zip(*(of for _, *of in comparisons()), strict=True):
-        verdicts = [row["verdict"] for row in rows if row is not None]
-        counts = [stands.format(n) for verdict, stands in STANDS.items() if (n := verdicts.count(verdict))]
-        words.append(f"of {len(verdicts)} comparisons, {', '.join(counts)}")
-    return words
 
 
 def table() -> str:
