@@ -33,8 +33,8 @@ GLANCE = {  # claims, and their words on the first page
     "ours finds smaller removal supports than Datamodels (10k)": "… than Datamodels (10k)",
 }
 CONTROL = "… than raw pixels by L2, a control that the paper lacks"
-CAPTION = """By removal, but for the row on wrong labels: differences of AUC, above zero as claimed, or shares of targets
-that flip. *Not judged*: the rival has fewer models than the paper's, so that to win says nothing.
+CAPTION = """By removal, but for the row on wrong labels: differences of AUC, above zero as claimed, or shares of
+targets that flip. *Not judged*: the rival has fewer models than the paper's, so that to win says nothing.
 """
 FLIPPED = "by TRAK (20), undamped, removing up to 25.6 % of the class flips"
 HEADER = ["Figure", "Its claims", "The first of them", "Paper", "Here", "Verdict"]
@@ -85,18 +85,19 @@ def brief(file: str) -> str:
 def glance() -> str:
     """The claims that tell most, a row each, with what was measured on each data set; in Markdown."""
     measured, names = _claims().dropna(subset="ours").set_index(["claim", "profile"]), list(DATA)
-    lines = [["Claim", "Paper", *(name[0].upper() + name[1:] for name in DATA.values())]]
+    lines = [["The paper's claim", *(name[0].upper() + name[1:] for name in DATA.values())]]
     for claim, words in GLANCE.items():
         rows = [measured.loc[(claim, name)] if (claim, name) in measured.index else None for name in names]
-        cells = ["–" if row is None else f"{row['verdict']}: {_valued(row, 'ours')}" for row in rows]
-        lines.append([words, next(row["paper"] for row in rows if row is not None), *cells])
-    pixels = [versus.pair("pixels_l2", data) for data in DATA.values()]
-    lines.append([CONTROL, "–", *(f"{row['verdict']}: {_valued(row, 'difference')}" for row in pixels)])
+        stated = next(row["paper"] for row in rows if row is not None)
+        words += f" (paper: {stated})" if "%" in stated else ""
+        lines.append([words, *("–" if row is None else _cell(row, "ours") for row in rows)])
+    lines.append([CONTROL, *(_cell(versus.pair("pixels_l2", data), "difference") for data in DATA.values())])
     return f"{plots.markdown(lines[0], lines[1:])}\n{CAPTION}"
 
 
-def _valued(row: pd.Series, value: str) -> str:
-    return f"{stats.said_of(row, value)}, n = {row['n']}"
+def _cell(row: pd.Series, value: str) -> str:
+    number = f"{stats.said_of(row, value)}, n = {row['n']}".replace(" ", "\N{NO-BREAK SPACE}")
+    return f"**{row['verdict']}**<br>{number}"
 
 
 def counted() -> str:
