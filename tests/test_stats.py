@@ -198,6 +198,13 @@ def test_power_of_sign_flips(fewer, n, ratio, difference, power):
     assert np.mean([stats.sign_flips(table) <= 0.05 for table in tables]) == pytest.approx(power, abs=0.1)
 
 
+def test_of_no_values_nothing_is_known():
+    """As where a recipe gets all targets wrong before anything is removed."""
+    assert np.isnan(stats.mean_interval(np.zeros((0, 3)))).all() and np.shape(stats.mean_interval([])) == (2,)
+    row = stats.differences(pd.DataFrame({"a": [], "b": []}, dtype=float), "b").iloc[0]
+    assert row["verdict"] == "undecided" and row["n"] == 0 and np.isnan(row["difference"])
+
+
 def test_exact_sign_flips_by_hand():
     assert stats.sign_flips(np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])) == 2 / 2**6
     assert stats.sign_flips(np.array([3.0])) == 1 and stats.sign_flips(np.zeros(5)) == 1

@@ -97,9 +97,11 @@ def mean_interval(values: np.ndarray, method: str = "percentile") -> tuple[np.nd
     """95 % interval of the mean over the first axis. values: (n, ...). Returns low and high, (...).
 
     Percentiles of bootstrap resamples, or "BCa", corrected for bias and skewness (Efron 1987). Values without a spread
-    give themselves.
+    give themselves, and no values nan.
     """
     values = np.asarray(values)
+    if not len(values):
+        return np.full(values.shape[1:], np.nan), np.full(values.shape[1:], np.nan)
     if len(values) < 2 or not np.ptp(values, axis=0).any():
         return values.mean(axis=0), values.mean(axis=0)
     return tuple(bootstrap((values,), np.mean, n_resamples=RESAMPLES, method=method, rng=0).confidence_interval)
