@@ -109,9 +109,9 @@ def counted() -> str:
     return (
         f"**The paper's claims, one by one.** Of {len(tested)} that we took for its main ones when results were known "
         f"({on}), tested together: {claims.counted(tested['verdict'])}. Of all, counted once per data set and, where "
-        f"TRAK is in them, with its ridge and without: {claims.counted(table['verdict'])}. With the ridge are "
-        f"{(disagree & damped & table['main']).sum()} of the main ones that disagree, and {(disagree & damped).sum()} "
-        f"of all."
+        f"TRAK is in them, with its ridge and without: {claims.counted(table['verdict'])}. Of those that "
+        f"disagree, {(disagree & damped & table['main']).sum()} main ones and {(disagree & damped).sum()} in all are "
+        f"about TRAK with a ridge."
     )
 
 
