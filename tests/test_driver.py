@@ -44,7 +44,7 @@ def serially(path):
 
 @pytest.fixture(scope="module")
 def serial(tmp_path_factory):
-    """Once a process, whichever files share it."""
+    """Once per process, whichever files share it."""
     return serially(tmp_path_factory.getbasetemp() / "serial" / "ledger")
 
 

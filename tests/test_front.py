@@ -21,10 +21,7 @@ def made_once() -> Iterator[None]:
     """Each sentence and each table: the results that they come from stay as they are."""
     with pytest.MonkeyPatch.context() as patch:
         for module, names in (
-            (
-                front,
-                ("table", "brief", "glance", "counted", "left", "by_lds", "_why"),
-            ),
+            (front, ("table", "brief", "glance", "counted", "left", "by_lds", "_why")),
             (versus, ("defaults", "comparisons", "pairs")),
         ):
             for name in names:
@@ -128,6 +125,6 @@ def test_in_short_all_but_the_causes_is_said(file):
 def test_the_papers_lds_stands_beside_both():
     full = pd.read_csv(RESULTS / "cifar10_full" / "table1" / "summary.csv").set_index("method")["lds"]
     damped, free = full["trak:10"], full[front.UNDAMPED]
-    with_a_ridge_it_is_nearer = "Against this speaks the LDS of TRAK (10), 0.12 in the paper: "
-    assert front.by_lds().startswith(with_a_ridge_it_is_nearer) == (abs(damped - 0.12) < abs(free - 0.12))
+    nearer = min(("with", damped), ("without", free), key=lambda of: abs(of[1] - 0.12))[0]
+    assert front.by_lds().startswith(f"The LDS of TRAK (10), 0.12 in the paper, is nearer to that {nearer} a ridge: ")
     assert front.by_lds().endswith(f" it is {damped:.2f} with a ridge and {free:.2f} without.")

@@ -7,7 +7,7 @@ from benchmarks import soak
 
 
 def test_campaigns_whose_workers_are_killed_end_as_undisturbed_ones():
-    same, notes = soak.soak(lambda folder: campaign(folder / "ledger", n_jobs=2), seconds=5, every=4)
+    same, notes = soak.soak(lambda folder: campaign(folder / "ledger", n_jobs=2), seconds=5, every=2)
     assert same and all(same)
     assert notes["workers_killed"].max() >= 1 and (notes["driver_mb"] > 10).all() and notes["worker_mb"].max() > 10
     table = soak.by_minute(notes, same)

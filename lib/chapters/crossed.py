@@ -19,8 +19,7 @@ RIDGE, CLASSES = ("with a ridge", "undamped"), ("own class", "all classes")  # f
 ENDS = tuple(zip(RIDGE, CLASSES, strict=True))  # two cells: as in this book, and as by default in its authors' code
 Cell = tuple[str, str]  # one of RIDGE and one of CLASSES
 ADDED = "the second ten targets of all of CIFAR-10 were added when the first ten were known"
-TWO_LOOKS = ".029"  # at most so large is a p that counts as small, instead of .05 (Pocock 1977)
-LOOKS = f"Of those tested alone, {ADDED}: at two looks, *p* counts as small up to {TWO_LOOKS} instead of .05."
+LOOKS = f"Of those tested alone, {ADDED}: at two looks, *p* counts as small up to .029 instead of .05 (Pocock 1977)."
 
 
 def names(profile: Profile) -> dict[Cell, str]:

@@ -101,7 +101,7 @@ def mean_interval(values: np.ndarray, method: str = "percentile") -> tuple[np.nd
     """
     values = np.asarray(values)
     if not len(values):
-        return np.full(values.shape[1:], np.nan), np.full(values.shape[1:], np.nan)
+        return (np.full(values.shape[1:], np.nan),) * 2
     if len(values) < 2 or not np.ptp(values, axis=0).any():
         return values.mean(axis=0), values.mean(axis=0)
     return tuple(bootstrap((values,), np.mean, n_resamples=RESAMPLES, method=method, rng=0).confidence_interval)
